@@ -1,0 +1,15 @@
+import time
+
+import pytest
+from virtual_time import START_NS, VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_an_hour_passes_at_once(clock: VirtualClock) -> None:
+    began_s = time.perf_counter()
+
+    await clock.sleep(3600)
+
+    assert clock.wall_ns() == START_NS + 3600 * 10**9
+    assert time.perf_counter() - began_s < 5
