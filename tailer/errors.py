@@ -10,6 +10,7 @@ TailerError                 exit code   who must act
 |  `- PermanentApiError          4      operator: target or permission is wrong
 |     `- NotFoundError           4
 `- SinkError                     5      operator: disk full, syslog gone
+   |- TransientSinkError         5      nobody, as long as retrying helps
    `- ReaderGoneError            0      nobody: the reader of our output has seen enough
 ```
 Anything that is not a TailerError is a bug and keeps its traceback.
@@ -83,6 +84,10 @@ class NotFoundError(PermanentApiError):
 
 class SinkError(TailerError):
     exit_code = 5
+
+
+class TransientSinkError(SinkError):
+    """The same batch, written again later, may go through: a restart, a cut connection."""
 
 
 class ReaderGoneError(SinkError):

@@ -71,6 +71,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     stream: Text = UNSET
     msg: Text = UNSET
 
+    @property
+    def key(self) -> tuple[Text, Text, Text, Text]:
+        """With the time, what makes two lines twins. The timestamp's spelling does not."""
+        return (self.pod, self.container, self.stream, self.msg)
+
 
 class OddEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
     """An entry with more in it than this version knows.
@@ -93,6 +98,20 @@ class Page:
     entries: Sequence[Entry]
     top: int
     server_now_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Fresh lines of one target, in order of time: what the spool holds and sinks take.
+
+    `position` is the batch's place in the spool, ascending. `times_ns` has one time per
+    entry, as the cursor understood it: an entry's own timestamp may be missing.
+    """
+
+    position: int
+    target: Target
+    entries: tuple[Entry, ...]
+    times_ns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
