@@ -15,7 +15,7 @@ _WHOLE_SECOND = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)", re.ASCII
 )
 _FRACTION_AND_ZONE = re.compile(r"(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))", re.ASCII)
-_STEP_NS = tuple(10 ** (9 - digits) for digits in range(10))  # of the nth fraction digit
+_STEP_NS = tuple(int(10 ** (9 - digits)) for digits in range(10))  # of the nth fraction digit
 _WHOLE = 19  # characters of "2024-09-18T16:06:50"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
