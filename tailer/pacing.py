@@ -1,0 +1,93 @@
+"""How fast to ask: one budget for all requests, one pause per target. Pure.
+
+Laws: in any `t` seconds at most `rate * t + burst` requests pass, and a pause never leaves
+[0, max(interval_s, idle_interval_s)].
+"""
+
+from dataclasses import dataclass
+
+IDLE_GROWTH = 1.6  # six quiet polls from 1 s to 15 s: quick enough to be cheap, slow enough to see
+IDLE_JITTER = 0.2  # at most this share off, so that targets that fell silent together drift apart
+
+BURST_S = 0.5  # this much unused budget may be spent at once
+FLOOR_SHARE = 1 / 32  # five halvings down; below that even one target would starve
+RECOVERY_S = 60.0  # from nothing back to the full rate: limits are usually counted per minute
+_EARLY_S = 1e-6  # a wait below the resolution of timers is none
+
+
+@dataclass(frozen=True, slots=True)
+class PaceSettings:
+    interval_s: float = 1.0
+    idle_interval_s: float = 15.0
+
+
+def pause_after(
+    previous_pause_s: float,
+    *,
+    found_lines: bool,
+    page_was_full: bool,
+    settings: PaceSettings,
+    jitter: float,
+) -> float:
+    """Seconds until the next poll of a target. `jitter` is a random number in [0, 1).
+
+    A full page means there is more: at once. New lines: one interval. Silence: longer and
+    longer pauses, each at least 1.28 times the one before, until the idle interval.
+    """
+    if page_was_full:
+        return 0.0
+    if found_lines:
+        return settings.interval_s
+    longest_s = max(settings.interval_s, settings.idle_interval_s)
+    grown_s = min(longest_s, max(previous_pause_s, settings.interval_s) * IDLE_GROWTH)
+    return max(settings.interval_s, grown_s * (1 - IDLE_JITTER * jitter))
+
+
+class RequestBudget:
+    """What all targets together may ask: a token bucket that yields to a service in trouble.
+
+    A refusal (429, 503) halves the rate, and time gives it back additively. Refusals of
+    requests that were sent before the last halving say nothing about the new rate, so a
+    burst of them halves once. `now_s` is monotonic; a step back counts as no time.
+    """
+
+    def __init__(self, requests_per_s: float) -> None:
+        if not requests_per_s > 0:
+            raise ValueError(f"requests_per_s must be above 0, not {requests_per_s}")
+        self._full_per_s = requests_per_s
+        self._burst = max(1.0, requests_per_s * BURST_S)
+        self._rate_per_s = requests_per_s
+        self._allowance = self._burst
+        self._now_s: float | None = None
+        self._halved_s: float | None = None
+
+    def rate_per_s(self, now_s: float) -> float:
+        self._advance(now_s)
+        return self._rate_per_s
+
+    def wait_s(self, now_s: float) -> float:
+        """How long until one more request may be sent; 0 when it may be sent now."""
+        self._advance(now_s)
+        short_s = (1.0 - self._allowance) / self._rate_per_s
+        return short_s if short_s > _EARLY_S else 0.0
+
+    def take(self, now_s: float) -> None:
+        """One request is sent now."""
+        self._advance(now_s)
+        self._allowance -= 1.0
+
+    def halve(self, now_s: float, *, sent_s: float) -> None:
+        """The service refused a request that was sent at `sent_s`: it is asked too much."""
+        self._advance(now_s)
+        if self._halved_s is not None and sent_s < self._halved_s:
+            return
+        self._rate_per_s = max(self._full_per_s * FLOOR_SHARE, self._rate_per_s / 2)
+        self._allowance = min(self._allowance, 0.0)
+        self._halved_s = now_s
+
+    def _advance(self, now_s: float) -> None:
+        elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
+        self._now_s = now_s if self._now_s is None else max(self._now_s, now_s)
+        self._allowance = min(self._burst, self._allowance + elapsed_s * self._rate_per_s)
+        regained_per_s = elapsed_s * self._full_per_s / RECOVERY_S
+        self._rate_per_s = min(self._full_per_s, self._rate_per_s + regained_per_s)
