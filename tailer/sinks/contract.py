@@ -1,0 +1,32 @@
+"""What every sink promises, and nothing else."""
+
+from typing import Protocol
+
+from tailer.model import Batch
+
+
+class Sink(Protocol):
+    """Takes batches in order, one at a time.
+
+    `write` returns only when the lines are out of tailer's hands: the caller then counts
+    them as delivered. What it returns is the sink's *mark*, such as a file's committed
+    length, which is stored together with that fact and comes back through `open`. None
+    is a mark too: nothing to remember.
+
+    A write that is cancelled, or that raised, may have got part of its batch through.
+
+    Resources: a constructor opens nothing. `aclose` ends what `open` began, may be called
+    twice, and leaves alone what was handed in.
+
+    Errors: TransientSinkError when the same batch, written again, may go through. Any
+    other SinkError when retrying does not help.
+    """
+
+    name: str
+
+    async def open(self, mark: bytes | None) -> None:
+        """Make ready to write; `mark` is what the last commit stored, None at first."""
+
+    async def write(self, batch: Batch) -> bytes | None: ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,43 @@
+"""Lines to whoever reads our standard output: a person, a pipe, a file."""
+
+from tailer.model import Batch
+from tailer.sinks.descriptor import Descriptor
+from tailer.sinks.format import Formatter
+from tailer.sinks.line_filter import LineFilter
+
+
+class StdoutSink:
+    """A Sink over a descriptor that is open already, and stays so. It has no marks.
+
+    Written batch by batch and never held back, pipes included.
+
+    Errors: ReaderGoneError once the reader has left, which is how `| head` says that it
+    has seen enough; SinkError when the disk is full or the descriptor is no use.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        formatter: Formatter,
+        line_filter: LineFilter,
+        *,
+        name: str = "stdout",
+    ) -> None:
+        self.name = name
+        self._descriptor = Descriptor(fd, name=name)
+        self._formatter = formatter
+        self._line_filter = line_filter
+
+    async def open(self, mark: bytes | None) -> None:
+        self._descriptor.open()
+
+    async def write(self, batch: Batch) -> bytes | None:
+        await self._descriptor.write(self._formatter(self._line_filter.narrow(batch)))
+        return None
+
+    async def reader_gone(self) -> None:
+        """Returns once the reader has left, so that `| head` ends though the target is quiet."""
+        await self._descriptor.reader_gone()
+
+    async def aclose(self) -> None:
+        self._descriptor.close()

@@ -1,0 +1,57 @@
+"""Times for people, in a time zone of their choice."""
+
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from tailer.errors import ConfigError
+from tailer.timestamp import NS_PER_MS, NS_PER_S, format_ns
+
+
+def timezone_named(name: str) -> tzinfo | None:
+    """`UTC`, a name such as `Europe/Berlin`, or `local`, for which None stands.
+
+    No tzinfo can stand for the machine's own zone: its offset depends on the date.
+
+    Raises:
+        ConfigError: No such time zone.
+    """
+    if name.lower() == "local":
+        return None
+    if name.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder is an OSError
+        raise ConfigError(
+            f"no time zone is named {name!r}",
+            hint='"local", "UTC", or a name such as "Europe/Berlin"; '
+            "the system package tzdata has the names",
+        ) from error
+
+
+class WallTime:
+    """Nanoseconds to `2024-09-18T18:06:50.914+02:00`: cut to milliseconds, can be pasted back.
+
+    Neighbours share their second, so the last one is kept.
+    """
+
+    def __init__(self, timezone: tzinfo | None) -> None:
+        self._timezone = timezone
+        self._second: int | None = None
+        self._shown = ("", "")
+
+    def __call__(self, ns: int) -> str:
+        second, rest_ns = divmod(ns, NS_PER_S)
+        if second != self._second:
+            try:
+                self._shown = self._split(second)
+            except (OverflowError, ValueError):  # within a day of the first or the last year
+                return format_ns(ns)
+            self._second = second
+        whole, zone = self._shown
+        return f"{whole}.{rest_ns // NS_PER_MS:03d}{zone}"
+
+    def _split(self, second: int) -> tuple[str, str]:
+        text = datetime.fromtimestamp(second, UTC).astimezone(self._timezone).isoformat()
+        whole, zone = text[:19], text[19:]
+        return whole, "Z" if zone == "+00:00" else zone
