@@ -1,0 +1,136 @@
+"""Who we are to the service: found where the official SDK finds it, in the SDK's order.
+
+Law: all values come from the first source that has any (`sap-ai-sdk-core` 3.5,
+`ai_core_sdk/credentials.py`, `fetch_credentials`), and only then are they checked. Filling
+the holes of one source from another would send one tenant's id with another's secret.
+Only the resource group is looked up on its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailer.aicore.credential_sources import Source, environment_sources, key_file_source
+from tailer.aicore.secret import Secret
+from tailer.aicore.service_urls import api_url, token_url
+from tailer.errors import AuthError
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateText:
+    """X.509 as PEM text."""
+
+    certificate: str
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """X.509 as PEM files, read again for every token: they are rotated in place."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Complete and of one source, which `source` names in words.
+
+    `api_url` ends in `/v2`, `token_url` in `/oauth/token`. `resource_group` is None if no
+    source names one.
+    """
+
+    client_id: str
+    proof: Secret | CertificateText | CertificateFiles
+    token_url: str
+    api_url: str
+    resource_group: str | None
+    source: str
+
+
+_PROOFS = (
+    ("client_secret",),
+    ("cert_str", "key_str"),
+    ("cert_file_path", "key_file_path"),
+)
+
+
+def find_credentials(
+    environ: Mapping[str, str],
+    *,
+    home: Path,
+    profile: str | None = None,
+    service_key_file: Path | None = None,
+) -> Credentials:
+    """The credentials of `service_key_file`, else of the environment or `home`/.aicore.
+
+    `profile` picks a config file and goes before AICORE_PROFILE. Reads files, and nothing
+    of the process environment but what is in `environ`.
+
+    Raises:
+        AuthError: None found, incomplete, ambiguous or unreadable. The message names
+            variables and files, never what is in them.
+    """
+    sources = environment_sources(environ, home=home, profile=profile)
+    if service_key_file is not None:
+        sources = (key_file_source(service_key_file), *sources)
+    for source in sources:
+        if source.values:
+            return _checked(source, resource_group=_resource_group(sources))
+    looked_at = "; ".join(f"{source.name}: {source.state}" for source in sources)
+    raise AuthError(
+        f"no credentials found. Looked at {looked_at}",
+        hint="set AICORE_SERVICE_KEY to the JSON of a service key of the AI Core instance",
+    )
+
+
+def _resource_group(sources: Sequence[Source]) -> str | None:
+    return next((source.resource_group for source in sources if source.resource_group), None)
+
+
+def _checked(source: Source, *, resource_group: str | None) -> Credentials:
+    values = source.values
+    proofs = _PROOFS[:2] if source.is_service_key else _PROOFS  # a key names no files
+    complete = [names for names in proofs if all(name in values for name in names)]
+    missing = [source.label(name) for name in ("client_id", "base_url") if name not in values]
+    if "auth_url" not in values and "cert_url" not in values:
+        missing.append(source.label("auth_url"))
+    if not complete:
+        missing.append("one of: " + ", or ".join(_labels(source, names) for names in proofs))
+    if missing:
+        present = ", ".join(source.label(name) for name in values)
+        raise AuthError(
+            f"the credentials in {source.name} are incomplete: missing {', '.join(missing)}; "
+            f"present {present}",
+            hint="all values must come from one source; it is the first that has any",
+        )
+    if len(complete) > 1:
+        found = "; ".join(_labels(source, names) for names in complete)
+        raise AuthError(
+            f"the credentials in {source.name} prove the client in more than one way: {found}",
+            hint="keep one of them",
+        )
+    where = "cert_url" if "cert_url" in values else "auth_url"
+    return Credentials(
+        client_id=values["client_id"],
+        proof=_proof(values, complete[0]),
+        token_url=token_url(values[where], name=f"{source.label(where)} in {source.name}"),
+        api_url=api_url(values["base_url"], name=f"{source.label('base_url')} in {source.name}"),
+        resource_group=resource_group,
+        source=source.name,
+    )
+
+
+def _labels(source: Source, names: tuple[str, ...]) -> str:
+    return " and ".join(source.label(name) for name in names)
+
+
+def _proof(
+    values: Mapping[str, str], names: tuple[str, ...]
+) -> Secret | CertificateText | CertificateFiles:
+    if names == ("client_secret",):
+        return Secret(values["client_secret"])
+    if names == ("cert_file_path", "key_file_path"):
+        return CertificateFiles(Path(values["cert_file_path"]), Path(values["key_file_path"]))
+    certificate, key = (values[name].replace("\\n", "\n") for name in names)
+    return CertificateText(certificate, Secret(key))
