@@ -1,0 +1,16 @@
+"""A stand-in for SAP AI Core, for demonstrations and tests.
+
+It shares nothing with the client but the nouns: a mistake made on both sides would cancel out.
+"""
+
+from tailer.simulator.faults import Fault as Fault
+from tailer.simulator.loading import load_settings as load_settings
+from tailer.simulator.settings import Burst as Burst
+from tailer.simulator.settings import Dialect as Dialect
+from tailer.simulator.settings import FaultSettings as FaultSettings
+from tailer.simulator.settings import LineSettings as LineSettings
+from tailer.simulator.settings import SimulatorSettings as SimulatorSettings
+from tailer.simulator.settings import Stage as Stage
+from tailer.simulator.settings import TargetSettings as TargetSettings
+from tailer.simulator.settings import TokenSettings as TokenSettings
+from tailer.simulator.simulator import Simulator as Simulator

@@ -1,0 +1,109 @@
+"""One target as it lives: its status over time and the lines it has said up to now."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tailer.model import Order, Status, Target, Text
+from tailer.simulator.life import Life
+from tailer.simulator.settings import SimulatorSettings, Stage, TargetSettings
+from tailer.simulator.store import Line, LineStore
+from tailer.simulator.typist import Typist
+from tailer.timestamp import NS_PER_S
+
+
+class LiveTarget:
+    """Lines are written when somebody asks, second by second up to the time given.
+
+    So a second is written whole, and its later lines wait for their time to be seen.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        plan: TargetSettings,
+        settings: SimulatorSettings,
+        *,
+        rate_per_s: float,
+        origin_ns: int,
+    ) -> None:
+        self.target = target
+        self.plan = plan
+        stages = plan.life or (Stage(at_s=-settings.backlog_s, status=Status.RUNNING),)
+        self.life = Life.planned(stages, origin_ns=origin_ns, gone_at_s=plan.gone_at_s)
+        self._dialect = settings.dialect
+        self._origin_ns = origin_ns
+        self._typist = Typist(target, plan, settings, rate_per_s=rate_per_s, origin_ns=origin_ns)
+        self._store = LineStore(settings.dialect)
+        self._first_second = self._second(self.life.turns[0].at_ns)
+        self._next_second = self._first_second
+        self._ended_by_ns = self.life.turns[0].at_ns
+
+    def query(
+        self, *, start_ns: int, end_ns: int, top: int, order: Order, now_ns: int
+    ) -> list[bytes] | None:
+        """A page of entries, or None where the service says that there are no logs yet."""
+        if self._dialect.before_running == "not_found" and not self.life.has_run_by(now_ns):
+            return None
+        self._write_up_to(now_ns)
+        return self._store.query(
+            start_ns=start_ns, end_ns=end_ns, top=top, order=order, now_ns=now_ns
+        )
+
+    def shown(self, now_ns: int) -> list[Line]:
+        """Every line that was visible at some time up to now, hidden again or not."""
+        self._write_up_to(now_ns)
+        return [line for line in self._store if line.visible_ns <= now_ns]
+
+    def add_line(
+        self,
+        at_ns: int,
+        msg: Text,
+        *,
+        pod: Text,
+        container: Text,
+        stream: Text,
+        visible_ns: int | None,
+        extra: Mapping[str, object],
+    ) -> None:
+        json = self._typist.entry(
+            at_ns, msg, pod=pod, container=container, stream=stream, extra=extra
+        )
+        self._add(at_ns, visible_ns, json)
+
+    def add_entry(self, entry: Mapping[str, object], at_ns: int, visible_ns: int | None) -> None:
+        self._add(at_ns, visible_ns, msgspec.json.encode(entry))
+
+    @property
+    def pods(self) -> tuple[str, ...]:
+        return self._typist.pods
+
+    def turn(self, status: Status, now_ns: int) -> None:
+        """From now on `status`; what it would have said after its end is never said."""
+        self._write_up_to(now_ns)
+        has_spoken = self.life.speaks_at(now_ns)
+        self.life = self.life.turned(now_ns, status)
+        if not self.life.speaks_at(now_ns):
+            self._store.forget_after(now_ns)
+        if has_spoken and status.is_terminal:
+            self._store.add(self._typist.last_words(now_ns, status))
+
+    def _add(self, at_ns: int, visible_ns: int | None, json: bytes) -> None:
+        stored_ns = self._typist.stored_ns(at_ns)
+        shown_ns = stored_ns if visible_ns is None else visible_ns
+        self._store.add([Line(stored_ns, shown_ns, json, is_scripted=True)])
+
+    def _write_up_to(self, now_ns: int) -> None:
+        last_second = self._second(now_ns)
+        while self._next_second <= last_second:
+            age_s = self._next_second - self._first_second
+            lines = self._typist.second(self._next_second, age_s=age_s)
+            self._store.add(line for line in lines if self.life.speaks_at(line.at_ns))
+            self._next_second += 1
+        for turn in self.life.turns:
+            if self._ended_by_ns < turn.at_ns <= now_ns and turn.status.is_terminal:
+                self._store.add(self._typist.last_words(turn.at_ns, turn.status))
+        self._ended_by_ns = max(self._ended_by_ns, now_ns)
+
+    def _second(self, at_ns: int) -> int:
+        return (at_ns - self._origin_ns) // NS_PER_S

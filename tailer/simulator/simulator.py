@@ -1,0 +1,148 @@
+"""A stand-in for SAP AI Core: looks like the service, and knows what it has shown."""
+
+import ssl
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import msgspec
+from aiohttp import web
+from msgspec import UNSET
+
+from tailer.clock import Clock
+from tailer.model import Status, Target, Text
+from tailer.simulator.faults import Fault, OrderedFaults
+from tailer.simulator.inspection import Inspection
+from tailer.simulator.population import Population
+from tailer.simulator.server import Server
+from tailer.simulator.service import Service
+from tailer.simulator.settings import RequestKind, SimulatorSettings, TargetSettings
+from tailer.simulator.tokens import Tokens
+
+_FAREWELL_S = 1.0  # for open requests when the server closes
+
+_ANY_CLIENT_ID = "sb-simulator!b1|aicore!b1"
+_ANY_CLIENT_SECRET = "simulated"  # noqa: S105 - opens nothing but a simulator
+
+
+class Simulator:
+    """Opens nothing until `serving`. Everything it says depends on the seed and the clock."""
+
+    def __init__(self, settings: SimulatorSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._population = Population(settings, clock)
+        tokens = Tokens(settings.token, seed=settings.seed)
+        self._ordered = OrderedFaults()
+        service = Service(self._population, tokens)
+        self._server = Server(settings, clock, self._population, service, self._ordered)
+        self._inspection = Inspection(self._population, self._server)
+
+    @asynccontextmanager
+    async def serving(
+        self, host: str = "127.0.0.1", port: int = 0, *, ssl_context: ssl.SSLContext | None = None
+    ) -> AsyncIterator[str]:
+        """Listen, and give the base URL. Port 0 takes any free one.
+
+        Resources: the socket and its connections live as long as the block.
+
+        Raises:
+            OSError: The address cannot be had.
+        """
+        app = self._server.application()
+        self._inspection.add_routes(app)
+        self._population.begin()
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=_FAREWELL_S
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, ssl_context=ssl_context).start()
+            bound_port = runner.addresses[0][1]
+            scheme = "http" if ssl_context is None else "https"
+            yield f"{scheme}://{f'[{host}]' if ':' in host else host}:{bound_port}"
+        finally:
+            with anyio.move_on_after(2 * _FAREWELL_S, shield=True):
+                await runner.cleanup()
+
+    def credentials(self, url: str) -> dict[str, str]:
+        """The environment that makes a client talk to the simulator at `url`."""
+        token = self._settings.token
+        groups = self._population.resource_groups()
+        return {
+            "AICORE_AUTH_URL": f"{url}/oauth/token",
+            "AICORE_BASE_URL": f"{url}/v2",
+            "AICORE_CLIENT_ID": token.client_id or _ANY_CLIENT_ID,
+            "AICORE_CLIENT_SECRET": token.client_secret or _ANY_CLIENT_SECRET,
+            "AICORE_RESOURCE_GROUP": groups[0] if groups else "default",
+        }
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every target ever planned or added and not removed, whatever the service admits."""
+        return tuple(it.target for it in self._population.everyone())
+
+    def shown(self, target: Target) -> list[dict[str, Any]]:
+        """The entries that were visible at some time up to now, oldest first."""
+        lines = self._population.live(target).shown(self._population.now_ns())
+        return [msgspec.json.decode(line.json) for line in lines]
+
+    def stats(self) -> dict[str, Any]:
+        """What `/simulator/stats` shows."""
+        return self._inspection.stats()
+
+    def add_target(self, plan: TargetSettings) -> Target:
+        """Its own time, from which `at_s` counts, begins now."""
+        return self._population.add(plan)
+
+    def remove_target(self, target: Target) -> None:
+        self._population.remove(target)
+
+    def set_status(self, target: Target, status: Status) -> None:
+        """From now on, and for good: what was planned for later no longer happens."""
+        self._population.live(target).turn(status, self._population.now_ns())
+
+    def add_line(
+        self,
+        target: Target,
+        timestamp_ns: int,
+        msg: Text,
+        *,
+        pod: Text = "pod-1",
+        container: Text = "main",
+        stream: Text = UNSET,
+        visible_at_ns: int | None = None,
+        extra: Mapping[str, object] | None = None,
+    ) -> None:
+        """One line more, shown from its own time on unless said otherwise.
+
+        `extra` are fields that the documentation does not know.
+        """
+        self._population.live(target).add_line(
+            timestamp_ns,
+            msg,
+            pod=pod,
+            container=container,
+            stream=stream,
+            visible_ns=visible_at_ns,
+            extra=extra or {},
+        )
+
+    def add_entry(
+        self,
+        target: Target,
+        entry: Mapping[str, object],
+        *,
+        at_ns: int,
+        visible_at_ns: int | None = None,
+    ) -> None:
+        """An entry exactly as given: fields may be missing, null, unknown or wrong."""
+        self._population.live(target).add_entry(entry, at_ns, visible_at_ns)
+
+    def fail_next(self, fault: Fault, *, on: Collection[RequestKind] = (), count: int = 1) -> None:
+        """The next `count` requests, of these kinds or of any, meet this fault for certain."""
+        self._ordered.order(fault, on=on, count=count)
+
+    def heal(self) -> None:
+        """Forget the faults ordered and not yet met."""
+        self._ordered.cancel()
