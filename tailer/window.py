@@ -90,37 +90,52 @@ class RangeReader:
         )
         if self._crowd is not None:
             return self._feed_other_end(self._crowd, times_ns, entries, page)
-        if _contains(times_ns, asked.start_ns):
-            self._dialect.start_is_exclusive = False
-            if asked.start_ns < self._complete_upto_ns and self._must_show_ns is not None:
-                self._ask_from(self._complete_upto_ns)  # asked only to learn this
-                return None
-        elif self._must_show_ns is not None:
-            self._dialect.start_is_exclusive = True
-            if self._must_show_ns >= self._complete_upto_ns:
-                self._ask_from(self._must_show_ns)
-                return None
+        if self._only_taught(asked.start_ns, times_ns):
+            return None
         if not _is_full(page):
             return self._finish_part(times_ns, entries, page.server_now_ns)
-        last_ns = times_ns[-1]
         step_ns = step_ns_of(entries[-1])
-        next_ns = last_ns - step_ns if self._dialect.start_is_exclusive else last_ns
-        crowded: Window | None = None
-        if not was_sorted:
-            if self._halve(step_ns):
-                return None
-            crowded = Window(self._complete_upto_ns, self._stop_ns)
-        elif times_ns[0] == last_ns or next_ns <= asked.start_ns:
-            crowded = _bucket(times_ns[0], last_ns, step_ns)
+        if not was_sorted and self._halve(step_ns):
+            return None
+        crowded = self._crowded(asked.start_ns, times_ns, step_ns, was_sorted=was_sorted)
         if crowded is not None:
             self._crowd = _Crowd(crowded, step_ns, times_ns, entries, page.server_now_ns)
             self._ask_other_end(self._crowd)
             return None
-        slice_ = self._cut(times_ns, entries, last_ns, page.server_now_ns)
-        self._ask_from(last_ns, step_ns=step_ns)
+        slice_ = self._cut(times_ns, entries, times_ns[-1], page.server_now_ns)
+        self._ask_from(times_ns[-1], step_ns=step_ns)
         if not self._dialect.start_is_exclusive:
-            self._must_show_ns = last_ns
+            self._must_show_ns = times_ns[-1]
         return slice_
+
+    def _only_taught(self, asked_ns: int, times_ns: Sequence[int]) -> bool:
+        """Learn whether `start` is inclusive; True when the page must be asked for again."""
+        must_show_ns, complete_upto_ns = self._must_show_ns, self._complete_upto_ns
+        if _contains(times_ns, asked_ns):
+            self._dialect.start_is_exclusive = False
+            if must_show_ns is None or must_show_ns >= complete_upto_ns:
+                return False
+            self._ask_from(complete_upto_ns)  # it was asked for nothing but this
+            return True
+        if must_show_ns is None:
+            return False
+        self._dialect.start_is_exclusive = True
+        if must_show_ns < complete_upto_ns:
+            return False
+        self._ask_from(must_show_ns)
+        return True
+
+    def _crowded(
+        self, asked_ns: int, times_ns: Sequence[int], step_ns: int, *, was_sorted: bool
+    ) -> Window | None:
+        """The instant that a full page cannot get past, if that is what it shows."""
+        if not was_sorted:
+            return Window(self._complete_upto_ns, self._stop_ns)
+        last_ns = times_ns[-1]
+        next_ns = last_ns - step_ns if self._dialect.start_is_exclusive else last_ns
+        if times_ns[0] == last_ns or next_ns <= asked_ns:
+            return _bucket(times_ns[0], last_ns, step_ns)
+        return None
 
     def _ask_from(self, start_ns: int, *, step_ns: int = NS_PER_MS) -> None:
         if self._dialect.start_is_exclusive:

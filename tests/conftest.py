@@ -1,4 +1,4 @@
-"""Fixtures for every test: async tests run on asyncio, in virtual time unless they say otherwise."""
+"""Fixtures for every test. Async tests run in virtual time unless they say otherwise."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -46,8 +46,9 @@ class MemoryService:
             for line in self.lines
             if line.visible_from_ns <= now_ns
             and not line.is_hidden
-            and (line.time_ns > start_ns or (not self.start_is_exclusive and line.time_ns == start_ns))
-            and (line.time_ns < end_ns or (self.end_is_inclusive and line.time_ns == end_ns))
+            and start_ns <= line.time_ns <= end_ns
+            and not (self.start_is_exclusive and line.time_ns == start_ns)
+            and (self.end_is_inclusive or line.time_ns < end_ns)
         ]
         if order is Order.DESC and not self.overlooks_order:
             shown.reverse()

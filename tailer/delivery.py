@@ -1,0 +1,54 @@
+"""One sink's way through the spool: take a batch, write it, remember that. One task a sink."""
+
+from collections.abc import Callable
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from tailer.clock import Clock
+from tailer.errors import TransientSinkError
+from tailer.model import Batch
+from tailer.sinks.contract import Sink
+from tailer.spool.contract import Spool
+
+log = structlog.get_logger()
+
+_LONGEST_WAIT_S = 30.0
+
+
+async def deliver(
+    sink: Sink, spool: Spool, *, clock: Clock, wanted: Callable[[Batch], Batch]
+) -> None:
+    """Bring every batch to `sink`, in order, until the spool's input has ended and is empty.
+
+    `wanted` narrows a batch to the lines that this sink is for; a batch of which nothing
+    is left counts as delivered.
+
+    Resources: opens the sink and closes it, however this ends.
+
+    Errors: TransientSinkError is retried without end, at its own pace: a sink that hangs
+    holds up no other. Any other SinkError ends the task.
+    """
+    place = await spool.sink_place(sink.name)
+    mark = place.mark
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(TransientSinkError),
+        wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
+        sleep=clock.sleep,
+        before_sleep=lambda state: _tell(sink, state),
+        reraise=True,
+    )
+    try:
+        await retrying(sink.open, mark)
+        while (batch := await spool.next_batch(sink.name)) is not None:
+            lines = wanted(batch)
+            if lines.entries:
+                mark = await retrying(sink.write, lines)
+            await spool.commit(sink.name, batch.position, mark)
+    finally:
+        await sink.aclose()
+
+
+def _tell(sink: Sink, state: RetryCallState) -> None:
+    if state.attempt_number == 1 and state.outcome is not None:
+        log.warning("sink_backing_off", sink=sink.name, error=str(state.outcome.exception()))

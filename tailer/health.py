@@ -1,0 +1,101 @@
+"""What is known of each target's well-being. Pure: whoever acts tells, whoever asks reads.
+
+A quiet target and a broken connection must never look alike, so every change of phase
+is a fact with a reason, and `enter` says whether it was a change at all.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tailer.model import Gap, GapReason, Status, Target
+
+
+class Phase(StrEnum):
+    STARTING = "starting"
+    WAITING = "waiting"  # not running yet, or no logs yet
+    CATCHING_UP = "catching_up"  # page after page, behind the service's clock
+    FOLLOWING = "following"
+    BACKING_OFF = "backing_off"  # requests fail and are tried again
+    DRAINING = "draining"  # ended; late lines may still come
+    ENDED = "ended"
+    GONE = "gone"  # deleted at the service
+
+
+OUTAGE_S = 3.0  # a failure mended sooner is a hiccup that nobody needs to hear of
+
+
+@dataclass(slots=True)
+class Outage:
+    """From the first failed request to the next that goes through. `since_s` is monotonic."""
+
+    phase_before: Phase
+    since_s: float
+    why: str
+    is_announced: bool = False
+
+
+@dataclass(slots=True)
+class TargetHealth:
+    """Of one target, since this process began. `since_s` is monotonic."""
+
+    target: Target
+    phase: Phase = Phase.STARTING
+    why: str = ""
+    since_s: float = 0.0
+    status: Status = Status.UNKNOWN
+    status_message: str = ""
+    lines: int = 0
+    late: int = 0
+    repeated: int = 0
+    reads: int = 0
+    failures: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    outage: Outage | None = None
+
+    def enter(self, phase: Phase, *, now_s: float, why: str = "") -> bool:
+        """Whether that is news. The reason alone is none: a backoff keeps its first."""
+        if phase is self.phase:
+            return False
+        self.phase, self.why, self.since_s = phase, why, now_s
+        return True
+
+    def fail(self, *, now_s: float, retry_in_s: float, why: str) -> Outage | None:
+        """A request failed. The outage it belongs to, when it is time to speak of it."""
+        self.failures += 1
+        if self.outage is None:
+            self.outage = Outage(self.phase, now_s, why)
+        self.enter(Phase.BACKING_OFF, now_s=now_s, why=why)
+        if self.outage.is_announced or now_s + retry_in_s - self.outage.since_s < OUTAGE_S:
+            return None
+        self.outage.is_announced = True
+        return self.outage
+
+    def recover(self, *, now_s: float) -> Outage | None:
+        """A request went through. The outage that this ends, if it had been spoken of."""
+        outage, self.outage = self.outage, None
+        if outage is None:
+            return None
+        self.enter(outage.phase_before, now_s=now_s)
+        return outage if outage.is_announced else None
+
+    def note_gap(self, gap: Gap) -> bool:
+        """Whether that gap is new: every read of a crowded instant finds it again."""
+        if gap in self.gaps:
+            return False
+        self.gaps.append(gap)
+        return True
+
+
+@dataclass(slots=True)
+class Health:
+    """Of everything that runs."""
+
+    targets: dict[Target, TargetHealth] = field(default_factory=dict)
+
+    def of(self, target: Target) -> TargetHealth:
+        return self.targets.setdefault(target, TargetHealth(target))
+
+    @property
+    def gaps(self) -> Counter[GapReason]:
+        return Counter(gap.reason for one in self.targets.values() for gap in one.gaps)

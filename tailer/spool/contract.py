@@ -1,0 +1,65 @@
+"""The one place where a target's place and its undelivered lines live."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tailer.model import Batch, Entry, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a target stands: its watermark, and the lines delivered at or after it.
+
+    The lines come in no particular order; counting them rebuilds the cursor.
+    """
+
+    watermark_ns: int
+    entries: tuple[Entry, ...]
+    times_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SinkPlace:
+    """The last batch that a sink has taken (0: none yet), and the mark it gave back."""
+
+    position: int
+    mark: bytes | None
+
+
+class Spool(Protocol):
+    """Batches in order, a watermark for each target, a position and mark for each sink.
+
+    - `append` is one transaction: the lines and the watermark, or neither. It waits while
+      the undelivered lines fill the spool, because the service is the longer log.
+    - `commit` is one transaction: a sink's position and its mark.
+    - A batch goes when every sink has taken it *and* its newest line is older than the
+      stored watermark, in the transaction that makes both true. Lines that no sink wants
+      are kept all the same, or a restart would not know them.
+
+    Raises: SinkError (exit code 5) when the state can no longer be written.
+    """
+
+    async def place_of(self, target: Target, *, start_ns: int) -> Place:
+        """Where `target` stands; a new one stands at `start_ns`."""
+
+    async def append(
+        self,
+        target: Target,
+        entries: Sequence[Entry],
+        times_ns: Sequence[int],
+        *,
+        watermark_ns: int,
+    ) -> None:
+        """`entries` in order of time, a time for each; none at all just moves the watermark."""
+
+    async def sink_place(self, sink: str) -> SinkPlace: ...
+
+    async def next_batch(self, sink: str) -> Batch | None:
+        """The first batch that `sink` has not taken. Waits; None when no more will come."""
+
+    async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
+        """`sink` has taken everything up to `position`."""
+
+    def close_input(self) -> None:
+        """Nothing will be appended any more: `next_batch` ends once all is taken."""
