@@ -1,0 +1,235 @@
+"""From the bytes of an answer to values, without losing what this version does not know. Pure.
+
+Law: an answer is either understood as a whole or refused as damaged; a page is never
+quietly shorter than what was sent. Damage is transient: it is asked for again.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from tailer.errors import TransientApiError
+from tailer.model import Entry, Kind, OddEntry, Status, Target, Text, Workload
+
+_TEXT_SHOWN = 120  # characters of a gateway's answer: enough to know it by
+
+
+class _Result(msgspec.Struct):
+    result: list[Entry] | None = None
+
+
+class _Page(msgspec.Struct):
+    data: _Result | UnsetType | None = UNSET
+    error: Raw | UnsetType = UNSET
+
+
+class _OddResult(msgspec.Struct):
+    result: list[dict[str, Raw]]
+
+
+class _OddPage(msgspec.Struct):
+    data: _OddResult
+    error: Raw | UnsetType = UNSET
+
+
+_strict = msgspec.json.Decoder(_Page)
+_general = msgspec.json.Decoder(_OddPage)
+_text = msgspec.json.Decoder(str)
+_encoder = msgspec.json.Encoder()
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
+    rb"|.)",
+    re.DOTALL,
+)
+
+
+def decode_page(body: bytes) -> list[Entry]:
+    r"""The entries of a logs answer, in the order received.
+
+    `data` and `result` are optional by the vendor's schema, so an object with neither, or
+    with null, is an empty page; an object with something else instead is not.
+
+    Half a surrogate pair (`\ud800`), which is no text, becomes U+FFFD. It does so each
+    time, so a line read twice is the same line.
+
+    Raises:
+        TransientApiError: Damaged.
+    """
+    try:
+        return _decode_page(body)
+    except msgspec.ValidationError as error:
+        raise damaged(body, "it has another shape than a page of logs") from error
+    except msgspec.DecodeError as error:
+        mended = _without_half_pairs(body)
+        if mended == body:
+            raise damaged(body, "not JSON, or cut short") from error
+    except UnicodeDecodeError as error:
+        raise damaged(body, "not UTF-8") from error
+    except RecursionError as error:
+        raise damaged(body, "nested too deeply") from error
+    return decode_page(mended)
+
+
+def _decode_page(body: bytes) -> list[Entry]:
+    try:
+        page = _strict.decode(body)
+    except msgspec.ValidationError:
+        body.decode()  # what is kept raw has not been looked at
+        odd_page = _general.decode(body)
+        _check_no_error(odd_page.error, body)
+        return [_odd_entry(fields) for fields in odd_page.data.result]
+    _check_no_error(page.error, body)
+    if isinstance(page.data, _Result) and page.data.result is not None:
+        return page.data.result
+    whole = _object(body)
+    inner = whole.pop("data", None) or {}
+    if whole.keys() - {"error"} or inner.keys() - {"result"}:
+        raise damaged(body, "it has no log entries but something else")
+    return []
+
+
+def _check_no_error(error: Raw | UnsetType, body: bytes) -> None:
+    if not isinstance(error, UnsetType) and bytes(error) != b"null":
+        raise damaged(body, "an error in place of a page")
+
+
+def _odd_entry(fields: Mapping[str, Raw]) -> Entry:
+    known: dict[str, Text] = {}
+    unknown: list[bytes] = []
+    for name, raw in fields.items():
+        if name in Entry.__struct_fields__:
+            known[name] = _as_text(bytes(raw))
+        else:
+            compact = msgspec.json.format(bytes(raw), indent=-1)  # its numbers stay as written
+            unknown.append(_encoder.encode(name) + b":" + compact)
+    if unknown:
+        return OddEntry(**known, extra=Raw(b"{" + b",".join(unknown) + b"}"))
+    return Entry(**known)
+
+
+def _as_text(raw: bytes) -> str | None:
+    """A number or an object where text belongs is kept as its JSON."""
+    if raw == b"null":
+        return None
+    if raw.startswith(b'"'):
+        return _text.decode(raw)
+    return msgspec.json.format(raw, indent=-1).decode()
+
+
+def _without_half_pairs(body: bytes) -> bytes:
+    return _ESCAPE.sub(lambda match: b"\\ufffd" if match[1] else match[0], body)
+
+
+def decode_workload(body: bytes, *, resource_group: str, kind: Kind) -> Workload:
+    """Of a single get.
+
+    Raises:
+        TransientApiError: Damaged.
+    """
+    return _workload(_object(body), body, resource_group=resource_group, kind=kind)
+
+
+def decode_workloads(
+    body: bytes, *, resource_group: str, kind: Kind
+) -> tuple[list[Workload], int | None]:
+    """One page of a list, and how many there are in all, where the service says so.
+
+    Raises:
+        TransientApiError: Damaged.
+    """
+    resources, count = decode_resources(body)
+    workloads = [
+        _workload(resource, body, resource_group=resource_group, kind=kind)
+        for resource in resources
+    ]
+    return workloads, count
+
+
+def decode_resources(body: bytes) -> tuple[list[dict[str, Any]], int | None]:
+    """The objects in any list of the service, and its `count`.
+
+    Raises:
+        TransientApiError: Damaged.
+    """
+    whole = _object(body)
+    resources = whole.get("resources")
+    if not isinstance(resources, list) or not all(isinstance(one, dict) for one in resources):
+        raise damaged(body, "it has another shape than a list")
+    count = whole.get("count")
+    return resources, count if isinstance(count, int) else None
+
+
+def decode_count(body: bytes) -> int:
+    """Of a `$count` answer, which is a bare number.
+
+    Raises:
+        TransientApiError: Damaged.
+    """
+    digits = body.strip()
+    if not digits.isdigit() or len(digits) > 18:  # noqa: PLR2004 - what fits 64 bits
+        raise damaged(body, "not a number")
+    return int(digits)
+
+
+def _workload(
+    fields: Mapping[str, Any], body: bytes, *, resource_group: str, kind: Kind
+) -> Workload:
+    if not _str(fields, "id"):
+        raise damaged(body, f"{kind} without an id")
+    status = _str(fields, "status").upper()
+    return Workload(
+        target=Target(resource_group, kind, _str(fields, "id")),
+        status=Status(status) if status in Status.__members__ else Status.UNKNOWN,
+        status_message=_str(fields, "statusMessage"),
+        scenario_id=_str(fields, "scenarioId"),
+        executable_id=_str(fields, "executableId"),
+        configuration_id=_str(fields, "configurationId"),
+        configuration_name=_str(fields, "configurationName"),
+        created_at=_str(fields, "createdAt"),
+        modified_at=_str(fields, "modifiedAt"),
+        start_time=_str(fields, "startTime"),
+        completion_time=_str(fields, "completionTime"),
+        status_details=fields.get("statusDetails"),
+    )
+
+
+def _str(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        whole = json.loads(_without_half_pairs(body).decode())
+    except (ValueError, RecursionError) as error:
+        raise damaged(body, "not JSON, or cut short") from error
+    if not isinstance(whole, dict):
+        raise damaged(body, f"a {type(whole).__name__}, not an object")
+    return whole
+
+
+def damaged(body: bytes, problem: str) -> TransientApiError:
+    """A 200 that is none. Shows a gateway's text, but nothing that may be a log line."""
+    hint = "is the API address right?" if body.lstrip()[:1] == b"<" else ""
+    is_json = body.lstrip()[:1] in {b"{", b"[", b'"', b""}
+    shown = f"{len(body)} bytes" if is_json else shown_text(body)
+    return TransientApiError(f"damaged answer: {problem} ({shown})", hint=hint, status=200)
+
+
+def shown_text(body: bytes) -> str:
+    """The beginning of a gateway's answer, safe to print: one line, no token, no page."""
+    text = body[: 4 * _TEXT_SHOWN].decode("utf-8", "replace").strip()
+    if text.startswith("<"):
+        return "an HTML page"
+    text = _TOKEN.sub("***", text)
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}…"
+
+
+_TOKEN = re.compile(r"eyJ[\w=.-]+|(?i:bearer)\s+\S+")
