@@ -43,21 +43,24 @@ class _Way:
 
 
 class Descriptor:
-    """Resources: `fd` stays its owner's; what `open` adds to it, `close` takes away.
+    """`fd_folder` is where a descriptor's file can be opened once more, on Linux.
+
+    Resources: `fd` stays its owner's; what `open` adds to it, `close` takes away.
 
     Errors: ReaderGoneError when nobody can read any more, SinkError for all else; both
     name the descriptor by `name`.
     """
 
-    def __init__(self, fd: int, *, name: str) -> None:
+    def __init__(self, fd: int, *, name: str, fd_folder: str = "/proc/self/fd") -> None:
         self._fd = fd
         self._name = name
+        self._fd_folder = fd_folder
         self._way: _Way | None = None
 
     def open(self) -> None:
         if self._way is None:
             try:
-                self._way = _way_to(self._fd)
+                self._way = _way_to(self._fd, self._fd_folder)
             except OSError as error:
                 raise self._translated(error) from error
 
@@ -122,7 +125,7 @@ def _chunk_end(page: bytes, start: int, chunk_bytes: int) -> int:
     return page.rfind(b"\n", start, end) + 1 or end
 
 
-def _way_to(fd: int) -> _Way:
+def _way_to(fd: int, fd_folder: str) -> _Way:
     mode = os.fstat(fd).st_mode
     if stat.S_ISSOCK(mode):
         return _way_to_socket(fd)
@@ -131,9 +134,7 @@ def _way_to(fd: int) -> _Way:
         return _Way(fd, lambda chunk: os.write(fd, chunk), waits=False)
     try:
         # A description of our own: O_NONBLOCK on it is nobody else's business.
-        own = os.open(
-            f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        )
+        own = os.open(f"{fd_folder}/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:  # no /proc, a terminal of another user, a named pipe without readers
         return _Way(
             fd,

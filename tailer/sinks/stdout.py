@@ -22,9 +22,10 @@ class StdoutSink:
         line_filter: LineFilter,
         *,
         name: str = "stdout",
+        fd_folder: str = "/proc/self/fd",
     ) -> None:
         self.name = name
-        self._descriptor = Descriptor(fd, name=name)
+        self._descriptor = Descriptor(fd, name=name, fd_folder=fd_folder)
         self._formatter = formatter
         self._line_filter = line_filter
 

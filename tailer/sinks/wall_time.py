@@ -4,7 +4,10 @@ from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tailer.errors import ConfigError
-from tailer.timestamp import NS_PER_MS, NS_PER_S, format_ns
+from tailer.timestamp import NS_PER_MS, NS_PER_S
+
+_WHOLE = len("2024-09-18T18:06:50")
+_LONGEST = len("2024-09-18T18:06:50+02:00")
 
 
 def timezone_named(name: str) -> tzinfo | None:
@@ -43,15 +46,19 @@ class WallTime:
     def __call__(self, ns: int) -> str:
         second, rest_ns = divmod(ns, NS_PER_S)
         if second != self._second:
-            try:
-                self._shown = self._split(second)
-            except (OverflowError, ValueError):  # within a day of the first or the last year
-                return format_ns(ns)
+            self._shown = self._split(second)
             self._second = second
         whole, zone = self._shown
         return f"{whole}.{rest_ns // NS_PER_MS:03d}{zone}"
 
     def _split(self, second: int) -> tuple[str, str]:
-        text = datetime.fromtimestamp(second, UTC).astimezone(self._timezone).isoformat()
-        whole, zone = text[:19], text[19:]
+        """What comes before the fraction and what after it; UTC if the zone cannot say it."""
+        utc = datetime.fromtimestamp(second, UTC)
+        try:
+            text = utc.astimezone(self._timezone).isoformat()
+        except (OverflowError, ValueError):  # at the edge of the first or the last year
+            text = utc.isoformat()
+        if len(text) > _LONGEST:  # before zones were invented, offsets had seconds
+            text = utc.isoformat()
+        whole, zone = text[:_WHOLE], text[_WHOLE:]
         return whole, "Z" if zone == "+00:00" else zone

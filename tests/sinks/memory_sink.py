@@ -1,0 +1,48 @@
+"""A sink that keeps its lines in a list: as slow as its reader, and gone when that is."""
+
+import anyio
+
+from tailer.errors import ReaderGoneError
+from tailer.model import Batch
+from tailer.sinks.line import said
+
+
+class MemorySink:
+    """Holds `capacity_lines` until somebody takes them. Its mark counts the lines written."""
+
+    def __init__(self, *, capacity_lines: int = 1000) -> None:
+        self.name = "memory"
+        self._capacity_lines = capacity_lines
+        self._held: list[str] = []
+        self._written = 0
+        self._reader_gone = False
+        self._news = anyio.Event()
+
+    async def open(self, mark: bytes | None) -> None:
+        self._written = int(mark or 0)
+
+    async def write(self, batch: Batch) -> bytes | None:
+        for entry in batch.entries:
+            while len(self._held) >= self._capacity_lines and not self._reader_gone:
+                await self._news.wait()
+            if self._reader_gone:
+                raise ReaderGoneError("nobody reads memory any more")
+            self._held.append(said(entry.msg))
+            self._written += 1
+        return str(self._written).encode()
+
+    async def aclose(self) -> None:
+        """Nothing was opened."""
+
+    def take(self) -> list[str]:
+        taken, self._held = self._held, []
+        self._tell()
+        return taken
+
+    def lose_reader(self) -> None:
+        self._reader_gone = True
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()

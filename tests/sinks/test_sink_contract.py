@@ -1,0 +1,204 @@
+"""What every sink owes: the promise in `tailer/sinks/contract.py`, on the fake and the real."""
+
+import os
+import pty
+import select
+import socket
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+from sinks.batches import lines
+from sinks.memory_sink import MemorySink
+
+from tailer.errors import ReaderGoneError
+from tailer.sinks.contract import Sink
+from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.line_filter import LineFilter
+from tailer.sinks.stdout import StdoutSink
+
+pytestmark = pytest.mark.anyio
+
+MORE_THAN_FITS = lines(*["x" * 1000] * 2000)
+_PATIENCE_S = 10  # real seconds, spent only when the test is about to fail
+
+
+@dataclass
+class Rig:
+    """`read_back` gives the next lines out of the sink, at least as many as asked for."""
+
+    sink: Sink
+    read_back: Callable[[int], list[str]]
+    lose_reader: Callable[[], None]
+
+
+def over(fd: int, *, fd_folder: str = "/proc/self/fd") -> StdoutSink:
+    formatter = build_formatter(FormatSettings(format="raw"), [])
+    return StdoutSink(fd, formatter, LineFilter(), fd_folder=fd_folder)
+
+
+def read_lines(fd: int, count: int) -> list[str]:
+    page = b""
+    while page.count(b"\n") < count and select.select([fd], [], [], _PATIENCE_S)[0]:
+        page += os.read(fd, 65_536)
+    return page.decode().splitlines()
+
+
+@contextmanager
+def memory(_: Path) -> Iterator[Rig]:
+    sink = MemorySink()
+    yield Rig(sink, lambda _: sink.take(), sink.lose_reader)
+
+
+@contextmanager
+def both_ends(reader: int, writer: int, *, fd_folder: str = "/proc/self/fd") -> Iterator[Rig]:
+    ends = {reader, writer}
+
+    def lose_reader() -> None:
+        ends.remove(reader)
+        os.close(reader)
+
+    yield Rig(
+        over(writer, fd_folder=fd_folder), lambda count: read_lines(reader, count), lose_reader
+    )
+    for end in ends:
+        os.close(end)
+
+
+@contextmanager
+def pipe(_: Path) -> Iterator[Rig]:
+    with both_ends(*os.pipe()) as rig:
+        yield rig
+
+
+@contextmanager
+def pipe_without_proc(tmp_path: Path) -> Iterator[Rig]:
+    with both_ends(*os.pipe(), fd_folder=str(tmp_path / "nothing")) as rig:
+        yield rig
+
+
+@contextmanager
+def terminal(_: Path) -> Iterator[Rig]:
+    reader, writer = pty.openpty()
+    tty.setraw(writer)  # or newlines come back as two characters
+    with both_ends(reader, writer) as rig:
+        yield rig
+
+
+@contextmanager
+def socket_pair(_: Path) -> Iterator[Rig]:
+    reader, writer = socket.socketpair()
+    with both_ends(reader.detach(), writer.detach()) as rig:
+        yield rig
+
+
+@contextmanager
+def regular_file(tmp_path: Path) -> Iterator[Rig]:
+    path = tmp_path / "out.log"
+    writer = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    reader = os.open(path, os.O_RDONLY)
+    with both_ends(reader, writer) as rig:
+        yield rig
+
+
+READ_BY_SOMEBODY = [memory, pipe, pipe_without_proc, terminal, socket_pair]
+ALL = [*READ_BY_SOMEBODY, regular_file]
+
+
+@pytest.fixture(params=ALL, ids=lambda make: make.__name__)
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    with request.param(tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture(params=READ_BY_SOMEBODY, ids=lambda make: make.__name__)
+def rig_with_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    with request.param(tmp_path) as rig:
+        yield rig
+
+
+async def test_lines_are_out_of_our_hands_when_write_returns(rig: Rig) -> None:
+    await rig.sink.open(None)
+    await rig.sink.write(lines("one", "two"))
+
+    assert rig.read_back(2) == ["one", "two"]
+    await rig.sink.aclose()
+
+
+async def test_batches_come_out_in_the_order_in_which_they_went_in(rig: Rig) -> None:
+    await rig.sink.open(None)
+    await rig.sink.write(lines("one"))
+    await rig.sink.write(lines("two"))
+    await rig.sink.write(lines("three"))
+
+    assert rig.read_back(3) == ["one", "two", "three"]
+    await rig.sink.aclose()
+
+
+async def test_a_batch_without_lines_is_taken_and_changes_nothing(rig: Rig) -> None:
+    await rig.sink.open(None)
+    await rig.sink.write(lines())
+    await rig.sink.write(lines("one"))
+
+    assert rig.read_back(1) == ["one"]
+    await rig.sink.aclose()
+
+
+async def test_a_sink_goes_on_from_the_mark_that_it_gave(rig: Rig) -> None:
+    await rig.sink.open(None)
+    mark = await rig.sink.write(lines("one"))
+    await rig.sink.aclose()
+    await rig.sink.open(mark)
+    await rig.sink.write(lines("two"))
+
+    assert rig.read_back(2) == ["one", "two"]
+    await rig.sink.aclose()
+
+
+async def test_closing_twice_or_before_opening_is_harmless(rig: Rig) -> None:
+    await rig.sink.aclose()
+    await rig.sink.open(None)
+    await rig.sink.write(lines("one"))
+    await rig.sink.aclose()
+    await rig.sink.aclose()
+
+    assert rig.read_back(1) == ["one"]
+
+
+async def test_a_write_that_waits_for_its_reader_is_cancelled_at_once(rig_with_reader: Rig) -> None:
+    await rig_with_reader.sink.open(None)
+    with anyio.move_on_after(5) as waiting:
+        await rig_with_reader.sink.write(MORE_THAN_FITS)
+
+    assert waiting.cancelled_caught
+    await rig_with_reader.sink.aclose()
+
+
+async def test_a_reader_that_has_left_is_an_end_and_not_a_failure(rig_with_reader: Rig) -> None:
+    await rig_with_reader.sink.open(None)
+    await rig_with_reader.sink.write(lines("one"))
+    rig_with_reader.lose_reader()
+
+    with pytest.raises(ReaderGoneError):
+        await rig_with_reader.sink.write(lines("two"))
+    await rig_with_reader.sink.aclose()
+
+
+async def test_a_reader_that_leaves_while_we_wait_for_it_ends_the_waiting(
+    rig_with_reader: Rig,
+) -> None:
+    await rig_with_reader.sink.open(None)
+
+    async def leave_after_a_while() -> None:
+        await anyio.sleep(1)  # noqa: TID251 - of virtual time
+        rig_with_reader.lose_reader()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(leave_after_a_while)
+        with pytest.raises(ReaderGoneError):
+            await rig_with_reader.sink.write(MORE_THAN_FITS)
+    await rig_with_reader.sink.aclose()
