@@ -3,7 +3,6 @@
 from tailer.model import Batch
 from tailer.sinks.descriptor import Descriptor
 from tailer.sinks.format import Formatter
-from tailer.sinks.line_filter import LineFilter
 
 
 class StdoutSink:
@@ -19,7 +18,6 @@ class StdoutSink:
         self,
         fd: int,
         formatter: Formatter,
-        line_filter: LineFilter,
         *,
         name: str = "stdout",
         fd_folder: str = "/proc/self/fd",
@@ -27,13 +25,12 @@ class StdoutSink:
         self.name = name
         self._descriptor = Descriptor(fd, name=name, fd_folder=fd_folder)
         self._formatter = formatter
-        self._line_filter = line_filter
 
     async def open(self, mark: bytes | None) -> None:
         self._descriptor.open()
 
     async def write(self, batch: Batch) -> bytes | None:
-        await self._descriptor.write(self._formatter(self._line_filter.narrow(batch)))
+        await self._descriptor.write(self._formatter(batch))
         return None
 
     async def reader_gone(self) -> None:

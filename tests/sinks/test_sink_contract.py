@@ -18,7 +18,6 @@ from sinks.memory_sink import MemorySink
 from tailer.errors import ReaderGoneError
 from tailer.sinks.contract import Sink
 from tailer.sinks.format import FormatSettings, build_formatter
-from tailer.sinks.line_filter import LineFilter
 from tailer.sinks.stdout import StdoutSink
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +37,7 @@ class Rig:
 
 def over(fd: int, *, fd_folder: str = "/proc/self/fd") -> StdoutSink:
     formatter = build_formatter(FormatSettings(format="raw"), [])
-    return StdoutSink(fd, formatter, LineFilter(), fd_folder=fd_folder)
+    return StdoutSink(fd, formatter, fd_folder=fd_folder)
 
 
 def read_lines(fd: int, count: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import re
 import socket
 import tty
 from collections.abc import AsyncIterator, Iterator
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import anyio
 import pytest
-from sinks.batches import batch, line, lines
+from sinks.batches import lines
 
 from tailer.errors import ReaderGoneError, SinkError
 from tailer.sinks.format import FormatSettings, Formatter, build_formatter
-from tailer.sinks.line_filter import LineFilter
 from tailer.sinks.stdout import StdoutSink
 
 pytestmark = pytest.mark.anyio
@@ -25,10 +23,8 @@ RAW = build_formatter(FormatSettings(format="raw"), [])
 BIG = lines(*[f"{number:06d} {'x' * 200}" for number in range(5000)])
 
 
-async def opened(
-    fd: int, formatter: Formatter = RAW, line_filter: LineFilter | None = None
-) -> StdoutSink:
-    sink = StdoutSink(fd, formatter, line_filter or LineFilter())
+async def opened(fd: int, formatter: Formatter = RAW) -> StdoutSink:
+    sink = StdoutSink(fd, formatter)
     await sink.open(None)
     return sink
 
@@ -124,7 +120,7 @@ async def test_the_descriptor_stays_open_for_its_owner(pipe: Pipe) -> None:
 
 
 async def test_a_constructor_opens_nothing() -> None:
-    sink = StdoutSink(987, RAW, LineFilter())
+    sink = StdoutSink(987, RAW)
 
     with pytest.raises(SinkError, match="stdout is not open for writing"):
         await sink.open(None)
@@ -273,11 +269,3 @@ async def test_a_terminal_never_receives_an_escape_of_a_log_line() -> None:
     await sink.aclose()
     os.close(writer)
     os.close(reader)
-
-
-async def test_only_lines_that_pass_the_filter_are_written(pipe: Pipe) -> None:
-    sink = await opened(pipe.writer.fileno(), line_filter=LineFilter(include=(re.compile("a"),)))
-    await sink.write(batch(line("a\n"), line("b\n"), line("ba\n")))
-
-    assert pipe.reader.read(100) == b"a\nba\n"
-    await sink.aclose()
