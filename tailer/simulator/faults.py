@@ -1,7 +1,7 @@
 """Which request goes wrong, and how. Pure, apart from the faults that a test has ordered."""
 
-from collections import deque
 from collections.abc import Collection
+from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
@@ -38,21 +38,30 @@ def choose_fault(
     return None
 
 
+@dataclass(slots=True)
+class _Order:
+    fault: Fault
+    on: Collection[RequestKind]
+    left: int
+
+
 class OrderedFaults:
     """Faults that the next requests meet for certain, first ordered, first met."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[Fault, Collection[RequestKind]]] = deque()
+        self._waiting: list[_Order] = []
 
     def order(self, fault: Fault, *, on: Collection[RequestKind], count: int) -> None:
-        self._waiting.extend([(fault, on)] * count)
+        """For the next `count` requests of the kinds in `on`, or of any kind if that is empty."""
+        self._waiting.append(_Order(fault, on, count))
 
     def cancel(self) -> None:
         self._waiting.clear()
 
     def take(self, kind: RequestKind) -> Fault | None:
-        for place, (fault, on) in enumerate(self._waiting):
-            if not on or kind in on:
-                del self._waiting[place]
-                return fault
+        for order in self._waiting:
+            if order.left > 0 and (not order.on or kind in order.on):
+                order.left -= 1
+                self._waiting = [it for it in self._waiting if it.left > 0]
+                return order.fault
         return None

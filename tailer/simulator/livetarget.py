@@ -1,6 +1,7 @@
 """One target as it lives: its status over time and the lines it has said up to now."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -32,6 +33,7 @@ class LiveTarget:
         stages = plan.life or (Stage(at_s=-settings.backlog_s, status=Status.RUNNING),)
         self.life = Life.planned(stages, origin_ns=origin_ns, gone_at_s=plan.gone_at_s)
         self._dialect = settings.dialect
+        self._keep_ns = round(settings.keep_s * NS_PER_S)
         self._origin_ns = origin_ns
         self._typist = Typist(target, plan, settings, rate_per_s=rate_per_s, origin_ns=origin_ns)
         self._store = LineStore(settings.dialect)
@@ -88,6 +90,12 @@ class LiveTarget:
         if has_spoken and status.is_terminal:
             self._store.add(self._typist.last_words(now_ns, status))
 
+    def vanish(self, now_ns: int) -> None:
+        """Deleted from now on, in the middle of a word."""
+        self._write_up_to(now_ns)
+        self.life = replace(self.life, gone_ns=now_ns)
+        self._store.forget_after(now_ns)
+
     def _add(self, at_ns: int, visible_ns: int | None, json: bytes) -> None:
         stored_ns = self._typist.stored_ns(at_ns)
         shown_ns = stored_ns if visible_ns is None else visible_ns
@@ -101,9 +109,12 @@ class LiveTarget:
             self._store.add(line for line in lines if self.life.speaks_at(line.at_ns))
             self._next_second += 1
         for turn in self.life.turns:
-            if self._ended_by_ns < turn.at_ns <= now_ns and turn.status.is_terminal:
+            is_new = self._ended_by_ns < turn.at_ns <= now_ns
+            if is_new and turn.status.is_terminal and self.life.speaks_at(turn.at_ns - 1):
                 self._store.add(self._typist.last_words(turn.at_ns, turn.status))
         self._ended_by_ns = max(self._ended_by_ns, now_ns)
+        if self._keep_ns:
+            self._store.forget_before(now_ns - self._keep_ns)
 
     def _second(self, at_ns: int) -> int:
         return (at_ns - self._origin_ns) // NS_PER_S

@@ -57,8 +57,8 @@ def _contradictions(settings: SimulatorSettings) -> list[str]:
     twice = [name for name, count in counted.items() if count > 1 and name[-1]]
     complaints = [f"target {kind}/{name} of {group} appears twice" for group, kind, name in twice]
     return complaints + [
-        f"target {number}: the stages of a life must follow each other in time"
-        for number, target in enumerate(targets, start=1)
+        f"target[{number}].life: the stages must follow each other in time"
+        for number, target in enumerate(targets)
         if not _in_order(target)
     ]
 

@@ -56,15 +56,14 @@ class Population:
         return target
 
     def remove(self, target: Target) -> None:
-        """Deleted: the service no longer knows it. Its truth goes with it."""
-        self.begin()
-        del self._living[target]
+        """Deleted: the service no longer knows it, but what it had shown stays true."""
+        self.live(target).vanish(self.now_ns())
 
     def live(self, target: Target) -> LiveTarget:
         """The target, whether or not the service admits it at this moment.
 
         Raises:
-            KeyError: There never was one, or it was removed.
+            KeyError: There never was one.
         """
         self.begin()
         return self._living[target]
@@ -76,7 +75,7 @@ class Population:
         return [it for it in self._living.values() if it.life.status_at(now_ns) is not None]
 
     def everyone(self) -> list[LiveTarget]:
-        """Also those not yet created or already deleted, unless removed by hand."""
+        """Also those not yet created or already deleted."""
         self.begin()
         return list(self._living.values())
 

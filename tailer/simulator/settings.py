@@ -132,6 +132,7 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     fault_share: Share = 0.0
     clock_skew_s: float = 0.0  # of the service, against the clock it is given
     gzip: bool = True
+    keep_s: Duration = 0.0  # forget older lines, truth included, to bound memory; 0: never
     resource_groups: tuple[ResourceGroupId, ...] = ("default", "team-a")
     forbidden_resource_groups: tuple[ResourceGroupId, ...] = ()
     dialect: Dialect = Dialect()

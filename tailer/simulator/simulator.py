@@ -79,7 +79,7 @@ class Simulator:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Every target ever planned or added and not removed, whatever the service admits."""
+        """Every target ever planned or added, whatever the service admits now."""
         return tuple(it.target for it in self._population.everyone())
 
     def shown(self, target: Target) -> list[dict[str, Any]]:

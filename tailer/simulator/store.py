@@ -9,6 +9,8 @@ from tailer.model import Order
 from tailer.simulator.settings import Dialect
 from tailer.timestamp import NS_PER_MS
 
+_WORTH_FORGETTING = 10  # one line in so many: deleting at the front moves all the others
+
 
 class Line(msgspec.Struct, frozen=True, gc=False):
     """`json` is the entry exactly as the service sends it."""
@@ -58,6 +60,12 @@ class LineStore:
         scripted = [line for line in self._lines[place:] if line.is_scripted]
         del self._at_ns[place:], self._lines[place:]
         self.add(scripted)
+
+    def forget_before(self, at_ns: int) -> None:
+        """Drop the lines older than `at_ns`, once there are enough of them to be worth it."""
+        place = bisect.bisect_left(self._at_ns, at_ns)
+        if place * _WORTH_FORGETTING > len(self._at_ns):
+            del self._at_ns[:place], self._lines[:place]
 
     def query(
         self, *, start_ns: int, end_ns: int, top: int, order: Order, now_ns: int

@@ -51,7 +51,7 @@ class Tokens:
         scheme, _, token = authorization.partition(" ")
         unsigned, _, signature = token.strip().rpartition(".")
         if scheme.lower() != "bearer" or not hmac.compare_digest(
-            signature.encode(), self._signature(unsigned).encode()
+            signature.encode(errors="surrogateescape"), self._signature(unsigned).encode()
         ):
             return "Jwt verification fails"
         claims = msgspec.json.decode(_unbase64url(unsigned.partition(".")[2]))

@@ -16,7 +16,7 @@ from tailer.simulator.stories import LAST_WORDS, STORIES, Saying
 from tailer.timestamp import NS_PER_MS, NS_PER_S, format_ns
 
 _HIDES_WITHIN_NS = 2 * NS_PER_S
-_LAST_WORDS_TAKE_NS = 40 * NS_PER_MS
+_LAST_WORDS_STEP_NS = 1000  # so close that no other line comes between
 
 
 def stable_number(*names: object) -> int:
@@ -73,13 +73,12 @@ class Typist:
         return [line for at_ns in times_ns for line in self._say(at_ns, tell(rng, age_s))]
 
     def last_words(self, end_ns: int, status: Status) -> list[Line]:
-        """What it says just before `end_ns`; nothing if it says nothing of its own."""
+        """What it says up to `end_ns`; nothing if it says nothing of its own."""
         sayings = LAST_WORDS.get(status, ()) if self._rate_per_s else ()
         self._rng.seed(self._base + end_ns)
-        step_ns = _LAST_WORDS_TAKE_NS // (len(sayings) + 1)
-        first_ns = end_ns - step_ns * len(sayings)
+        first_ns = end_ns - _LAST_WORDS_STEP_NS * (len(sayings) - 1)
         return [
-            self._line(first_ns + number * step_ns, saying, pod=self.pods[0])
+            self._line(first_ns + number * _LAST_WORDS_STEP_NS, saying, pod=self.pods[0])
             for number, saying in enumerate(sayings)
         ]
 
