@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -60,6 +61,7 @@ def retry_after_s(headers: Mapping[str, str], *, wall_ns: int) -> float | None:
     return max(0.0, (then_ns - (wall_ns if now_ns is None else now_ns)) / NS_PER_S)
 
 
+@lru_cache(maxsize=64)  # a second has many answers
 def http_date_ns(text: str) -> int | None:
     """Nanoseconds since 1970 of a `Date` header; None if it is missing or not a date."""
     try:

@@ -1,0 +1,242 @@
+"""The service as values: pages of logs, workloads, resource groups.
+
+Every question is asked until it is answered: what may pass is retried here without end,
+and what will not pass is raised. The caller is told of each failure on the way.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias, TypeVar
+
+from tailer.aicore import questions
+from tailer.aicore.decode import (
+    decode_count,
+    decode_page,
+    decode_resources,
+    decode_workload,
+    decode_workloads,
+)
+from tailer.aicore.gate import Gate
+from tailer.aicore.portions import Portions
+from tailer.aicore.retry import Trouble, with_retries
+from tailer.aicore.transport import Answer, OversizeError, UntrustedServerError
+from tailer.clock import Clock
+from tailer.errors import TransientApiError, UnreachableError
+from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
+
+Answered = TypeVar("Answered")
+Workloads: TypeAlias = list[Workload]
+
+
+class AiCoreClient:
+    """Opens nothing and closes nothing: see `connect`.
+
+    *Errors*, of all methods: AuthError and PermanentApiError at once. A TransientApiError
+    never, except an UnreachableError while the service has never answered: then the address
+    is probably wrong, and it is raised after `first_contact_patience_s`.
+    """
+
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        first_contact_patience_s: float,
+    ) -> None:
+        self._gate = gate
+        self._clock = clock
+        self._rng = rng
+        self._first_contact_patience_s = first_contact_patience_s
+        self._portions = Portions()
+
+    def server_now_ns(self) -> int | None:
+        """Now by the service's clock, or earlier; None before its first answer."""
+        return self._gate.server_now_ns(self._clock.monotonic_s())
+
+    async def logs(
+        self,
+        target: Target,
+        *,
+        start_ns: int,
+        end_ns: int,
+        order: Order,
+        top: int = MAX_TOP,
+        on_trouble: Trouble,
+    ) -> Page:
+        """The first `top` lines of [start_ns, end_ns), in `order`.
+
+        An answer larger than we take is asked for again with half as many lines, at once;
+        the page then says so in its `top`. Should a single line still be too large, the
+        question is retried like any other failure, loudly and without end: skipping the line
+        would be a silent loss, and raising the limit is the operator's to decide.
+        """
+
+        async def attempt() -> Page:
+            while True:
+                portion = self._portions.top(target, top)
+                try:
+                    return await self._page(target, start_ns, end_ns, order, portion)
+                except OversizeError as error:
+                    if not self._portions.was_too_large(target, portion):
+                        error.hint = "one log line is larger than max_body_bytes"
+                        raise
+
+        return await self._patiently(attempt, on_trouble)
+
+    async def _page(
+        self, target: Target, start_ns: int, end_ns: int, order: Order, top: int
+    ) -> Page:
+        """A service that ignores `$top` gives its default: such a page counts as full."""
+        question = questions.logs(target, start_ns=start_ns, end_ns=end_ns, order=order, top=top)
+        answer = await self._ask(question, target)
+        entries = decode_page(answer.body)
+        self._portions.fitted(target)
+        server_now_ns = self._gate.server_now_ns(answer.sent_s)
+        assert server_now_ns is not None
+        is_cut_short = len(entries) == DEFAULT_TOP < top
+        return Page(entries, DEFAULT_TOP if is_cut_short else top, server_now_ns)
+
+    async def get(
+        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+    ) -> Workload:
+        """The workload; with `only_status` little more than its status, but cheaply."""
+
+        async def attempt() -> Workload:
+            answer = await self._ask(questions.workload(target, only_status=only_status), target)
+            return decode_workload(
+                answer.body, resource_group=target.resource_group, kind=target.kind
+            )
+
+        return await self._patiently(attempt, on_trouble)
+
+    async def list(
+        self,
+        kind: Kind,
+        resource_group: str,
+        *,
+        scenario_id: str | None = None,
+        executable_ids: Sequence[str] = (),
+        configuration_id: str | None = None,
+        status: Status | None = None,
+        on_trouble: Trouble,
+    ) -> Workloads:
+        """All workloads that match, each once, in no order.
+
+        The service has no snapshot of its list: when objects come and go between two pages,
+        others slide across the border. Doubles are dropped, and if some are missing from
+        `count` the list is read once more from its start.
+        """
+        filters = questions.filters(
+            scenario_id=scenario_id,
+            executable_ids=executable_ids,
+            configuration_id=configuration_id,
+            status=status,
+        )
+        found: dict[str, Workload] = {}
+        for _ in range(2):
+            count = await self._list_once(found, kind, resource_group, filters, on_trouble)
+            if count is None or len(found) >= count:
+                break
+        return [*found.values()]
+
+    async def _list_once(
+        self,
+        found: dict[str, Workload],
+        kind: Kind,
+        resource_group: str,
+        filters: Sequence[str],
+        on_trouble: Trouble,
+    ) -> int | None:
+        """Adds one pass over all pages to `found`; what the last page said there is in all."""
+        skip = 0
+        previous: Workloads = []
+        while True:
+            question = questions.workloads(kind, skip=skip, filters=filters)
+
+            async def attempt(question: str = question) -> tuple[Workloads, int | None]:
+                answer = await self._ask_group(question, kind, resource_group)
+                return decode_workloads(answer.body, resource_group=resource_group, kind=kind)
+
+            listed, count = await self._patiently(attempt, on_trouble)
+            found.update((workload.target.id, workload) for workload in listed)
+            skip += len(listed)
+            was_last = len(listed) < questions.LIST_TOP and count is not None and skip >= count
+            if not listed or was_last or listed == previous:  # the same: `$skip` is ignored
+                return count
+            previous = listed
+
+    async def count(
+        self,
+        kind: Kind,
+        resource_group: str,
+        *,
+        scenario_id: str | None = None,
+        executable_ids: Sequence[str] = (),
+        configuration_id: str | None = None,
+        status: Status | None = None,
+        on_trouble: Trouble,
+    ) -> int:
+        """How many workloads match."""
+        filters = questions.filters(
+            scenario_id=scenario_id,
+            executable_ids=executable_ids,
+            configuration_id=configuration_id,
+            status=status,
+        )
+
+        async def attempt() -> int:
+            question = questions.count(kind, filters=filters)
+            answer = await self._ask_group(question, kind, resource_group)
+            return decode_count(answer.body)
+
+        return await self._patiently(attempt, on_trouble)
+
+    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
+        """The ids of all resource groups of the tenant, in the order received."""
+        found: dict[str, None] = {}
+        asked = set[str]()
+        question: str | None = questions.RESOURCE_GROUPS
+        while question is not None and question not in asked:
+            asked.add(question)
+
+            async def attempt(question: str = question) -> tuple[Sequence[str], int | None, str]:
+                answer = await self._gate.ask(
+                    question, subject="the list of resource groups", resource_group=None
+                )
+                groups, total = decode_resources(answer.body)
+                ids = [str(group.get("resourceGroupId", "")) for group in groups]
+                return ids, total, answer.headers.get("Link", "")
+
+            ids, total, link = await self._patiently(attempt, on_trouble)
+            found.update((one, None) for one in ids if one)
+            question = questions.more_resource_groups(link, seen=len(found), total=total)
+        return [*found]
+
+    async def _ask(self, path: str, target: Target) -> Answer:
+        subject = f"{target.name} in resource group {target.resource_group}"
+        return await self._gate.ask(path, subject=subject, resource_group=target.resource_group)
+
+    async def _ask_group(self, path: str, kind: Kind, resource_group: str) -> Answer:
+        subject = f"{kind}s of resource group {resource_group}"
+        return await self._gate.ask(path, subject=subject, resource_group=resource_group)
+
+    async def _patiently(
+        self, attempt: Callable[[], Awaitable[Answered]], on_trouble: Trouble
+    ) -> Answered:
+        started_s = self._clock.monotonic_s()
+
+        def is_hopeless(error: TransientApiError) -> bool:
+            if self._gate.was_reached or not isinstance(error, UnreachableError):
+                return False
+            waited_s = self._clock.monotonic_s() - started_s
+            is_out_of_patience = waited_s >= self._first_contact_patience_s
+            return is_out_of_patience or isinstance(error, UntrustedServerError)
+
+        return await with_retries(
+            attempt,
+            is_hopeless=is_hopeless,
+            on_trouble=on_trouble,
+            clock=self._clock,
+            rng=self._rng,
+        )

@@ -1,0 +1,66 @@
+"""How a question is spelled as a path below `/v2`, quoted. Pure.
+
+The names have their `$` (raw, as the vendor's JavaScript client sends it), because the
+service documents no others; times are in the `Z` form.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import parse_qs, quote, urlsplit
+
+from tailer.model import Kind, Order, Status, Target
+from tailer.timestamp import format_ns
+
+LIST_TOP = 1000  # about 1 MB an answer; the service's own default is 10000
+
+RESOURCE_GROUPS = "/admin/resourceGroups"
+
+
+def logs(target: Target, *, start_ns: int, end_ns: int, order: Order, top: int) -> str:
+    window = f"start={format_ns(start_ns)}&end={format_ns(end_ns)}"
+    return f"{workload(target)}/logs?$top={top}&{window}&$order={order}"
+
+
+def workload(target: Target, *, only_status: bool = False) -> str:
+    path = f"/lm/{target.kind}s/{quote(target.id, safe='')}"
+    return f"{path}?$select=status" if only_status else path
+
+
+def filters(
+    *,
+    scenario_id: str | None,
+    executable_ids: Sequence[str],
+    configuration_id: str | None,
+    status: Status | None,
+) -> tuple[str, ...]:
+    """Of a list or a count; one of several executables is enough."""
+    wanted = {
+        "scenarioId": scenario_id,
+        "executableIds": ",".join(executable_ids),  # AI_CORE_API.yaml: explode false
+        "configurationId": configuration_id,
+        "status": status,
+    }
+    return tuple(f"{name}={quote(value, safe='')}" for name, value in wanted.items() if value)
+
+
+def workloads(kind: Kind, *, skip: int, filters: Sequence[str]) -> str:
+    return f"/lm/{kind}s?" + "&".join([f"$top={LIST_TOP}", f"$skip={skip}", *filters])
+
+
+def count(kind: Kind, *, filters: Sequence[str]) -> str:
+    query = "?" + "&".join(filters) if filters else ""
+    return f"/lm/{kind}s/$count{query}"
+
+
+def more_resource_groups(link: str, *, seen: int, total: int | None) -> str | None:
+    """Where the list goes on after an answer with the header `link`, or None at its end.
+
+    Only the token of the link is used: an address from an answer is never asked.
+    """
+    for part in link.split(","):
+        address = part.partition("<")[2].partition(">")[0]
+        token = parse_qs(urlsplit(address).query).get("continueToken") if address else None
+        if token:
+            return f"{RESOURCE_GROUPS}?continueToken={quote(token[0], safe='')}"
+    if total is not None and seen < total:
+        return f"{RESOURCE_GROUPS}?$skip={seen}"
+    return None
