@@ -1,0 +1,5 @@
+"""`python -m tailer`."""
+
+from tailer.cli.main import main
+
+main()

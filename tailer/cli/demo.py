@@ -1,0 +1,191 @@
+"""`tailer demo`: a simulated AI Core that misbehaves, followed, and the balance at the end."""
+
+import os
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+from msgspec import UNSET
+
+from tailer.aicore.connection import connect
+from tailer.aicore.credentials import find_credentials
+from tailer.cli.options import DURATION, color_option, option
+from tailer.cli.streams import open_stdout, start_stderr, wants_colour
+from tailer.clock import Clock, SystemClock
+from tailer.daemon import EXIT_GAP, Outcome, Reading, run_logs, signalled
+from tailer.health import Health
+from tailer.model import Batch, Kind, Target
+from tailer.pacing import PaceSettings
+from tailer.poller import PollSettings
+from tailer.simulator.loading import load_settings
+from tailer.simulator.simulator import Simulator
+from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.stdout import StdoutSink
+from tailer.timestamp import NS_PER_S
+
+_DEPLOYMENT = Target("default", Kind.DEPLOYMENT, "d0000000000000a1")
+_CRASHING = Target("default", Kind.EXECUTION, "e0000000000000e1")
+_COMPLETING = Target("default", Kind.EXECUTION, "e0000000000000e2")
+_TARGETS = (_DEPLOYMENT, _CRASHING, _COMPLETING)
+_FIELDS = ("timestamp", "pod", "container", "stream", "msg")
+_SILENCE_S = 15.0  # at the end, for what is still on its way; most often a second is enough
+_LOOK_S = 0.1
+_BACKLOG_S = 10.0
+
+_WORLD: dict[str, Any] = {
+    "rate_per_s": 30.0,
+    "backlog_s": _BACKLOG_S,
+    "fault_share": 0.15,
+    "lines": {
+        "late_share": 0.05,
+        "max_lateness_s": 8.0,
+        "twin_share": 0.1,
+        "hidden_share": 0.01,
+        "hidden_s": 2.0,
+    },
+    "faults": {"slow_s": 1.0},
+    "token": {"expires_in_s": 10},
+    "target": [
+        {
+            "kind": "deployment",
+            "id": _DEPLOYMENT.id,
+            "story": "inference",
+            "pods": 3,
+            "containers": ["kserve-container", "queue-proxy"],
+            "weight": 4.0,
+        },
+        {
+            "kind": "execution",
+            "id": _CRASHING.id,
+            "story": "training",
+            "life": [{"at_s": -8.0, "status": "RUNNING"}, {"at_s": 9.0, "status": "DEAD"}],
+        },
+        {
+            "kind": "execution",
+            "id": _COMPLETING.id,
+            "story": "training",
+            "life": [{"at_s": 1.0, "status": "RUNNING"}, {"at_s": 12.0, "status": "COMPLETED"}],
+        },
+    ],
+    "burst": [{"at_s": 5.0, "lines": 300, "target_id": _DEPLOYMENT.id}],
+}
+# Everything a little quicker than in real life, because a demonstration is short.
+_SETTINGS = PollSettings(
+    pace=PaceSettings(interval_s=0.5, idle_interval_s=1.0), lateness_s=12.0, edge_s=3.0, sweep_s=2.0
+)
+
+
+@click.command("demo")
+@option(
+    "--seconds",
+    type=DURATION,
+    default="20",
+    show_default=True,
+    help="How long; Ctrl-C ends it earlier.",
+)
+@option("--seed", type=int, default=1, show_default=True, help="Of the simulated world.")
+@color_option
+def demo_command(*, seconds: float, seed: int, color: str) -> int:
+    """Watch tailer follow a simulated AI Core that misbehaves.
+
+    Lines come late, in twins and in bursts, some vanish for a moment, tokens expire every
+    ten seconds, and 15 % of the requests fail in one way or another. The end of it all is
+    a balance: what the service showed against what was printed.
+    """
+    start_stderr(color)
+    fd = open_stdout()
+    is_terminal = os.isatty(fd)
+    form = FormatSettings(
+        colour=wants_colour(color, os.environ, is_terminal=is_terminal), escape=is_terminal
+    )
+    return anyio.run(_demonstrate, seconds, seed, fd, form)
+
+
+@dataclass(slots=True)
+class _StoppableClock:
+    """The service's time, until it is stopped: then nothing more becomes visible."""
+
+    real: Clock
+    stopped_ns: int | None = None
+
+    def wall_ns(self) -> int:
+        return self.real.wall_ns() if self.stopped_ns is None else self.stopped_ns
+
+    def monotonic_s(self) -> float:
+        return self.real.monotonic_s()
+
+    async def sleep(self, seconds: float) -> None:
+        await self.real.sleep(seconds)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Passes batches on, and counts what is in them."""
+
+    printed: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+
+    def count(self, batch: Batch) -> Batch:
+        self.printed.update((batch.target, entry.timestamp, *entry.key) for entry in batch.entries)
+        return replace(batch)
+
+
+async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings) -> int:
+    clock = SystemClock()
+    service_clock = _StoppableClock(clock)
+    simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), service_clock)
+    tally = _Tally()
+
+    async def end(health: Health) -> int:
+        with anyio.move_on_after(seconds):
+            await signalled(health)
+        service_clock.stopped_ns = clock.wall_ns()
+        shown = sum(len(simulator.shown(target)) for target in _TARGETS)
+        with anyio.move_on_after(_SILENCE_S):
+            while sum(tally.printed.values()) < shown:
+                await clock.sleep(_LOOK_S)
+        return 0
+
+    async with simulator.serving() as url:
+        credentials = find_credentials(simulator.credentials(url), home=Path())
+        async with connect(credentials, clock=clock, rng=random.Random(seed)) as client:
+            start_ns = service_clock.wall_ns() - round(_BACKLOG_S * NS_PER_S)
+            outcome = await run_logs(
+                [Reading(target, start_ns, None) for target in _TARGETS],
+                source=client,
+                sink=StdoutSink(fd, build_formatter(form, _TARGETS)),
+                wanted=tally.count,
+                settings=_SETTINGS,
+                stops=[end],
+                clock=clock,
+                jitter=random.random,
+            )
+    return _balance(simulator, tally, outcome)
+
+
+def _balance(simulator: Simulator, tally: _Tally, outcome: Outcome) -> int:
+    """Say what is true, counted from what the service showed; the exit code says it too."""
+    shown = Counter(
+        (target, *(entry.get(name, UNSET) for name in _FIELDS))
+        for target in _TARGETS
+        for entry in simulator.shown(target)
+    )
+    lost, repeated = (shown - tally.printed).total(), (tally.printed - shown).total()
+    late = sum(one.late for one in outcome.health.targets.values())
+    faults = simulator.stats()["faults"]
+    kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
+    for label, number, remark in (
+        ("lines the service showed", shown.total(), ""),
+        ("lines printed", tally.printed.total(), ""),
+        ("lost", lost, ""),
+        ("repeated", repeated, ""),
+        ("late ones recovered", late, ""),
+        ("faults survived", sum(faults.values()), kinds),
+    ):
+        click.echo(f"{label:>26}: {number:>6}{f'  ({remark})' if remark else ''}", err=True)
+    for error in outcome.errors:
+        click.echo(f"tailer: {error}", err=True)
+    return EXIT_GAP if lost or repeated or outcome.errors else 0

@@ -1,0 +1,128 @@
+"""The flags of `tailer logs`, checked together and compiled once."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tailer.cli.options import When
+from tailer.cli.streams import wants_colour
+from tailer.daemon import Reading
+from tailer.errors import ConfigError
+from tailer.model import Workload
+from tailer.pacing import PaceSettings
+from tailer.poller import PollSettings
+from tailer.sinks.format import FormatSettings
+from tailer.sinks.line_filter import LineFilter, compile_pattern
+from tailer.sinks.wall_time import timezone_named
+from tailer.timestamp import parse_ns
+
+_DEFAULT_SINCE = When(ago_s=3600)
+# A person watches: a quiet target is still asked every few seconds.
+_PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogsRequest:
+    """The flags of `tailer logs`, checked and compiled."""
+
+    names: tuple[str, ...]
+    resource_groups: tuple[str, ...]
+    service_key_file: Path | None
+    follow: bool
+    since: When | None
+    until: When | None
+    last: int | None
+    timeout_s: float | None
+    poll: PollSettings
+    line_filter: LineFilter
+    form: FormatSettings
+
+
+def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsRequest:
+    """Raises: ConfigError, naming the flag, its value and the remedy."""
+    _refuse_contradictions(flags)
+    lateness_s = flags["lateness"]
+    return LogsRequest(
+        names=flags["targets"],
+        resource_groups=flags["resource_groups"],
+        service_key_file=flags["service_key_file"],
+        follow=flags["follow"],
+        since=flags["since"],
+        until=flags["until"],
+        last=flags["last"],
+        timeout_s=flags["timeout"],
+        poll=PollSettings(
+            pace=_PACE,
+            lateness_s=lateness_s,
+            drain_s=lateness_s if flags["drain"] is None else flags["drain"],
+        ),
+        line_filter=LineFilter(
+            include=_patterns(flags["include"], "--include"),
+            exclude=_patterns(flags["exclude"], "--exclude"),
+            containers=_patterns(flags["container"], "--container"),
+            pods=_patterns(flags["pod"], "--pod"),
+            streams=frozenset([flags["stream"]] if flags["stream"] else []),
+        ),
+        form=FormatSettings(
+            format=flags["output"],
+            template=flags["template"],
+            timestamps=flags["timestamps"],
+            timezone=timezone_named(flags["timezone"] or "local"),
+            colour=wants_colour(flags["color"], os.environ, is_terminal=stdout_is_terminal),
+            escape=stdout_is_terminal,
+            highlight=_patterns(flags["highlight"], "--highlight"),
+        ),
+    )
+
+
+def _refuse_contradictions(flags: dict[str, Any]) -> None:
+    if not flags["targets"]:
+        raise ConfigError(
+            "no TARGET given",
+            hint="`tailer list` shows what there is; deployment/ID or execution/ID",
+        )
+    if flags["follow"] and flags["until"]:
+        raise ConfigError(
+            "--until and --follow contradict each other", hint="--timeout ends a follower"
+        )
+    if flags["template"] is not None and flags["output"] != "text":
+        raise ConfigError(
+            f"--template and --output {flags['output']} contradict each other",
+            hint="give one of them",
+        )
+
+
+def _patterns(texts: Sequence[str], flag: str) -> tuple[re.Pattern[str], ...]:
+    return tuple(compile_pattern(text, flag) for text in texts)
+
+
+def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) -> list[Reading]:
+    """What to read of each target; `now_ns` is the service's clock.
+
+    Raises:
+        ConfigError: The range is empty.
+    """
+    since = request.since or _DEFAULT_SINCE
+    end_ns = None if request.follow else now_ns
+    if request.until is not None:
+        end_ns = request.until.resolve_ns(now_ns)
+    start_ns = since.resolve_ns(now_ns)
+    if end_ns is not None and start_ns >= end_ns:
+        raise ConfigError("--since is not before --until", hint="the range has no time in it")
+    readings = {}
+    for workload in workloads:
+        began_ns = start_ns
+        if request.last is not None and request.since is None:
+            began_ns = min(start_ns, _created_ns(workload, default_ns=start_ns))
+        readings[workload.target] = Reading(workload.target, began_ns, end_ns, request.last)
+    return list(readings.values())
+
+
+def _created_ns(workload: Workload, *, default_ns: int) -> int:
+    try:
+        return parse_ns(workload.created_at)
+    except ValueError:
+        return default_ns

@@ -1,0 +1,124 @@
+"""The command `tailer`: which commands there are, and how every one of them ends.
+
+Commands are imported when they are called, so that `tailer --help` is quick.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from tailer import __version__
+from tailer.errors import TailerError
+
+_COMMANDS = {
+    "logs": "Print the logs of deployments and executions; -f to follow them.",
+    "list": "List deployments and executions.",
+    "demo": "Watch tailer follow a simulated AI Core that misbehaves.",
+    "simulate": "Run a simulated AI Core to try things on.",
+    "completion": "Print the completion script of a shell.",
+}
+
+_EPILOG = """\
+\b
+Examples:
+  tailer list                            what there is
+  tailer logs -f deployment/d1a2b3c4     follow a deployment
+  tailer logs --since 2h execution/e5f6  print two hours of an execution
+  tailer demo                            see it work, without an account
+"""
+
+
+class _Commands(click.Group):
+    """Knows its commands by name, and imports only the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"tailer.cli.{cmd_name}"), f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="tailer %(version)s")
+def tailer() -> None:
+    """Follow the logs of SAP AI Core deployments and executions, without losing a line.
+
+    Log lines go to stdout, everything else to stderr. Every flag can be set in the
+    environment too: --since as TAILER_SINCE.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with the exit code that the README lists."""
+    try:
+        code = tailer(prog_name="tailer", standalone_mode=False)
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - the one place that turns errors into an end
+        code = _exit_code_after(error)
+    _leave(code if isinstance(code, int) else 0)
+
+
+def _exit_code_after(error: BaseException) -> int:
+    """Say on stderr what happened, in one line, and give the exit code. A bug is raised again."""
+    leaves = list(_leaves(error))
+    if all(isinstance(leaf, TailerError) for leaf in leaves):
+        first = leaves[0]
+        assert isinstance(first, TailerError)
+        if first.exit_code:
+            _complain(str(first))
+        return first.exit_code
+    match leaves[0]:
+        case click.ClickException() as refused:
+            where = (
+                refused.ctx.command_path
+                if isinstance(refused, click.UsageError) and refused.ctx
+                else "tailer"
+            )
+            _complain(f"{refused.format_message().rstrip('.')} (see {where} --help)")
+            return 2
+        case KeyboardInterrupt() | click.Abort():
+            return 130
+        case BrokenPipeError():
+            return 0
+        case _:
+            raise error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in (nested) groups, one by one."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _complain(text: str) -> None:
+    from tailer.sinks.escape import visible
+
+    click.echo(f"tailer: {visible(text)}", err=True)
+
+
+def _leave(code: Any) -> None:
+    """Exit without a word from the interpreter about a reader that has left."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

@@ -1,0 +1,74 @@
+"""Notices for people: what changed, in one short line on stderr. For programs: key=value."""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from tailer.sinks.escape import visible
+
+_Fields = MutableMapping[str, Any]
+
+_SENTENCES: dict[str, Callable[[_Fields], str]] = {
+    "waiting": lambda f: f"waiting for it to start ({f['why']})",
+    "following": lambda _: "following",
+    "backing_off": lambda f: (
+        f"no luck for {f['for_s']} s: {f['why']}; next try in {f['retry_in_s']} s"
+    ),
+    "recovered": lambda f: f"back after {f['after_s']} s",
+    "draining": lambda f: f"{f['why']}; still reading what comes late",
+    "ended": lambda f: f"ended {f['why']}" if f.get("why") else "done",
+    "gone": lambda _: "deleted at the service",
+    "gap": lambda f: f"GAP: {f['detail']}",
+    "nothing_found": lambda f: f"{f['why']}",
+    "slow_service": lambda f: f"the service does not answer: {f['why']}; trying on",
+    "target_failed": lambda f: f"{f['why']}",
+}
+_COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
+
+
+def start_notices(*, quiet: bool, is_terminal: bool, colour: bool, stream: TextIO) -> None:
+    """Send structlog's events to `stream`; with `quiet`, only what needs somebody to act."""
+    render = (
+        _Human(colour=colour)
+        if is_terminal
+        else structlog.processors.LogfmtRenderer(
+            key_order=["timestamp", "level", "event", "target"], drop_missing=True
+        )
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(
+                fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal
+            ),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("error" if quiet else "info"),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+class _Human:
+    """One line: `14:03:10 deployment/d1: following`."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, _logger: Any, _method: str, fields: _Fields) -> str:
+        event, level = fields["event"], fields["level"]
+        sentence = _SENTENCES.get(event)
+        text = sentence(fields) if sentence is not None else _plain(fields)
+        target = f"{fields['target']}: " if "target" in fields else ""
+        line = visible(f"{fields['timestamp']} {target}{text}")
+        return f"\x1b[{_COLOURS[level]}m{line}\x1b[0m" if self._colour else line
+
+
+def _plain(fields: _Fields) -> str:
+    rest = [
+        f"{name}={value}"
+        for name, value in fields.items()
+        if name not in {"event", "level", "timestamp", "target"}
+    ]
+    return " ".join([str(fields["event"]).replace("_", " "), *rest])

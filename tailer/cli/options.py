@@ -1,0 +1,119 @@
+"""What flags have in common: their names in the environment, and values that are parsed once."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tailer.timestamp import NS_PER_S, parse_ns
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """A click option that can also be set as TAILER_<LONG NAME>."""
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = "TAILER_" + long.removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, **settings)
+
+
+class Duration(click.ParamType[float]):
+    """`10m`, `1h30m`, `2d`, `500ms` as seconds; a bare number is seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, (int, float)):
+            return float(value)
+        seconds = _seconds(value)
+        if seconds is None:
+            self.fail(
+                f"{value!r} is not a duration; write it like 90s, 10m, 1h30m or 2d", param, ctx
+            )
+        return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """A point in time: so long ago by the service's clock, or a date."""
+
+    ago_s: float | None = None
+    at_ns: int | None = None
+
+    def resolve_ns(self, now_ns: int) -> int:
+        if self.at_ns is not None:
+            return self.at_ns
+        assert self.ago_s is not None
+        return max(0, now_ns - round(self.ago_s * NS_PER_S))
+
+
+class WhenType(click.ParamType[When]):
+    """`10m` (that long ago), or an RFC 3339 time."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, When):
+            return value
+        seconds = _seconds(value)
+        if seconds is not None:
+            return When(ago_s=seconds)
+        try:
+            return When(at_ns=parse_ns(value))
+        except ValueError:
+            self.fail(
+                f"{value!r} is not a time; write how long ago (10m, 1h30m, 2d) "
+                "or a date like 2026-11-23T14:00:00Z",
+                param,
+                ctx,
+            )
+
+
+def _seconds(text: str) -> float | None:
+    text = text.strip().lower()
+    if re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
+        return float(text)
+    if _DURATION.fullmatch(text) is None:
+        return None
+    return sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
+
+
+DURATION = Duration()
+WHEN = WhenType()
+
+
+def resource_group_option(command: _Command) -> _Command:
+    return option(
+        "-g",
+        "--resource-group",
+        "resource_groups",
+        multiple=True,
+        metavar="GROUP",
+        help="Resource group; may be repeated. [default: AICORE_RESOURCE_GROUP, else default]",
+    )(command)
+
+
+def service_key_option(command: _Command) -> _Command:
+    return option(
+        "--service-key-file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Service key (JSON) to use instead of AICORE_*, ~/.aicore and VCAP_SERVICES.",
+    )(command)
+
+
+def color_option(command: _Command) -> _Command:
+    return option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours; auto means on a terminal, unless NO_COLOR is set.",
+    )(command)

@@ -1,0 +1,98 @@
+"""`tailer simulate`: a stand-in AI Core that others can talk to."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+
+from tailer.cli.options import DURATION, option
+from tailer.clock import SystemClock
+from tailer.daemon import signalled
+from tailer.errors import ConfigError
+from tailer.health import Health
+from tailer.simulator.loading import load_settings
+from tailer.simulator.settings import SimulatorSettings
+from tailer.simulator.simulator import Simulator
+
+_EPILOG = """\
+\b
+Examples:
+  tailer simulate                        on 127.0.0.1:8075; prints the variables to export
+  tailer simulate --fault-share 0.15     with failures of every kind
+  tailer simulate --config world.toml    with targets of your own
+"""
+
+
+@click.command("simulate", epilog=_EPILOG)
+@option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Settings in TOML; flags go before it.",
+)
+@option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8075,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
+@option("--seed", type=int, help="The same seed tells the same lines.  [default: 1]")
+@option("--rate", type=float, metavar="N", help="Lines per second, of all targets.  [default: 20]")
+@option("--late-share", type=float, metavar="SHARE", help="Lines that appear late.  [default: 0]")
+@option("--max-lateness", type=DURATION, help="How late at most.  [default: 10s]")
+@option("--twin-share", type=float, metavar="SHARE", help="Lines that come twice.  [default: 0]")
+@option(
+    "--fault-share",
+    type=float,
+    metavar="SHARE",
+    help="Requests that fail, in every way.  [default: 0]",
+)
+@option("--token-lifetime", type=DURATION, help="Of an access token.  [default: 12h]")
+def simulate_command(*, config: Path | None, host: str, port: int, **flags: Any) -> int:
+    """Run a simulated AI Core to try things on: tailer, or the official SDK.
+
+    Prints the AICORE_* variables that lead to it on stdout, then serves until interrupted.
+    """
+    settings = load_settings(config, _overrides(flags))
+    return anyio.run(_serve, settings, host, port)
+
+
+def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given, in the shape of the file."""
+    lifetime_s = flags["token_lifetime"]
+    shaped: dict[str, Any] = {
+        "seed": flags["seed"],
+        "rate_per_s": flags["rate"],
+        "fault_share": flags["fault_share"],
+        "lines": {
+            "late_share": flags["late_share"],
+            "max_lateness_s": flags["max_lateness"],
+            "twin_share": flags["twin_share"],
+        },
+        "token": {"expires_in_s": None if lifetime_s is None else max(1, round(lifetime_s))},
+    }
+    return {key: given for key, value in shaped.items() if (given := _given(value)) is not None}
+
+
+def _given(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: inner for name, inner in value.items() if inner is not None} or None
+
+
+async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:
+    simulator = Simulator(settings, SystemClock())
+    try:
+        async with simulator.serving(host, port) as url:
+            for name, value in simulator.credentials(url).items():
+                click.echo(f"export {name}={shlex.quote(value)}")
+            click.echo(f"# simulating until interrupted, at {url}; then: tailer list", err=True)
+            return await signalled(Health())
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}", hint="pick another --port"
+        ) from error

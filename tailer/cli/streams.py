@@ -1,0 +1,39 @@
+"""What our three streams are, and what may be written to them."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from tailer.cli.notices import start_notices
+from tailer.errors import SinkError
+
+
+def open_stdout() -> int:
+    """The descriptor of standard output.
+
+    Raises:
+        SinkError: It is closed (`>&-`); its number may belong to anything by now.
+    """
+    if sys.stdout is None:
+        raise SinkError("standard output is closed", hint="redirect it to /dev/null instead")
+    return sys.stdout.fileno()
+
+
+def start_stderr(color: str, *, quiet: bool = False) -> None:
+    """Notices go to stderr from now on."""
+    if sys.stderr is None:
+        return
+    is_terminal = sys.stderr.isatty()
+    has_colour = wants_colour(color, os.environ, is_terminal=is_terminal)
+    start_notices(quiet=quiet, is_terminal=is_terminal, colour=has_colour, stream=sys.stderr)
+
+
+def wants_colour(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """`--color`, then NO_COLOR and FORCE_COLOR (any non-empty value), then what the stream is."""
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal and environ.get("TERM") != "dumb"
