@@ -1,0 +1,121 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import anyio
+import pytest
+from fakes import TARGET, MemorySink, hiccup
+from virtual_time import VirtualClock
+
+from tailer.delivery import deliver
+from tailer.errors import SinkError
+from tailer.model import Batch, Entry
+from tailer.spool.memory import MemorySpool
+
+pytestmark = pytest.mark.anyio
+
+
+def everything(batch: Batch) -> Batch:
+    return batch
+
+
+async def spool_with(*messages: str, sinks: tuple[str, ...] = ("memory",)) -> MemorySpool:
+    spool = MemorySpool(sinks=sinks, max_bytes=10**9)
+    for number, message in enumerate(messages):
+        await spool.append(TARGET, [Entry(msg=message)], [number], watermark_ns=0)
+    spool.close_input()
+    return spool
+
+
+def lines(sink: MemorySink) -> list[object]:
+    return [entry.msg for entry in sink.lines]
+
+
+async def test_a_sink_gets_every_batch_in_order_and_is_closed_at_the_end(
+    clock: VirtualClock,
+) -> None:
+    sink = MemorySink()
+
+    await deliver(sink, await spool_with("a", "b", "c"), clock=clock, wanted=everything)
+
+    assert lines(sink) == ["a", "b", "c"]
+    assert not sink.is_open
+
+
+async def test_a_batch_counts_as_delivered_with_the_mark_that_the_sink_gave(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a", "b")
+
+    await deliver(MemorySink(), spool, clock=clock, wanted=everything)
+
+    place = await spool.sink_place("memory")
+    assert (place.position, place.mark) == (2, b"2")
+
+
+async def test_a_sink_gets_back_its_last_mark(clock: VirtualClock) -> None:
+    spool = await spool_with("a")
+    await spool.commit("memory", 1, b"17")
+    sink = MemorySink()
+
+    await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert sink.opened_with == b"17"
+
+
+async def test_a_batch_without_a_wanted_line_is_passed_over_and_keeps_the_mark(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a", "b")
+    sink = MemorySink()
+
+    def only_a(batch: Batch) -> Batch:
+        return replace(batch, entries=tuple(one for one in batch.entries if one.msg == "a"))
+
+    await deliver(sink, spool, clock=clock, wanted=only_a)
+
+    assert lines(sink) == ["a"]
+    assert await spool.sink_place("memory") == replace(
+        await spool.sink_place("memory"), position=2, mark=b"1"
+    )
+
+
+async def test_a_hiccup_is_retried_until_the_batch_is_through(clock: VirtualClock) -> None:
+    failures = iter([hiccup(), hiccup(), hiccup()])
+    sink = MemorySink(fails=lambda: next(failures, None))
+
+    await deliver(sink, await spool_with("a", "b"), clock=clock, wanted=everything)
+
+    assert lines(sink) == ["a", "b"]
+
+
+async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink(
+    clock: VirtualClock,
+) -> None:
+    sink = MemorySink(fails=lambda: SinkError("disk full"))
+    spool = await spool_with("a")
+
+    with pytest.raises(SinkError, match="disk full"):
+        await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert not sink.is_open
+    assert (await spool.sink_place("memory")).position == 0
+
+
+async def test_a_sink_that_fails_for_long_holds_up_no_other(clock: VirtualClock) -> None:
+    def forever() -> Iterator[SinkError]:
+        while True:
+            yield hiccup()
+
+    failures = forever()
+    broken = MemorySink(name="broken", fails=lambda: next(failures))
+    healthy = MemorySink(name="healthy")
+    spool = await spool_with("a", "b", sinks=("broken", "healthy"))
+
+    with anyio.move_on_after(600):
+        async with anyio.create_task_group() as tasks:
+            for sink in (broken, healthy):
+                tasks.start_soon(partial(deliver, sink, spool, clock=clock, wanted=everything))
+
+    assert lines(healthy) == ["a", "b"]
+    assert lines(broken) == []

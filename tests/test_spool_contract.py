@@ -1,0 +1,205 @@
+"""What every spool promises, asked of each of them."""
+
+from collections.abc import Callable
+
+import anyio
+import pytest
+from fakes import TARGET
+from virtual_time import VirtualClock
+
+from tailer.model import Entry, Kind, Target
+from tailer.spool.contract import Place, SinkPlace, Spool
+from tailer.spool.memory import MemorySpool
+
+pytestmark = pytest.mark.anyio
+
+OTHER = Target("default", Kind.EXECUTION, "e1")
+LINE_BYTES = 100_000
+
+MakeSpool = Callable[..., Spool]
+SPOOLS = {"memory": MemorySpool}
+
+
+@pytest.fixture(params=SPOOLS)
+def make_spool(request: pytest.FixtureRequest) -> MakeSpool:
+    return SPOOLS[request.param]
+
+
+@pytest.fixture
+def spool(make_spool: MakeSpool) -> Spool:
+    return make_spool(sinks=["fast", "slow"], max_bytes=10 * LINE_BYTES)
+
+
+def line(msg: str) -> Entry:
+    return Entry(msg=msg)
+
+
+async def add(
+    spool: Spool, *lines: tuple[int, str], watermark_ns: int = 0, target: Target = TARGET
+) -> None:
+    await spool.append(
+        target,
+        [line(msg) for _, msg in lines],
+        [time_ns for time_ns, _ in lines],
+        watermark_ns=watermark_ns,
+    )
+
+
+async def take(spool: Spool, sink: str) -> list[object]:
+    """Take one batch and commit it."""
+    batch = await spool.next_batch(sink)
+    assert batch is not None
+    await spool.commit(sink, batch.position, None)
+    return [entry.msg for entry in batch.entries]
+
+
+async def messages(spool: Spool, target: Target = TARGET) -> list[object]:
+    place = await spool.place_of(target, start_ns=0)
+    return [entry.msg for entry in place.entries]
+
+
+async def test_a_new_target_stands_where_it_is_told_to(spool: Spool) -> None:
+    assert await spool.place_of(TARGET, start_ns=7) == Place(7, (), ())
+
+
+async def test_a_known_target_stands_where_it_stood(spool: Spool) -> None:
+    await add(spool, (5, "a"), watermark_ns=3)
+
+    assert await spool.place_of(TARGET, start_ns=7) == Place(3, (line("a"),), (5,))
+
+
+async def test_batches_come_to_each_sink_in_the_order_of_appending(spool: Spool) -> None:
+    await add(spool, (5, "a"), (6, "b"))
+    await add(spool, (1, "c"), target=OTHER)
+
+    assert [await take(spool, "fast"), await take(spool, "fast")] == [["a", "b"], ["c"]]
+    assert [await take(spool, "slow"), await take(spool, "slow")] == [["a", "b"], ["c"]]
+
+
+async def test_a_batch_that_was_not_committed_comes_again(spool: Spool) -> None:
+    await add(spool, (5, "a"))
+
+    first = await spool.next_batch("fast")
+
+    assert await spool.next_batch("fast") == first
+
+
+async def test_a_commit_stores_the_mark_with_the_position(spool: Spool) -> None:
+    await add(spool, (5, "a"))
+    batch = await spool.next_batch("fast")
+    assert batch is not None
+    await spool.commit("fast", batch.position, b"42")
+
+    assert await spool.sink_place("fast") == SinkPlace(batch.position, b"42")
+    assert await spool.sink_place("slow") == SinkPlace(0, None)
+
+
+async def test_a_batch_delivered_everywhere_stays_until_the_watermark_has_passed_it(
+    spool: Spool,
+) -> None:
+    await add(spool, (5, "a"), watermark_ns=0)
+    await take(spool, "fast")
+    await take(spool, "slow")
+    remembered = await messages(spool)
+    await add(spool, watermark_ns=6)
+
+    assert remembered == ["a"]
+    assert await messages(spool) == []
+
+
+async def test_a_batch_that_one_sink_still_lacks_stays_although_the_watermark_has_passed_it(
+    spool: Spool,
+) -> None:
+    await add(spool, (5, "a"), watermark_ns=0)
+    await take(spool, "fast")
+    await add(spool, watermark_ns=6)
+
+    assert await take(spool, "slow") == ["a"]
+
+
+async def test_a_late_line_before_the_watermark_is_delivered_all_the_same(spool: Spool) -> None:
+    await add(spool, (5, "late"), watermark_ns=9)
+
+    assert await take(spool, "fast") == ["late"]
+    assert await messages(spool) == []
+
+
+async def test_a_sink_that_waits_is_woken_by_the_next_batch(
+    spool: Spool, clock: VirtualClock
+) -> None:
+    taken: list[object] = []
+
+    async def wait() -> None:
+        taken.extend(await take(spool, "fast"))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await clock.sleep(1)
+        await add(spool, (5, "a"))
+
+    assert taken == ["a"]
+
+
+async def test_after_the_input_has_ended_the_rest_is_given_and_then_nothing(spool: Spool) -> None:
+    await add(spool, (5, "a"))
+    spool.close_input()
+
+    assert await take(spool, "fast") == ["a"]
+    assert await spool.next_batch("fast") is None
+
+
+async def test_a_full_spool_holds_up_who_appends_until_the_slowest_sink_has_taken_some(
+    spool: Spool, clock: VirtualClock
+) -> None:
+    big = "x" * LINE_BYTES
+    appended: list[int] = []
+
+    async def append_all() -> None:
+        for number in range(30):
+            await add(spool, (number, big))
+            appended.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(append_all)
+        await clock.sleep(1)
+        before = len(appended)
+        for _ in range(before):
+            await take(spool, "fast")
+        await clock.sleep(1)
+        held_by_slow = len(appended)
+        await take(spool, "slow")
+        await clock.sleep(1)
+        after = len(appended)
+        tasks.cancel_scope.cancel()
+
+    assert 5 <= before <= 10
+    assert held_by_slow == before
+    assert after == before + 1
+
+
+async def test_lines_kept_only_for_the_watermark_hold_nobody_up(spool: Spool) -> None:
+    big = "x" * LINE_BYTES
+    with anyio.fail_after(5):
+        for number in range(30):
+            await add(spool, (number, big), watermark_ns=0)
+            await take(spool, "fast")
+            await take(spool, "slow")
+
+    assert len(await messages(spool)) == 30
+
+
+async def test_a_batch_larger_than_the_whole_spool_goes_through_alone(spool: Spool) -> None:
+    with anyio.fail_after(5):
+        await add(spool, (1, "x" * LINE_BYTES * 50))
+
+    assert len(await take(spool, "fast")) == 1
+
+
+async def test_an_append_that_is_cancelled_while_it_waits_moves_nothing(spool: Spool) -> None:
+    big = "x" * LINE_BYTES * 9
+    await add(spool, (1, big), watermark_ns=1)
+
+    with anyio.move_on_after(5):
+        await add(spool, (2, big), watermark_ns=2)
+
+    assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 1
