@@ -154,6 +154,10 @@ class TokenEndpoint:
             )
         except CertificateRefusedError as error:
             raise self._refused(error.message) from error
+        except TransientApiError as error:
+            if tls is not None and not error.hint:  # TLS 1.3 may just close, without a word
+                error.hint = "perhaps because of the client certificate: is it still valid?"
+            raise
         if answer.status == HTTPStatus.OK:
             return _token(answer.body)
         raise self._refusal(answer)

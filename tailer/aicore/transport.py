@@ -5,6 +5,7 @@ unpacked answer are ever in memory, and every request ends by `timeout.total`, h
 slowly the other side drips.
 """
 
+import re
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from tailer.errors import TransientApiError, UnreachableError
 
 _CHUNK_BYTES = 1 << 16
 _MAX_REFUSAL_BYTES = 1 << 16  # nobody reads more of an error page
-_CERTIFICATE_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")  # RFC 8446, section 6.2
+_CERTIFICATE_ALERT = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA)")  # RFC 8446, section 6.2
 
 
 class UntrustedServerError(UnreachableError):
@@ -116,12 +117,12 @@ class Transport:
     ) -> TransientApiError:
         """In our words: aiohttp's carry addresses, and a proxy's may hold a password."""
         reason = _reason(error)
+        if _CERTIFICATE_ALERT.search(reason):
+            return CertificateRefusedError(f"{host}: refuses our certificate: {reason}")
         for outside, inside, words, hint in _TRANSLATIONS:
             if isinstance(error, outside):
                 message = words.format(reason=reason, timeout=self._timeout)
                 return inside(f"{host}: {message}", hint=hint)
-        if any(alert in reason for alert in _CERTIFICATE_ALERTS):
-            return CertificateRefusedError(f"{host}: refuses our certificate: {reason}")
         return TransientApiError(f"{host}: connection lost: {reason}")
 
 
@@ -173,11 +174,9 @@ def _reason(error: BaseException) -> str:
     """What OpenSSL, the system or the proxy calls it."""
     if isinstance(error, aiohttp.ClientResponseError):
         return str(error.status)
-    for cause in (error, getattr(error, "os_error", None), error.__cause__):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return str(cause.verify_message)
-        if isinstance(cause, ssl.SSLError) and cause.reason:
-            return str(cause.reason)
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(error).__name__
+    # aiohttp's own TLS errors are of OpenSSL's class but lack what is in it: they go last.
+    for cause in (getattr(error, "os_error", None), error.__cause__, error):
+        for name in ("verify_message", "reason", "strerror"):
+            if isinstance(cause, OSError) and (words := getattr(cause, name, None)):
+                return str(words)
+    return type(getattr(error, "os_error", error)).__name__

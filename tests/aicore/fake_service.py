@@ -64,7 +64,6 @@ class FakeService:
     token_life_s: float = 43199
     good_tokens: set[str] | None = None  # None: every token is
     usual_reply: Reply = field(default_factory=lines)
-    dated: bool = True
 
     @property
     def url(self) -> str:
@@ -95,17 +94,15 @@ class FakeService:
         if self.good_tokens is not None and token not in self.good_tokens:
             return web.Response(text="Jwt is expired", status=401)
         reply = self.replies.popleft() if self.replies else self.usual_reply
-        return await reply(request)
-
-    async def _date(self, request: web.Request, response: web.StreamResponse) -> None:
-        if self.dated:
+        response = await reply(request)
+        if not response.prepared:
             seconds = START_NS // 10**9 + int(anyio.current_time())
             response.headers.setdefault("Date", formatdate(seconds, usegmt=True))
+        return response
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator["FakeService"]:
         app = web.Application()
-        app.on_response_prepare.append(self._date)
         app.router.add_post("/oauth/token", self.grant)
         app.router.add_get("/{path:.*}", self.answer)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
