@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 REFRESH_SHARE = 0.8  # of `expires_in`; tokens live 2 to 12 hours, but a 10 s one works as well
 UNSTATED_LIFE_S = 600.0  # RFC 6749 only recommends `expires_in`; a 401 corrects us if wrong
+_CREDENTIALS_REFUSED = {400, 401, 403}  # RFC 6749, section 5.2, and gateways' variant of it
 _POSTPONED_S = 30.0  # the old token still works: no need to press an endpoint in trouble
 
 
@@ -128,6 +129,7 @@ class TokenEndpoint:
         self._clock = clock
         self._proxy = proxy
         self._ca_file = ca_file
+        self._has_granted = False
 
     async def fetch(self) -> Token:
         """A new token.
@@ -159,7 +161,9 @@ class TokenEndpoint:
                 error.hint = "perhaps because of the client certificate: is it still valid?"
             raise
         if answer.status == HTTPStatus.OK:
-            return _token(answer.body)
+            token = _token(answer.body)
+            self._has_granted = True
+            return token
         raise self._refusal(answer)
 
     def _refusal(self, answer: Answer) -> AuthError | TransientApiError:
@@ -174,8 +178,12 @@ class TokenEndpoint:
             subject=credentials.token_url,
             wall_ns=self._clock.wall_ns(),
         )
-        if answer.status != HTTPStatus.UNAUTHORIZED and isinstance(error, TransientApiError):
+        if answer.status in _CREDENTIALS_REFUSED:
+            return self._refused(error.message)
+        if isinstance(error, TransientApiError):
             return error
+        if self._has_granted:  # a router says 404 while what is behind it is down
+            return TransientApiError(error.message, status=error.status)
         return self._refused(error.message)
 
     def _refused(self, reason: str) -> AuthError:

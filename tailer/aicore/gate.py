@@ -15,6 +15,7 @@ from tailer.pacing import RequestBudget
 from tailer.timestamp import NS_PER_S
 
 _OK, _UNAUTHORIZED = 200, 401
+_FIRST_OF_GATEWAYS = 500  # such answers may be dated by a proxy, whose clock is another
 _TOO_MUCH = {429, 503}
 REFUSED_PATIENCE_S = 60.0  # a rollout of the gateway's keys is over by then
 
@@ -111,7 +112,7 @@ class Gate:
         answer = await self._transport.send("GET", url, headers=headers, proxy=self._proxy)
         self.was_reached = True
         date_ns = http_date_ns(answer.headers.get("Date", ""))
-        if date_ns is not None:
+        if date_ns is not None and answer.status < _FIRST_OF_GATEWAYS:
             self._server_clock.observe(date_ns, received_s=answer.received_s)
         if answer.status in _TOO_MUCH:
             self._budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)

@@ -188,6 +188,14 @@ async def test_a_pages_time_is_that_of_its_question(service: FakeService, caller
     assert page.server_now_ns == START_NS
 
 
+async def test_a_gateways_clock_is_not_the_services(service: FakeService, caller: Caller) -> None:
+    service.replies.append(says("", 502, Date="Fri, 31 Dec 2100 23:59:59 GMT"))
+
+    page = await caller.logs()
+
+    assert page.server_now_ns <= START_NS + 10**9
+
+
 async def test_a_service_without_dates_is_taken_to_share_our_clock(
     service: FakeService, caller: Caller
 ) -> None:

@@ -118,31 +118,47 @@ async def test_a_service_that_goes_on_refusing_fresh_tokens_ends_it(
     assert REFUSED_PATIENCE_S <= anyio.current_time() < REFUSED_PATIENCE_S + 31
 
 
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (401, {"error": "unauthorized", "error_description": "Bad credentials"}),
-        (400, {"error": "invalid_client"}),
-        (403, "forbidden"),
-        (404, "<html>no such tenant</html>"),
-        (302, ""),
-    ],
-)
-@pytest.mark.parametrize("granted_before", [False, True])
-async def test_refused_credentials_end_it_whenever_that_happens(
-    granted_before: bool,
-    status: int,
-    body: object,
-    service: FakeService,
-    caller: Caller,
+REFUSALS = [
+    (401, {"error": "unauthorized", "error_description": "Bad credentials"}),
+    (400, {"error": "invalid_client"}),
+    (403, "forbidden"),
+]
+WRONG_ADDRESSES = [(404, "<html>no such tenant</html>"), (302, ""), (405, "")]
+
+
+@pytest.mark.parametrize(("status", "body"), [*REFUSALS, *WRONG_ADDRESSES])
+async def test_credentials_refused_from_the_start_end_it(
+    status: int, body: object, service: FakeService, caller: Caller
 ) -> None:
-    if granted_before:
-        await caller.logs()
-        service.good_tokens = set()
     service.token_replies.append(says(body, status))
 
-    with pytest.raises(AuthError, match=f"client id from the test: .*/oauth/token: {status}"):
+    with pytest.raises(AuthError, match=rf"client id from the test: .*/oauth/token: {status}"):
         await caller.logs()
+
+
+@pytest.mark.parametrize(("status", "body"), REFUSALS)
+async def test_credentials_refused_after_they_were_good_end_it_too(
+    status: int, body: object, service: FakeService, caller: Caller
+) -> None:
+    await caller.logs()
+    service.good_tokens = set()
+    service.token_replies.append(says(body, status))
+
+    with pytest.raises(AuthError, match=rf"client id from the test: .*/oauth/token: {status}"):
+        await caller.logs()
+
+
+@pytest.mark.parametrize(("status", "body"), WRONG_ADDRESSES)
+async def test_a_token_address_that_was_right_before_is_only_out_of_order(
+    status: int, body: object, service: FakeService, caller: Caller
+) -> None:
+    await caller.logs()
+    service.good_tokens = {"token-3"}
+    service.token_replies.append(says(body, status))
+
+    await caller.logs()
+
+    assert [error.status for error in caller.troubles.errors] == [status]
 
 
 @pytest.mark.parametrize(
