@@ -14,11 +14,12 @@ import structlog
 from anyio.abc import TaskGroup
 
 from tailer.clock import Clock
+from tailer.config import PollSettings
 from tailer.delivery import deliver
 from tailer.errors import ReaderGoneError, TailerError
 from tailer.health import Health
 from tailer.model import Batch, Kind, Status, Target
-from tailer.poller import LogSource, Poller, PollSettings
+from tailer.poller import LogSource, Poller
 from tailer.sinks.contract import Sink
 from tailer.spool.memory import MemorySpool
 

@@ -5,22 +5,23 @@ watermark, and so covers the whole lateness. Everything that can be wrong in an
 interesting way is in `window` and `cursor`; this is their shell.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from tailer.clock import Clock
+from tailer.config import PollSettings
 from tailer.cursor import Cursor
 from tailer.ending import Ending
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.health import Phase, TargetHealth
 from tailer.last_lines import LastLinesReader
 from tailer.model import MAX_TOP, GapReason, Order, Page, Status, Target, Workload
-from tailer.pacing import PaceSettings, pause_after
+from tailer.pacing import pause_after
+from tailer.range_reader import RangeReader
 from tailer.reporter import Reporter
 from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S, format_ns
-from tailer.window import Dialect, Query, RangeReader, Slice, Window
+from tailer.window import Dialect, Query, Slice, Window
 
 # A read ends this far ahead of the service's clock as we know it: our knowledge is a lower
 # bound, and a line dated slightly ahead is still a line.
@@ -52,21 +53,6 @@ class LogSource(Protocol):
     async def get(
         self, target: Target, *, only_status: bool = False, on_trouble: Trouble
     ) -> Workload: ...
-
-
-@dataclass(frozen=True, slots=True)
-class PollSettings:
-    """`lateness_s`: how long after its own timestamp a line may still appear.
-
-    `drain_s`: how long an ended target must show nothing new before it is left.
-    """
-
-    pace: PaceSettings = field(default_factory=PaceSettings)
-    lateness_s: float = 60.0
-    edge_s: float = 5.0
-    sweep_s: float = 15.0
-    status_s: float = 5.0
-    drain_s: float = 60.0
 
 
 class Poller:
@@ -104,11 +90,9 @@ class Poller:
     async def read(self, *, start_ns: int, end_ns: int, last: int | None = None) -> None:
         """Take [start_ns, end_ns) once, in order of time; with `last`, its last lines only."""
         await self._resume(start_ns)
+        window = Window(start_ns, end_ns)
         try:
-            if last is None:
-                await self._read(Window(start_ns, end_ns))
-            else:
-                await self._read_last(last, Window(start_ns, end_ns))
+            await (self._read(window) if last is None else self._read_last(last, window))
         except NotFoundError:
             await self._ask_status()
             self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
@@ -121,7 +105,8 @@ class Poller:
         await self._ask_status()
         await self._resume(start_ns)
         if last is not None:
-            await self._read_last_patiently(last, start_ns)
+            window = Window(start_ns, self._now_ns() + _AHEAD_NS)
+            await self._patiently(self._read_last(last, window))
         pause_s, swept_s, covered_ns = 0.0, float("-inf"), self._cursor.watermark_ns
         while self._health.phase is not Phase.GONE:
             began_s, now_ns = self._clock.monotonic_s(), self._now_ns()
@@ -131,7 +116,7 @@ class Poller:
             else:
                 edge_ns = min(covered_ns, now_ns) - round(self._settings.edge_s * NS_PER_S)
                 start_ns = max(start_ns, edge_ns)
-            found = await self._read_patiently(Window(start_ns, now_ns + _AHEAD_NS))
+            found = await self._patiently(self._read(Window(start_ns, now_ns + _AHEAD_NS)))
             covered_ns = max(covered_ns, now_ns)
             if self._ending.is_over_after(began_s, found_lines=found > 0):
                 self._reporter.enter(Phase.ENDED, why=self._health.status)
@@ -153,10 +138,10 @@ class Poller:
         self._cursor = Cursor(place.watermark_ns, lateness_ns=self._lateness_ns)
         self._cursor.remember(place.entries, place.times_ns)
 
-    async def _read_patiently(self, window: Window) -> int:
+    async def _patiently(self, read: Awaitable[int]) -> int:
         """The number of fresh lines; none while the service has no logs of a target it knows."""
         try:
-            found = await self._read(window)
+            found = await read
         except NotFoundError:
             await self._ask_status()
             self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
@@ -178,13 +163,7 @@ class Poller:
         self._health.reads += 1
         return found
 
-    async def _read_last_patiently(self, count: int, start_ns: int) -> None:
-        try:
-            await self._read_last(count, Window(start_ns, self._now_ns() + _AHEAD_NS))
-        except NotFoundError:  # no logs yet: then these will be the last lines
-            self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
-
-    async def _read_last(self, count: int, window: Window) -> None:
+    async def _read_last(self, count: int, window: Window) -> int:
         """Take the last `count` lines of `window`, and go on behind the oldest of them."""
         reader = LastLinesReader(count, window)
         watermark_ns = self._now_ns()
@@ -197,6 +176,7 @@ class Poller:
         self._cursor = Cursor(watermark_ns, lateness_ns=self._lateness_ns)
         self._cursor.remember(entries, times_ns)
         self._health.lines += len(entries)
+        return len(entries)
 
     async def _ask(self, query: Query, *, top: int = MAX_TOP) -> Page:
         page = await self._source.logs(

@@ -29,7 +29,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "start = last + 1",
-        "tailer/window.py",
+        "tailer/range_reader.py",
         "slice_ = self._cut(times_ns, entries, times_ns[-1], page.server_now_ns)",
         "slice_ = self._cut(times_ns, entries, times_ns[-1] + 1, page.server_now_ns)",
     ),
@@ -77,7 +77,7 @@ MUTANTS = (
     ),
     Mutant(
         "an exclusive start goes unnoticed",
-        "tailer/window.py",
+        "tailer/range_reader.py",
         "self._dialect.start_is_exclusive = True",
         "self._dialect.start_is_exclusive = False",
     ),
@@ -89,7 +89,7 @@ MUTANTS = (
     ),
     Mutant(
         "a crowded instant is passed over in silence",
-        "tailer/window.py",
+        "tailer/range_reader.py",
         "return replace(slice_, is_whole=False)",
         "return slice_",
     ),

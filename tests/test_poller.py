@@ -11,11 +11,12 @@ from fakes import TARGET, MemorySource
 from memory_service import MemoryService
 from virtual_time import START_NS, VirtualClock
 
+from tailer.config import PollSettings
 from tailer.errors import NotFoundError
 from tailer.health import Phase, TargetHealth
 from tailer.model import Entry, GapReason, Status
 from tailer.pacing import PaceSettings
-from tailer.poller import Poller, PollSettings
+from tailer.poller import Poller
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_MS, NS_PER_S, format_ns
 

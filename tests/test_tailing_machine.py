@@ -15,8 +15,9 @@ from memory_service import DIALECTS, MemoryService, StoredLine
 
 from tailer.cursor import Cursor
 from tailer.model import Entry
+from tailer.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.window import Dialect, RangeReader, Window
+from tailer.window import Dialect, Window
 
 TOP = 4
 LATENESS_NS = 20 * NS_PER_MS

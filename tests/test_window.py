@@ -9,8 +9,9 @@ from hypothesis import given
 from memory_service import DIALECTS, MemoryService
 
 from tailer.model import Entry, Order, Page
+from tailer.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.window import Dialect, RangeReader, Slice, Window
+from tailer.window import Dialect, Slice, Window
 
 START_NS = 1_700_000_000_000 * NS_PER_MS
 END_NS = START_NS + 1000 * NS_PER_MS

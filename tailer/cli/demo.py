@@ -16,11 +16,11 @@ from tailer.aicore.credentials import find_credentials
 from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import Clock, SystemClock
+from tailer.config import PollSettings
 from tailer.daemon import EXIT_GAP, Outcome, Reading, run_logs, signalled
 from tailer.health import Health
 from tailer.model import Batch, Kind, Target
 from tailer.pacing import PaceSettings
-from tailer.poller import PollSettings
 from tailer.simulator.loading import load_settings
 from tailer.simulator.simulator import Simulator
 from tailer.sinks.format import FormatSettings, build_formatter

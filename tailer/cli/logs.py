@@ -11,6 +11,7 @@ import structlog
 from tailer.cli.logs_request import LogsRequest, compile_request, plan
 from tailer.cli.options import (
     DURATION,
+    PATTERN,
     WHEN,
     color_option,
     option,
@@ -83,6 +84,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 @option(
     "-i",
     "--include",
+    type=PATTERN,
     multiple=True,
     metavar="RE",
     help="Only lines in which this is found; may be repeated.",
@@ -90,15 +92,23 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 @option(
     "-e",
     "--exclude",
+    type=PATTERN,
     multiple=True,
     metavar="RE",
     help="Not lines in which this is found; may be repeated.",
 )
-@option("-H", "--highlight", multiple=True, metavar="RE", help="Mark this in the text.")
 @option(
-    "-c", "--container", multiple=True, metavar="RE", help="Only containers whose name matches."
+    "-H", "--highlight", type=PATTERN, multiple=True, metavar="RE", help="Mark this in the text."
 )
-@option("--pod", multiple=True, metavar="RE", help="Only pods whose name matches.")
+@option(
+    "-c",
+    "--container",
+    type=PATTERN,
+    multiple=True,
+    metavar="RE",
+    help="Only containers whose name matches.",
+)
+@option("--pod", type=PATTERN, multiple=True, metavar="RE", help="Only pods whose name matches.")
 @option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
 @option(
     "-o",

@@ -9,11 +9,11 @@ from typing import Any
 
 from tailer.cli.options import When
 from tailer.cli.streams import wants_colour
+from tailer.config import PollSettings
 from tailer.daemon import Reading
 from tailer.errors import ConfigError
 from tailer.model import Workload
 from tailer.pacing import PaceSettings
-from tailer.poller import PollSettings
 from tailer.sinks.format import FormatSettings
 from tailer.sinks.line_filter import LineFilter, compile_pattern
 from tailer.sinks.wall_time import timezone_named

@@ -3,6 +3,8 @@
 Commands are imported when they are called, so that `tailer --help` is quick.
 """
 
+import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -21,6 +23,9 @@ _COMMANDS = {
     "simulate": "Run a simulated AI Core to try things on.",
     "completion": "Print the completion script of a shell.",
 }
+
+# What a write to stdout fails with; all other parts translate their own OSErrors.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
 _EPILOG = """\
 \b
@@ -45,6 +50,15 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            called = self.get_command(ctx, ctx.invoked_subcommand or "")
+            if error.ctx is None and called is not None:  # so that it names the right --help
+                error.ctx = click.Context(called, info_name=called.name, parent=ctx)
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
@@ -68,7 +82,8 @@ def main() -> None:
     """Run the command line and leave with the exit code that the README lists."""
     try:
         code = tailer(prog_name="tailer", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into an end
         code = _exit_code_after(error)
     _leave(code if isinstance(code, int) else 0)
@@ -84,6 +99,9 @@ def _exit_code_after(error: BaseException) -> int:
             _complain(str(first))
         return first.exit_code
     match leaves[0]:
+        case click.exceptions.NoArgsIsHelpError() as lost:
+            _say(lost.format_message())
+            return 2
         case click.ClickException() as refused:
             where = (
                 refused.ctx.command_path
@@ -96,6 +114,9 @@ def _exit_code_after(error: BaseException) -> int:
             return 130
         case BrokenPipeError():
             return 0
+        case OSError(errno=number) as failed if number in _UNWRITABLE:
+            _complain(f"standard output cannot be written: {failed.strerror}")
+            return 5
         case _:
             raise error
 
@@ -112,13 +133,21 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _complain(text: str) -> None:
     from tailer.sinks.escape import visible
 
-    click.echo(f"tailer: {visible(text)}", err=True)
+    _say(f"tailer: {visible(text)}")
+
+
+def _say(text: str) -> None:
+    """On stderr; where nobody can be told, the exit code has to do."""
+    with contextlib.suppress(OSError):
+        click.echo(text, err=True)
 
 
 def _leave(code: Any) -> None:
-    """Exit without a word from the interpreter about a reader that has left."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Exit without a word from the interpreter about streams that cannot be written."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)

@@ -1,10 +1,11 @@
 """Notices for people: what changed, in one short line on stderr. For programs: key=value."""
 
 from collections.abc import Callable, MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import structlog
 
+from tailer.cli.stderr import NoticeStream
 from tailer.sinks.escape import visible
 
 _Fields = MutableMapping[str, Any]
@@ -27,7 +28,7 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
 _COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
 
 
-def start_notices(*, quiet: bool, is_terminal: bool, colour: bool, stream: TextIO) -> None:
+def start_notices(*, quiet: bool, is_terminal: bool, colour: bool, stream: NoticeStream) -> None:
     """Send structlog's events to `stream`; with `quiet`, only what needs somebody to act."""
     render = (
         _Human(colour=colour)
@@ -45,7 +46,7 @@ def start_notices(*, quiet: bool, is_terminal: bool, colour: bool, stream: TextI
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger("error" if quiet else "info"),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, stream)),
         cache_logger_on_first_use=False,
     )
 

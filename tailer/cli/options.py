@@ -14,6 +14,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+_LONGEST_S = 1e11  # some 3,000 years; what is longer is a slip, or no number at all
 _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -79,14 +80,29 @@ class WhenType(click.ParamType[When]):
 def _seconds(text: str) -> float | None:
     text = text.strip().lower()
     if re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
-        return float(text)
-    if _DURATION.fullmatch(text) is None:
+        seconds = float(text)
+    elif _DURATION.fullmatch(text) is None:
         return None
-    return sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
+    else:
+        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
+    return seconds if seconds <= _LONGEST_S else None
+
+
+class PatternType(click.ParamType[str]):
+    """A regular expression, compiled later. In the environment: one a line, for they hold spaces."""
+
+    name = "regular expression"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return rv.splitlines()
 
 
 DURATION = Duration()
 WHEN = WhenType()
+PATTERN = PatternType()
 
 
 def resource_group_option(command: _Command) -> _Command:

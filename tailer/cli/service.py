@@ -23,7 +23,15 @@ DEFAULT_RESOURCE_GROUP = "default"
 
 def credentials_for(service_key_file: Path | None) -> Credentials:
     """Raises: AuthError."""
-    return find_credentials(os.environ, home=Path.home(), service_key_file=service_key_file)
+    return find_credentials(os.environ, home=_home(), service_key_file=service_key_file)
+
+
+def _home() -> Path:
+    """Containers run under numbers that have no home; there is nothing to be found there."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:

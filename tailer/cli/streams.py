@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 
 from tailer.cli.notices import start_notices
+from tailer.cli.stderr import NoticeStream
 from tailer.errors import SinkError
 
 
@@ -20,12 +21,14 @@ def open_stdout() -> int:
 
 
 def start_stderr(color: str, *, quiet: bool = False) -> None:
-    """Notices go to stderr from now on."""
-    if sys.stderr is None:
-        return
-    is_terminal = sys.stderr.isatty()
-    has_colour = wants_colour(color, os.environ, is_terminal=is_terminal)
-    start_notices(quiet=quiet, is_terminal=is_terminal, colour=has_colour, stream=sys.stderr)
+    """Notices go to stderr from now on, or nowhere if it is closed (`2>&-`)."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    start_notices(
+        quiet=quiet,
+        is_terminal=is_terminal,
+        colour=wants_colour(color, os.environ, is_terminal=is_terminal),
+        stream=NoticeStream(sys.stderr),
+    )
 
 
 def wants_colour(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
