@@ -224,7 +224,7 @@ class AiCoreClient:
     async def _patiently(
         self, attempt: Callable[[], Awaitable[Answered]], on_trouble: Trouble
     ) -> Answered:
-        started_s = self._clock.monotonic_s()
+        started_s = 0.0 if self._gate.was_reached else self._clock.monotonic_s()
 
         def is_hopeless(error: TransientApiError) -> bool:
             if self._gate.was_reached or not isinstance(error, UnreachableError):

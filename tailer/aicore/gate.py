@@ -120,8 +120,9 @@ class Gate:
 
     async def _wait_for_turn(self) -> None:
         """Only the first in line watches the budget, so a cut of the rate reaches all others."""
-        if not self._line.locked() and not self._budget.wait_s(self._clock.monotonic_s()):
-            self._budget.take(self._clock.monotonic_s())
+        now_s = self._clock.monotonic_s()
+        if not self._line.locked() and not self._budget.wait_s(now_s):
+            self._budget.take(now_s)
             return
         async with self._line:
             while wait_s := self._budget.wait_s(self._clock.monotonic_s()):
