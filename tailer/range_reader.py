@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from tailer.dating import in_order, step_ns_of
 from tailer.instant import join_ends
-from tailer.model import DEFAULT_TOP, Entry, Order, Page
+from tailer.model import Entry, Order, Page
 from tailer.timestamp import NS_PER_MS, NS_PER_S
 from tailer.window import Dialect, Query, Slice, Window
 
@@ -203,8 +203,8 @@ class _Crowd:
 
 
 def _is_full(page: Page) -> bool:
-    """Whether the service may have more. One that overlooks `$top` answers with its default."""
-    return len(page.entries) >= page.top or len(page.entries) == DEFAULT_TOP
+    """Whether the service may have more."""
+    return len(page.entries) >= page.top
 
 
 def _contains(times_ns: Sequence[int], wanted_ns: int) -> bool:

@@ -167,22 +167,6 @@ def test_a_service_that_ignores_the_order_is_read_in_shorter_parts() -> None:
     assert [entry.msg for entry in entries(slices)] == [f"{number}" for number in range(100)]
 
 
-class StingyService(MemoryService):
-    """Overlooks `$top` and answers with its default number of lines."""
-
-    def get(self, start_ns: int, end_ns: int, *, top: int, order: Order, now_ns: int) -> Page:
-        page = MemoryService.get(self, start_ns, end_ns, top=1000, order=order, now_ns=now_ns)
-        return Page(page.entries, top=top, server_now_ns=now_ns)
-
-
-def test_a_service_that_ignores_the_page_size_is_still_read_to_the_end() -> None:
-    service = StingyService()
-    for number in range(2500):
-        service.add(START_NS + number, f"{number}")
-
-    assert len(entries(read(service, Window(START_NS, END_NS), top=5000))) == 2500
-
-
 def test_an_empty_window_asks_nothing() -> None:
     assert RangeReader(Window(5, 5), Dialect()).query is None
 
