@@ -12,7 +12,7 @@ import msgspec
 
 from tailer.cli.options import color_option, option, resource_group_option, service_key_option
 from tailer.cli.service import Hiccups, client_for, credentials_for, groups_for
-from tailer.cli.streams import start_stderr, wants_colour
+from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.model import Kind, Status, Workload
 from tailer.sinks.escape import visible
 from tailer.timestamp import NS_PER_S, parse_ns
@@ -64,6 +64,7 @@ def list_command(
 ) -> None:
     """List deployments and executions, newest first."""
     start_stderr(color)
+    open_stdout()
     kinds = tuple(one for one in Kind if kind is None or kind == f"{one}s")
 
     async def ask() -> tuple[list[Workload], int | None]:

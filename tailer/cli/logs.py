@@ -1,5 +1,6 @@
 """`tailer logs`: from flags to a running follower."""
 
+import math
 import os
 import random
 from typing import Any, get_args
@@ -8,6 +9,7 @@ import anyio
 import click
 import structlog
 
+from tailer.aicore.client import AiCoreClient
 from tailer.cli.logs_request import LogsRequest, compile_request, plan
 from tailer.cli.options import (
     DURATION,
@@ -18,15 +20,10 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.service import (
-    client_for,
-    credentials_for,
-    find_target,
-    groups_for,
-)
+from tailer.cli.service import client_for, credentials_for, find_target, groups_for
 from tailer.cli.streams import open_stdout, start_stderr
 from tailer.clock import SystemClock
-from tailer.daemon import Outcome, Stop, run_logs, signalled, timed_out
+from tailer.daemon import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
 from tailer.sinks.format import Format, build_formatter
 from tailer.sinks.stdout import StdoutSink
 
@@ -147,19 +144,17 @@ def logs_command(**flags: Any) -> int:
 async def _run(request: LogsRequest, fd: int) -> int:
     credentials = credentials_for(request.service_key_file)
     groups = groups_for(request.resource_groups, credentials)
+    clock = SystemClock()
+    end_s = math.inf if request.timeout_s is None else clock.monotonic_s() + request.timeout_s
+    readings: list[Reading] = []
     async with client_for(credentials) as client:
-        workloads = [
-            workload
-            for name in dict.fromkeys(request.names)
-            for workload in await find_target(client, name, resource_groups=groups)
-        ]
-        now_ns = client.server_now_ns()
-        assert now_ns is not None, "the targets were looked up"
-        readings = plan(request, workloads, now_ns=now_ns)
-        clock = SystemClock()
+        with anyio.move_on_after(request.timeout_s):
+            readings = await _look_up(client, request, groups)
+        if not readings:
+            return EXIT_TIMEOUT
         stops: list[Stop] = [signalled]
         if request.timeout_s is not None:
-            stops.append(timed_out(request.timeout_s, clock))
+            stops.append(timed_out(max(0.0, end_s - clock.monotonic_s()), clock))
         outcome = await run_logs(
             readings,
             source=client,
@@ -172,6 +167,19 @@ async def _run(request: LogsRequest, fd: int) -> int:
         )
     _say_if_nothing_was_printed(outcome, request)
     return outcome.exit_code
+
+
+async def _look_up(
+    client: AiCoreClient, request: LogsRequest, groups: tuple[str, ...]
+) -> list[Reading]:
+    workloads = [
+        workload
+        for name in dict.fromkeys(request.names)
+        for workload in await find_target(client, name, resource_groups=groups)
+    ]
+    now_ns = client.server_now_ns()
+    assert now_ns is not None, "the targets were looked up"
+    return plan(request, workloads, now_ns=now_ns)
 
 
 def _say_if_nothing_was_printed(outcome: Outcome, request: LogsRequest) -> None:

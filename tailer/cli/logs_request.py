@@ -14,12 +14,14 @@ from tailer.daemon import Reading
 from tailer.errors import ConfigError
 from tailer.model import Workload
 from tailer.pacing import PaceSettings
-from tailer.sinks.format import FormatSettings
+from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.line_filter import LineFilter, compile_pattern
 from tailer.sinks.wall_time import timezone_named
-from tailer.timestamp import parse_ns
+from tailer.timestamp import NS_PER_S, parse_ns
 
 _DEFAULT_SINCE = When(ago_s=3600)
+# What we know of the service's clock is a lower bound: "up to now" has to reach past it.
+_AHEAD_NS = 60 * NS_PER_S
 # A person watches: a quiet target is still asked every few seconds.
 _PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
 
@@ -45,6 +47,16 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
     """Raises: ConfigError, naming the flag, its value and the remedy."""
     _refuse_contradictions(flags)
     lateness_s = flags["lateness"]
+    form = FormatSettings(
+        format=flags["output"],
+        template=flags["template"],
+        timestamps=flags["timestamps"],
+        timezone=timezone_named(flags["timezone"] or "local"),
+        colour=wants_colour(flags["color"], os.environ, is_terminal=stdout_is_terminal),
+        escape=stdout_is_terminal,
+        highlight=_patterns(flags["highlight"], "--highlight"),
+    )
+    build_formatter(form, [])  # a wrong template shows before anything is asked of the service
     return LogsRequest(
         names=flags["targets"],
         resource_groups=flags["resource_groups"],
@@ -66,15 +78,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
             pods=_patterns(flags["pod"], "--pod"),
             streams=frozenset([flags["stream"]] if flags["stream"] else []),
         ),
-        form=FormatSettings(
-            format=flags["output"],
-            template=flags["template"],
-            timestamps=flags["timestamps"],
-            timezone=timezone_named(flags["timezone"] or "local"),
-            colour=wants_colour(flags["color"], os.environ, is_terminal=stdout_is_terminal),
-            escape=stdout_is_terminal,
-            highlight=_patterns(flags["highlight"], "--highlight"),
-        ),
+        form=form,
     )
 
 
@@ -106,12 +110,11 @@ def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) ->
         ConfigError: The range is empty.
     """
     since = request.since or _DEFAULT_SINCE
-    end_ns = None if request.follow else now_ns
+    start_ns = since.resolve_ns(now_ns)
+    end_ns = None if request.follow else now_ns + _AHEAD_NS
     if request.until is not None:
         end_ns = request.until.resolve_ns(now_ns)
-    start_ns = since.resolve_ns(now_ns)
-    if end_ns is not None and start_ns >= end_ns:
-        raise ConfigError("--since is not before --until", hint="the range has no time in it")
+    _refuse_empty_range(request, start_ns, now_ns=now_ns)
     readings = {}
     for workload in workloads:
         began_ns = start_ns
@@ -119,6 +122,17 @@ def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) ->
             began_ns = min(start_ns, _created_ns(workload, default_ns=start_ns))
         readings[workload.target] = Reading(workload.target, began_ns, end_ns, request.last)
     return list(readings.values())
+
+
+def _refuse_empty_range(request: LogsRequest, start_ns: int, *, now_ns: int) -> None:
+    if request.follow:
+        return
+    if request.until is None and start_ns >= now_ns:
+        raise ConfigError("--since is not in the past", hint="new lines are shown with --follow")
+    if request.until is not None and start_ns >= request.until.resolve_ns(now_ns):
+        raise ConfigError(
+            "--since is not before --until", hint="unless told, --since is one hour ago"
+        )
 
 
 def _created_ns(workload: Workload, *, default_ns: int) -> int:

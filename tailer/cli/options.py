@@ -89,7 +89,7 @@ def _seconds(text: str) -> float | None:
 
 
 class PatternType(click.ParamType[str]):
-    """A regular expression, compiled later. In the environment: one a line, for they hold spaces."""
+    """A regular expression, compiled later. In a variable one a line, since they hold spaces."""
 
     name = "regular expression"
 
