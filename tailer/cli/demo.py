@@ -5,7 +5,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import click
@@ -15,7 +15,7 @@ from tailer.aicore.connection import connect
 from tailer.aicore.credentials import find_credentials
 from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
-from tailer.clock import Clock, SystemClock
+from tailer.clock import SystemClock
 from tailer.config import PollSettings
 from tailer.daemon import EXIT_GAP, Outcome, Reading, run_logs, signalled
 from tailer.health import Health
@@ -27,12 +27,14 @@ from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
 from tailer.timestamp import NS_PER_S
 
+_Key: TypeAlias = tuple[Any, ...]  # of a line: its target and what is in it
+
 _DEPLOYMENT = Target("default", Kind.DEPLOYMENT, "d0000000000000a1")
 _CRASHING = Target("default", Kind.EXECUTION, "e0000000000000e1")
 _COMPLETING = Target("default", Kind.EXECUTION, "e0000000000000e2")
 _TARGETS = (_DEPLOYMENT, _CRASHING, _COMPLETING)
 _FIELDS = ("timestamp", "pod", "container", "stream", "msg")
-_SILENCE_S = 15.0  # at the end, for what is still on its way; most often a second is enough
+_PATIENCE_S = 15.0  # at the end, for what is still on its way; most often a second is enough
 _LOOK_S = 0.1
 _BACKLOG_S = 10.0
 
@@ -68,7 +70,11 @@ _WORLD: dict[str, Any] = {
             "kind": "execution",
             "id": _COMPLETING.id,
             "story": "training",
-            "life": [{"at_s": 1.0, "status": "RUNNING"}, {"at_s": 12.0, "status": "COMPLETED"}],
+            "life": [
+                {"at_s": -2.0, "status": "PENDING"},
+                {"at_s": 2.0, "status": "RUNNING"},
+                {"at_s": 12.0, "status": "COMPLETED"},
+            ],
         },
     ],
     "burst": [{"at_s": 5.0, "lines": 300, "target_id": _DEPLOYMENT.id}],
@@ -106,80 +112,103 @@ def demo_command(*, seconds: float, seed: int, color: str) -> int:
 
 
 @dataclass(slots=True)
-class _StoppableClock:
-    """The service's time, until it is stopped: then nothing more becomes visible."""
-
-    real: Clock
-    stopped_ns: int | None = None
-
-    def wall_ns(self) -> int:
-        return self.real.wall_ns() if self.stopped_ns is None else self.stopped_ns
-
-    def monotonic_s(self) -> float:
-        return self.real.monotonic_s()
-
-    async def sleep(self, seconds: float) -> None:
-        await self.real.sleep(seconds)
-
-
-@dataclass(slots=True)
 class _Tally:
-    """Passes batches on, and counts what is in them."""
+    """Passes batches on and counts their lines; after the cut, only the lines still awaited.
 
-    printed: Counter[tuple[Any, ...]] = field(default_factory=Counter)
+    `arrived` are all lines, also those that are passed on no more.
+    """
 
-    def count(self, batch: Batch) -> Batch:
-        self.printed.update((batch.target, entry.timestamp, *entry.key) for entry in batch.entries)
-        return replace(batch)
+    arrived: Counter[_Key] = field(default_factory=Counter)
+    awaited: Counter[_Key] | None = None
+    printed: int = 0
+
+    def cut(self, shown: Counter[_Key]) -> None:
+        self.awaited = shown - self.arrived
+
+    def pass_on(self, batch: Batch) -> Batch:
+        keys = [(batch.target, entry.timestamp, *entry.key) for entry in batch.entries]
+        self.arrived.update(keys)
+        kept = [number for number, key in enumerate(keys) if self._takes(key)]
+        self.printed += len(kept)
+        return replace(
+            batch,
+            entries=tuple(batch.entries[number] for number in kept),
+            times_ns=tuple(batch.times_ns[number] for number in kept),
+        )
+
+    def _takes(self, key: _Key) -> bool:
+        if self.awaited is None:
+            return True
+        self.awaited[key] -= 1
+        return self.awaited[key] >= 0
 
 
 async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings) -> int:
     clock = SystemClock()
-    service_clock = _StoppableClock(clock)
-    simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), service_clock)
+    simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), clock)
     tally = _Tally()
+    shown: Counter[_Key] = Counter()
 
     async def end(health: Health) -> int:
         with anyio.move_on_after(seconds):
             await signalled(health)
-        service_clock.stopped_ns = clock.wall_ns()
-        shown = sum(len(simulator.shown(target)) for target in _TARGETS)
-        with anyio.move_on_after(_SILENCE_S):
-            while sum(tally.printed.values()) < shown:
+        shown.update(_shown(simulator))
+        tally.cut(shown)
+        with anyio.move_on_after(_PATIENCE_S):
+            while shown - tally.arrived:
                 await clock.sleep(_LOOK_S)
         return 0
 
     async with simulator.serving() as url:
         credentials = find_credentials(simulator.credentials(url), home=Path())
         async with connect(credentials, clock=clock, rng=random.Random(seed)) as client:
-            start_ns = service_clock.wall_ns() - round(_BACKLOG_S * NS_PER_S)
+            start_ns = clock.wall_ns() - round(2 * _BACKLOG_S * NS_PER_S)
             outcome = await run_logs(
                 [Reading(target, start_ns, None) for target in _TARGETS],
                 source=client,
                 sink=StdoutSink(fd, build_formatter(form, _TARGETS)),
-                wanted=tally.count,
+                wanted=tally.pass_on,
                 settings=_SETTINGS,
                 stops=[end],
                 clock=clock,
                 jitter=random.random,
             )
-    return _balance(simulator, tally, outcome)
+    lost = (shown - tally.arrived).total()
+    repeated = (tally.arrived - _shown(simulator)).total()
+    return _balance(
+        outcome,
+        shown=shown.total(),
+        printed=tally.printed,
+        lost=lost,
+        repeated=repeated,
+        faults=simulator.stats()["faults"],
+    )
 
 
-def _balance(simulator: Simulator, tally: _Tally, outcome: Outcome) -> int:
-    """Say what is true, counted from what the service showed; the exit code says it too."""
-    shown = Counter(
+def _shown(simulator: Simulator) -> Counter[_Key]:
+    """Every line that the service has shown up to now, whether or not anybody looked."""
+    return Counter(
         (target, *(entry.get(name, UNSET) for name in _FIELDS))
         for target in _TARGETS
         for entry in simulator.shown(target)
     )
-    lost, repeated = (shown - tally.printed).total(), (tally.printed - shown).total()
+
+
+def _balance(
+    outcome: Outcome,
+    *,
+    shown: int,
+    printed: int,
+    lost: int,
+    repeated: int,
+    faults: dict[str, int],
+) -> int:
+    """Say what is true, counted from what the service showed; the exit code says it too."""
     late = sum(one.late for one in outcome.health.targets.values())
-    faults = simulator.stats()["faults"]
     kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
     for label, number, remark in (
-        ("lines the service showed", shown.total(), ""),
-        ("lines printed", tally.printed.total(), ""),
+        ("lines the service showed", shown, ""),
+        ("lines printed", printed, ""),
         ("lost", lost, ""),
         ("repeated", repeated, ""),
         ("late ones recovered", late, ""),

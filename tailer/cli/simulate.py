@@ -1,6 +1,7 @@
 """`tailer simulate`: a stand-in AI Core that others can talk to."""
 
 import shlex
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +87,15 @@ def _given(value: Any) -> Any:
 
 async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:
     simulator = Simulator(settings, SystemClock())
-    try:
-        async with simulator.serving(host, port) as url:
-            for name, value in simulator.credentials(url).items():
-                click.echo(f"export {name}={shlex.quote(value)}")
-            click.echo(f"# simulating until interrupted, at {url}; then: tailer list", err=True)
-            return await signalled(Health())
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}", hint="pick another --port"
-        ) from error
+    async with AsyncExitStack() as running:
+        try:
+            url = await running.enter_async_context(simulator.serving(host, port))
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {host}:{port}: {error.strerror or error}",
+                hint="pick another --port",
+            ) from error
+        for name, value in simulator.credentials(url).items():
+            click.echo(f"export {name}={shlex.quote(value)}")
+        click.echo(f"# simulating until interrupted, at {url}; then: tailer list", err=True)
+        return await signalled(Health())
