@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 from virtual_time import VIRTUAL_BACKEND, VirtualClock
+
+# To find out *whether* something is broken (tests/mutants.py), the smallest case is not needed.
+settings.register_profile("quick-to-fail", phases=[Phase.explicit, Phase.generate])
 
 
 @pytest.fixture

@@ -15,6 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTEST_OPTIONS = (
+    "-q",
+    "--tb=no",
+    "-p",
+    "no:cacheprovider",
+    "--hypothesis-profile=quick-to-fail",
+)
 TESTS = ("tests/test_*.py", "tests/aicore/test_decode.py")
 
 
@@ -66,7 +73,7 @@ MUTANTS = (
     Mutant(
         "checkpoint moved by a damaged answer, taken for an empty page",
         "tailer/aicore/decode.py",
-        'raise damaged(body, "not JSON, or cut short") from error',
+        'raise damaged(body, "it has no log entries but something else")',
         "return []",
     ),
     Mutant(
@@ -108,7 +115,7 @@ def killers(mutant: Mutant, folder: Path) -> list[str]:
     try:
         files = [str(one) for pattern in TESTS for one in sorted(folder.glob(pattern))]
         run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", *files],
+            [sys.executable, "-m", "pytest", *PYTEST_OPTIONS, *files],
             cwd=folder,
             env={
                 "PATH": "",

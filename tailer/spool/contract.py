@@ -1,6 +1,6 @@
 """The one place where a target's place and its undelivered lines live."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,17 @@ class Place:
     watermark_ns: int
     entries: tuple[Entry, ...]
     times_ns: tuple[int, ...]
+
+    @classmethod
+    def remembering(cls, watermark_ns: int, batches: Iterable[Batch]) -> "Place":
+        """The place at `watermark_ns`, with the lines of `batches` that are not older."""
+        lines = [
+            (entry, time_ns)
+            for batch in batches
+            for entry, time_ns in zip(batch.entries, batch.times_ns, strict=True)
+            if time_ns >= watermark_ns
+        ]
+        return cls(watermark_ns, tuple(line for line, _ in lines), tuple(ns for _, ns in lines))
 
 
 @dataclass(frozen=True, slots=True)

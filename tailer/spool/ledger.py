@@ -1,0 +1,116 @@
+"""Who has taken what, and which batches may therefore go. Pure.
+
+The one rule of forgetting, for every spool: a batch may go when every sink has taken it
+and its newest line is older than the watermark of its target.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tailer.model import Entry, Target
+
+# A line's fixed cost in memory, measured: a struct, its time, and four strings of their own.
+_LINE_OVERHEAD_BYTES = 450
+
+
+def size_of(entries: Sequence[Entry]) -> int:
+    """About how many bytes these lines take in memory."""
+    messages = sum(len(entry.msg) for entry in entries if isinstance(entry.msg, str))
+    return messages + _LINE_OVERHEAD_BYTES * len(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A batch, as far as keeping it is concerned."""
+
+    position: int
+    target: Target
+    newest_ns: int
+    size: int
+
+
+class Ledger:
+    """Positions of batches and sinks, in order. `size` is in bytes, of the lines."""
+
+    def __init__(self, sinks: Mapping[str, int]) -> None:
+        """`sinks`: each with the last position that it has taken."""
+        self._taken = dict(sinks)
+        self._pending: dict[str, deque[Item]] = {sink: deque() for sink in sinks}
+        self._watermarks: dict[Target, int] = {}
+        self._kept: dict[Target, deque[Item]] = {}
+        self.undelivered_bytes = 0
+
+    @property
+    def delivered_upto(self) -> int | None:
+        """What every sink has taken; None without sinks, for then nobody will."""
+        return min(self._taken.values(), default=None)
+
+    def is_full_for(self, size: int, *, max_bytes: int) -> bool:
+        """Whether a batch of that size has to wait. One that is larger than all goes alone."""
+        return size > 0 and 0 < self.undelivered_bytes > max_bytes - size
+
+    def watermark_ns(self, target: Target) -> int | None:
+        return self._watermarks.get(target)
+
+    def kept(self, target: Target) -> Iterable[int]:
+        """The positions of what is remembered of `target`."""
+        return [item.position for item in self._kept.get(target, ())]
+
+    def next_position(self, sink: str) -> int | None:
+        """The first batch that `sink` has not taken."""
+        pending = self._pending[sink]
+        return pending[0].position if pending else None
+
+    def move(self, target: Target, watermark_ns: int) -> list[int]:
+        """Set the watermark; the positions that may go."""
+        self._watermarks[target] = watermark_ns
+        return self._forget(target)
+
+    def add(self, item: Item) -> None:
+        """A batch, at a position above all before it."""
+        self._kept.setdefault(item.target, deque()).append(item)
+        waiting = False
+        for sink, pending in self._pending.items():
+            if item.position > self._taken[sink]:
+                pending.append(item)
+                waiting = True
+        if waiting:
+            self.undelivered_bytes += item.size
+
+    def take(self, sink: str, position: int) -> list[int]:
+        """`sink` has taken everything up to `position`; the positions that may go."""
+        before = self.delivered_upto
+        pending = self._pending[sink]
+        taken = []
+        while pending and pending[0].position <= position:
+            taken.append(pending.popleft())
+        self._taken[sink] = max(self._taken[sink], position)
+        after = self.delivered_upto
+        assert before is not None
+        assert after is not None
+        gone: list[int] = []
+        for item in taken:
+            if before < item.position <= after:
+                self.undelivered_bytes -= item.size
+                gone += self._forget(item.target)
+        return gone
+
+    def _forget(self, target: Target) -> list[int]:
+        kept = self._kept.get(target)
+        if not kept:
+            return []
+        delivered_upto = self.delivered_upto
+        watermark_ns = self._watermarks.get(target)
+        if watermark_ns is None:
+            return []
+        gone = [
+            item
+            for item in kept
+            if (delivered_upto is None or item.position <= delivered_upto)
+            and item.newest_ns < watermark_ns
+        ]
+        if gone:
+            positions = {item.position for item in gone}
+            self._kept[target] = deque(item for item in kept if item.position not in positions)
+        return [item.position for item in gone]
