@@ -134,7 +134,9 @@ def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> N
         texts = [Text(visible(cell)) for cell in cells]
         texts[-4].stylize(_STYLES.get(one.status, ""))
         table.add_row(*texts)
-    console.print(table)
+    with console.capture() as drawn:  # rich ends the program itself when a reader leaves
+        console.print(table)
+    click.echo(drawn.get(), nl=False, color=has_colour)
 
 
 def _age(created_at: str, now_ns: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from tailer import __version__
-from tailer.errors import TailerError
+from tailer.errors import ReaderGoneError, TailerError
 
 _COMMANDS = {
     "logs": "Print the logs of deployments and executions; -f to follow them.",
@@ -37,6 +37,15 @@ Examples:
 """
 
 
+@contextlib.contextmanager
+def _the_reader_may_leave() -> Iterator[None]:
+    """Of a BrokenPipeError click would make a failure."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGoneError("the reader of our output has left") from error
+
+
 class _Commands(click.Group):
     """Knows its commands by name, and imports only the one that is called."""
 
@@ -50,9 +59,14 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def make_context(self, *args: Any, **settings: Any) -> click.Context:
+        with _the_reader_may_leave():
+            return super().make_context(*args, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _the_reader_may_leave():
+                return super().invoke(ctx)
         except click.UsageError as error:
             called = self.get_command(ctx, ctx.invoked_subcommand or "")
             if error.ctx is None and called is not None:  # so that it names the right --help
