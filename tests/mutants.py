@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "checkpoint moved by an append that failed",
         "tailer/spool/memory.py",
-        "size = sum(map(_size, entries))",
-        "size = sum(map(_size, entries)); self._watermarks[target] = watermark_ns",
+        "size = size_of(entries)",
+        "size = size_of(entries); self._ledger.move(target, watermark_ns)",
     ),
     Mutant(
         "checkpoint moved by a damaged answer, taken for an empty page",

@@ -1,6 +1,7 @@
 """What every spool promises, asked of each of them."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import anyio
 import pytest
@@ -10,24 +11,27 @@ from virtual_time import VirtualClock
 from tailer.model import Entry, Kind, Target
 from tailer.spool.contract import Place, SinkPlace, Spool
 from tailer.spool.memory import MemorySpool
+from tailer.spool.opening import open_spool
 
 pytestmark = pytest.mark.anyio
 
 OTHER = Target("default", Kind.EXECUTION, "e1")
 LINE_BYTES = 100_000
 
-MakeSpool = Callable[..., Spool]
-SPOOLS = {"memory": MemorySpool}
+SINKS = ("fast", "slow")
+MAX_BYTES = 10 * LINE_BYTES
 
 
-@pytest.fixture(params=SPOOLS)
-def make_spool(request: pytest.FixtureRequest) -> MakeSpool:
-    return SPOOLS[request.param]
-
-
-@pytest.fixture
-def spool(make_spool: MakeSpool) -> Spool:
-    return make_spool(sinks=["fast", "slow"], max_bytes=10 * LINE_BYTES)
+@pytest.fixture(params=["memory", "sqlite"])
+async def spool(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock
+) -> AsyncIterator[Spool]:
+    if request.param == "memory":
+        yield MemorySpool(sinks=SINKS, max_bytes=MAX_BYTES)
+        return
+    path = tmp_path / "spool.db"
+    async with open_spool(path, sinks=SINKS, max_bytes=MAX_BYTES, clock=clock) as opened:
+        yield opened.spool
 
 
 def line(msg: str) -> Entry:

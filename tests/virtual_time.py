@@ -11,9 +11,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import anyio
+from anyio._backends._asyncio import (  # no public name says whether a worker thread is idle
+    _threadpool_idle_workers,
+    _threadpool_workers,
+)
 
 START_NS = 1_700_000_000_000_000_000  # any date will do, as long as it is not today's
-_GRACE_S = 0.002  # real time for the kernel and for worker threads to come forward
+_GRACE_S = 0.002  # real time for the kernel to come forward with what was sent
+_LOOK_S = 0.05  # real time between two looks when only a thread or a socket can go on
+
+
+def _threads_are_busy() -> bool:
+    """Whether work that was given to a thread is still under way: time must not jump over it."""
+    try:
+        return len(_threadpool_workers.get()) > len(_threadpool_idle_workers.get())
+    except LookupError:
+        return False
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -26,8 +39,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         if ready or timeout == 0:
             return ready
         ready = super().select(_GRACE_S)
-        if ready or timeout is None:
-            return ready or super().select(0.05)
+        if ready or timeout is None or _threads_are_busy():
+            return ready or super().select(_LOOK_S)
         self.jumped_s += timeout
         return []
 

@@ -1,0 +1,145 @@
+"""Opening a spool: nobody else has it, it is of a version we know, and it is whole."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio.to_thread
+import structlog
+
+from tailer.clock import Clock
+from tailer.errors import ConfigError, SinkError
+from tailer.spool import schema
+from tailer.spool.group_commit import GroupCommit
+from tailer.spool.sqlite import SqliteSpool
+from tailer.timestamp import NS_PER_S
+
+log = structlog.get_logger()
+
+_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA busy_timeout = 5000;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSpool:
+    """`set_aside` is where a damaged spool was moved, when this is a new one in its place."""
+
+    spool: SqliteSpool
+    set_aside: Path | None
+
+
+@asynccontextmanager
+async def open_spool(
+    path: Path, *, sinks: Sequence[str], max_bytes: int, clock: Clock
+) -> AsyncIterator[OpenedSpool]:
+    """The spool at `path`, for as long as the block lasts; a new one where there is none.
+
+    A damaged one is set aside, whole, and a new one begun: the caller must say so.
+
+    Raises:
+        ConfigError: Another process has it, or a newer version of tailer made it.
+        SinkError: It cannot be read or created, which says nothing about its contents.
+    """
+    with _owning(path):
+        stamp = datetime.fromtimestamp(clock.wall_ns() // NS_PER_S, UTC).strftime("%Y%m%dT%H%M%SZ")
+        connection, stored, set_aside = await anyio.to_thread.run_sync(
+            _open_or_replace, path, sinks, stamp
+        )
+        with closing(connection):
+            store = GroupCommit(connection, clock=clock, name=str(path))
+            yield OpenedSpool(SqliteSpool(store, stored, max_bytes=max_bytes), set_aside)
+
+
+@contextmanager
+def _owning(path: Path) -> Iterator[None]:
+    """Hold the lock beside the spool. The kernel lets go of it however we end."""
+    lock_path = path.with_name(f"{path.name}.lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+            raise ConfigError(
+                f"the spool {path} is in use by process {owner or 'unknown'}",
+                hint="end that process, or give this one a [spool] path of its own",
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _open_or_replace(
+    path: Path, sinks: Sequence[str], stamp: str
+) -> tuple[sqlite3.Connection, schema.Stored, Path | None]:
+    try:
+        return *_open(path, sinks), None
+    except (sqlite3.DatabaseError, ValueError) as error:
+        if not _is_damage(error):
+            raise _unusable(path, str(error)) from error
+        log.error("spool_damaged", spool=str(path), why=str(error))  # noqa: TRY400 - no bug of ours
+    set_aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(set_aside.with_name(set_aside.name + suffix))
+    return *_open(path, sinks), set_aside
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the contents are wrong, rather than the disk or our rights."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return isinstance(error, ValueError)
+
+
+def _open(path: Path, sinks: Sequence[str]) -> tuple[sqlite3.Connection, schema.Stored]:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise _unusable(path, error.strerror or str(error)) from error
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.executescript(_PRAGMAS)
+        _check(connection, path)
+        return connection, schema.load(connection, sinks=sinks)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema.VERSION:
+        raise ConfigError(
+            f"the spool {path} was made by a newer tailer: its version is {version}, "
+            f"this one knows {schema.VERSION}",
+            hint="install that newer version again, or move the spool away to begin anew",
+        )
+    if version == 0:
+        schema.create(connection)
+    problems = connection.execute("PRAGMA quick_check").fetchall()
+    if problems != [("ok",)]:
+        raise ValueError(f"quick_check: {problems[0][0]}")
+
+
+def _unusable(path: Path, why: str) -> SinkError:
+    return SinkError(
+        f"the spool {path} cannot be opened: {why}",
+        hint="nothing was changed; [spool] path must be in a folder that tailer may write to",
+    )

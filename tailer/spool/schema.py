@@ -1,0 +1,139 @@
+"""The spool's tables, and the few statements that there are. In the database's thread."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tailer.model import Batch, Entry, Kind, Target
+from tailer.spool.contract import SinkPlace
+from tailer.spool.ledger import Item, Ledger
+from tailer.spool.pages import pack, unpack
+
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE target (
+    resource_group TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    watermark_ns INTEGER NOT NULL,
+    PRIMARY KEY (resource_group, kind, id)
+) WITHOUT ROWID;
+CREATE TABLE batch (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice, or a sink would skip one
+    resource_group TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    newest_ns INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    page BLOB NOT NULL
+);
+CREATE TABLE sink (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    mark BLOB
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a database holds, as the spool needs it in memory."""
+
+    ledger: Ledger
+    places: dict[str, SinkPlace]
+
+
+def create(connection: sqlite3.Connection) -> None:
+    connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+
+
+def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
+    """Everything but the lines. A sink that is new begins behind what is there.
+
+    A sink that is gone is forgotten: nothing waits for it any more.
+
+    Raises:
+        ValueError: A stored page is damaged.
+    """
+    last = connection.execute("SELECT max(position) FROM batch").fetchone()[0]
+    known = connection.execute("SELECT name, position, mark FROM sink").fetchall()
+    sequence = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()
+    behind_all = max(last or 0, sequence[0] if sequence is not None else 0)
+    places = {name: SinkPlace(behind_all, None) for name in sinks}
+    places |= {name: SinkPlace(position, mark) for name, position, mark in known if name in places}
+    ledger = Ledger({name: place.position for name, place in places.items()})
+    gone: list[int] = []
+    rows = connection.execute(
+        "SELECT position, resource_group, kind, id, newest_ns, size, page "
+        "FROM batch ORDER BY position"
+    )
+    for position, group, kind, id_, newest_ns, size, page in rows:
+        unpack(page)
+        ledger.add(Item(position, Target(group, Kind(kind), id_), newest_ns, size))
+    for group, kind, id_, watermark_ns in connection.execute("SELECT * FROM target"):
+        gone += ledger.move(Target(group, Kind(kind), id_), watermark_ns)
+    connection.execute("BEGIN IMMEDIATE")
+    deleting(gone)(connection)
+    connection.execute("DELETE FROM sink")
+    connection.executemany(
+        "INSERT INTO sink VALUES (?, ?, ?)",
+        [(name, place.position, place.mark) for name, place in places.items()],
+    )
+    connection.execute("COMMIT")
+    return Stored(ledger, places)
+
+
+def appending(
+    target: Target,
+    entries: Sequence[Entry],
+    times_ns: Sequence[int],
+    *,
+    watermark_ns: int,
+    size: int,
+) -> Callable[[sqlite3.Connection], int | None]:
+    """Store lines and watermark; gives the position of the lines, None when there are none."""
+
+    def work(connection: sqlite3.Connection) -> int | None:
+        name = (target.resource_group, str(target.kind), target.id)
+        connection.execute(
+            "INSERT INTO target VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET watermark_ns = ?",
+            (*name, watermark_ns, watermark_ns),
+        )
+        if not entries:
+            return None
+        return connection.execute(
+            "INSERT INTO batch (resource_group, kind, id, newest_ns, size, page) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (*name, max(times_ns), size, pack(entries, times_ns)),
+        ).lastrowid
+
+    return work
+
+
+def taking(sink: str, position: int, mark: bytes | None) -> Callable[[sqlite3.Connection], object]:
+    def work(connection: sqlite3.Connection) -> object:
+        return connection.execute(
+            "UPDATE sink SET position = ?, mark = ? WHERE name = ?", (position, mark, sink)
+        )
+
+    return work
+
+
+def deleting(positions: Sequence[int]) -> Callable[[sqlite3.Connection], object]:
+    def work(connection: sqlite3.Connection) -> object:
+        return connection.executemany(
+            "DELETE FROM batch WHERE position = ?", [(position,) for position in positions]
+        )
+
+    return work
+
+
+def reading(position: int) -> Callable[[sqlite3.Connection], Batch]:
+    def work(connection: sqlite3.Connection) -> Batch:
+        group, kind, id_, page = connection.execute(
+            "SELECT resource_group, kind, id, page FROM batch WHERE position = ?", (position,)
+        ).fetchone()
+        return Batch(position, Target(group, Kind(kind), id_), *unpack(page))
+
+    return work

@@ -1,0 +1,122 @@
+"""The spool of the daemon: SQLite, so that lines and their place are safe in one instant.
+
+Laws of this file:
+1. What the ledger says is on disk: it changes after the commit, in the order of commits.
+2. The event loop never waits for the disk: one thread does, and whoever comes while it is
+   busy goes along with the next transaction.
+3. Batches are deleted after both that allow it are stored, never before; a crash between
+   costs nothing, for the next start forgets them again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import anyio
+
+from tailer.model import Batch, Entry, Target
+from tailer.spool import schema
+from tailer.spool.contract import Place, SinkPlace
+from tailer.spool.group_commit import GroupCommit
+from tailer.spool.ledger import Item, size_of
+
+# Batches that sinks which keep up take without the disk.
+_CACHE_BYTES = 16 * 1024 * 1024
+
+
+class SqliteSpool:
+    """Made by `open_spool`.
+
+    Keeps at most `max_bytes` of undelivered lines, as they are in memory; beyond that, what
+    the pollers had in hand when it was full (at most a page each).
+    """
+
+    def __init__(self, store: GroupCommit, stored: schema.Stored, *, max_bytes: int) -> None:
+        self._store = store
+        self._ledger = stored.ledger
+        self._places = stored.places
+        self._max_bytes = max_bytes
+        self._is_closed = False
+        self._changed = anyio.Event()
+        self._cache: OrderedDict[int, tuple[Batch, int]] = OrderedDict()
+        self._cached_bytes = 0
+
+    @property
+    def undelivered_bytes(self) -> int:
+        return self._ledger.undelivered_bytes
+
+    async def place_of(self, target: Target, *, start_ns: int) -> Place:
+        watermark_ns = self._ledger.watermark_ns(target)
+        if watermark_ns is None:
+            await self.append(target, (), (), watermark_ns=start_ns)
+            return Place(start_ns, (), ())
+        batches = [await self._batch(position) for position in self._ledger.kept(target)]
+        return Place.remembering(watermark_ns, batches)
+
+    async def append(
+        self,
+        target: Target,
+        entries: Sequence[Entry],
+        times_ns: Sequence[int],
+        *,
+        watermark_ns: int,
+    ) -> None:
+        size = size_of(entries)
+        while self._ledger.is_full_for(size, max_bytes=self._max_bytes):
+            await self._changed.wait()
+
+        def stored(position: int | None) -> None:
+            if position is not None:
+                batch = Batch(position, target, tuple(entries), tuple(times_ns))
+                self._ledger.add(Item(position, target, max(times_ns), size))
+                self._remember(batch, size)
+            self._drop(self._ledger.move(target, watermark_ns))
+
+        await self._store.commit(
+            schema.appending(target, entries, times_ns, watermark_ns=watermark_ns, size=size),
+            stored,
+        )
+
+    async def sink_place(self, sink: str) -> SinkPlace:
+        return self._places[sink]
+
+    async def next_batch(self, sink: str) -> Batch | None:
+        while (position := self._ledger.next_position(sink)) is None:
+            if self._is_closed:
+                return None
+            await self._changed.wait()
+        return await self._batch(position)
+
+    async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
+        def stored(_: object) -> None:
+            self._places[sink] = SinkPlace(position, mark)
+            self._drop(self._ledger.take(sink, position))
+
+        await self._store.commit(schema.taking(sink, position, mark), stored)
+
+    def close_input(self) -> None:
+        self._is_closed = True
+        self._drop([])
+
+    async def _batch(self, position: int) -> Batch:
+        cached = self._cache.get(position)
+        if cached is not None:
+            return cached[0]
+        return await self._store.read(schema.reading(position))
+
+    def _remember(self, batch: Batch, size: int) -> None:
+        self._cache[batch.position] = (batch, size)
+        self._cached_bytes += size
+        while self._cached_bytes > _CACHE_BYTES and len(self._cache) > 1:
+            _, (_, oldest_size) = self._cache.popitem(last=False)
+            self._cached_bytes -= oldest_size
+
+    def _drop(self, positions: Sequence[int]) -> None:
+        """Have these batches deleted with the next transaction, and wake whoever waits."""
+        if positions:
+            self._store.go_along(schema.deleting(positions))
+        for position in positions:
+            cached = self._cache.pop(position, None)
+            if cached is not None:
+                self._cached_bytes -= cached[1]
+        self._changed.set()
+        self._changed = anyio.Event()
