@@ -85,7 +85,16 @@ _SETTINGS = PollSettings(
 )
 
 
-@click.command("demo")
+_EPILOG = """\
+\b
+Examples:
+  tailer demo                            twenty seconds of it
+  tailer demo --seconds 60 --seed 7      a longer one, in another world
+  tailer demo | grep -c POST             the balance is on stderr
+"""
+
+
+@click.command("demo", epilog=_EPILOG)
 @option(
     "--seconds",
     type=DURATION,

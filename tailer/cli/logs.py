@@ -20,7 +20,7 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.service import client_for, credentials_for, find_target, groups_for
+from tailer.cli.service import client_for, credentials_for, find_target, groups_for, kinds_and_id
 from tailer.cli.streams import open_stdout, start_stderr
 from tailer.clock import SystemClock
 from tailer.daemon import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
@@ -138,6 +138,8 @@ def logs_command(**flags: Any) -> int:
     start_stderr(flags["color"], quiet=flags["quiet"])
     fd = open_stdout()
     request = compile_request(flags, stdout_is_terminal=os.isatty(fd))
+    for name in request.names:
+        kinds_and_id(name)
     return anyio.run(_run, request, fd)
 
 

@@ -70,7 +70,7 @@ async def find_target(
         ConfigError: Not a name, or one that could mean two things.
         NotFoundError: In none of the groups.
     """
-    kinds, id_ = _parsed(name)
+    kinds, id_ = kinds_and_id(name)
     found: list[Workload] = []
     for group in resource_groups:
         for kind in kinds:
@@ -93,7 +93,12 @@ async def find_target(
     return found
 
 
-def _parsed(name: str) -> tuple[tuple[Kind, ...], str]:
+def kinds_and_id(name: str) -> tuple[tuple[Kind, ...], str]:
+    """What `name` may be, before anybody is asked.
+
+    Raises:
+        ConfigError: Not a name.
+    """
     kind, slash, id_ = name.rpartition("/")
     if not slash:
         return tuple(Kind), _checked_id(name, name)

@@ -17,7 +17,7 @@ from anyio.from_thread import BlockingPortal
 
 from tailer.clock import SystemClock
 from tailer.model import Kind, Status, Target
-from tailer.simulator import Simulator, Stage, TargetSettings
+from tailer.simulator import Fault, Simulator, Stage, TargetSettings
 from tailer.timestamp import NS_PER_MS, NS_PER_S
 
 TAILER = (sys.executable, "-m", "tailer")
@@ -34,7 +34,8 @@ class Ended:
 
     @property
     def lines(self) -> list[str]:
-        return self.out.splitlines()
+        """What a newline ends; log lines may well hold other things that Python splits at."""
+        return self.out.split("\n")[:-1]
 
     @property
     def json(self) -> list[dict[str, Any]]:
@@ -82,12 +83,23 @@ class World:
             add_line = partial(self._simulator.add_line, target, at_ns, message, **fields)
             self._portal.call(add_line)
 
+    def add_entry(self, target: Target, entry: dict[str, Any], *, at_ns: int) -> None:
+        self._portal.call(partial(self._simulator.add_entry, target, entry, at_ns=at_ns))
+
     def shown(self, target: Target) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.call(lambda simulator: simulator.shown(target))
         return found
 
     def turn(self, target: Target, status: Status) -> None:
         self.call(lambda simulator: simulator.set_status(target, status))
+
+    def break_down(self) -> None:
+        """From now on every request fails, but none of those for tokens."""
+        self.call(
+            lambda simulator: simulator.fail_next(
+                Fault.BAD_GATEWAY, on=("list", "get", "logs"), count=1_000_000
+            )
+        )
 
     def wait_until_asked(self, kind: str, *, times: int) -> None:
         """Returns when that many requests of this kind have come in."""
@@ -128,11 +140,10 @@ def run(
         env={**environ, **(more_environ or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
         timeout=timeout_s,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def shell(
@@ -147,11 +158,10 @@ def shell(
         env={**environ, "tailer": " ".join(TAILER)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
         timeout=timeout_s,
         check=False,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return Ended(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class Running:

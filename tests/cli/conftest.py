@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import pytest
@@ -17,10 +18,11 @@ from tailer.simulator import Simulator, SimulatorSettings
 def serve(tmp_path: Path) -> Iterator[Serve]:
     with ExitStack() as running:
 
-        def start(**settings: Any) -> World:
+        def start(*, ssl_context: SSLContext | None = None, **settings: Any) -> World:
             simulator = Simulator(SimulatorSettings(**{"targets": (), **settings}), SystemClock())
             portal = running.enter_context(start_blocking_portal())
-            url = running.enter_context(portal.wrap_async_context_manager(simulator.serving()))
+            serving = simulator.serving(ssl_context=ssl_context)
+            url = running.enter_context(portal.wrap_async_context_manager(serving))
             return World(portal, simulator, url, home=tmp_path)
 
         yield start

@@ -1,0 +1,39 @@
+"""`tailer demo`: it ends soon after its time, with a balance that is true."""
+
+import signal
+from pathlib import Path
+
+from cli.command_line import Ended, run, running
+
+
+def balance(ended: Ended) -> dict[str, str]:
+    rows = [line.partition(": ") for line in ended.err.splitlines() if ":  " in line]
+    return {label.strip(): number.split()[0] for label, _, number in rows}
+
+
+def test_it_prints_what_the_service_showed_and_nothing_else(tmp_path: Path) -> None:
+    ended = run("demo", "--seconds", "4", environ={"HOME": str(tmp_path)})
+
+    said = balance(ended)
+    printed = str(len(ended.lines))
+    assert ended.code == 0
+    assert said["lines the service showed"] == said["lines printed"] == printed
+    assert (said["lost"], said["repeated"]) == ("0", "0")
+    assert int(said["faults survived"]) > 0
+
+
+def test_all_its_targets_are_there_from_the_start(tmp_path: Path) -> None:
+    ended = run("demo", "--seconds", "1", environ={"HOME": str(tmp_path)})
+
+    assert "404" not in ended.err
+    assert "event=waiting target=execution/e0000000000000e2 why=PENDING" in ended.err
+
+
+def test_an_interrupt_brings_the_balance_forward(tmp_path: Path) -> None:
+    with running("demo", "--seconds", "60", environ={"HOME": str(tmp_path)}) as process:
+        process.wait_for("\n")
+        process.process.send_signal(signal.SIGINT)
+        ended = process.end()
+
+    assert ended.code == 0
+    assert balance(ended)["lost"] == "0"
