@@ -215,6 +215,7 @@ def _balance(
     """Say what is true, counted from what the service showed; the exit code says it too."""
     late = sum(one.late for one in outcome.health.targets.values())
     kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
+    click.echo(err=True)
     for label, number, remark in (
         ("lines the service showed", shown, ""),
         ("lines printed", printed, ""),

@@ -187,7 +187,7 @@ async def _look_up(
 def _say_if_nothing_was_printed(outcome: Outcome, request: LogsRequest) -> None:
     """An empty answer looks like a failure, and is most often the default of one hour."""
     lines = sum(one.lines for one in outcome.health.targets.values())
-    if request.follow or outcome.exit_code or lines:
+    if outcome.interruption is not None or outcome.errors or lines:
         return
     if request.since is None and request.last is None:
         log.info("nothing_found", why="no lines in the last hour; --since 1d looks back further")

@@ -24,6 +24,8 @@ _COMMANDS = {
     "completion": "Print the completion script of a shell.",
 }
 
+_INTERRUPTED = 130
+
 # What a write to stdout fails with; all other parts translate their own OSErrors.
 _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 
@@ -98,6 +100,8 @@ def main() -> None:
         code = tailer(prog_name="tailer", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
+        if code == _INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
+            _say("")  # or the prompt would follow the terminal's `^C`
     except BaseException as error:  # noqa: BLE001 - the one place that turns errors into an end
         code = _exit_code_after(error)
     _leave(code if isinstance(code, int) else 0)
@@ -125,7 +129,7 @@ def _exit_code_after(error: BaseException) -> int:
             _complain(f"{refused.format_message().rstrip('.')} (see {where} --help)")
             return 2
         case KeyboardInterrupt() | click.Abort():
-            return 130
+            return _INTERRUPTED
         case BrokenPipeError():
             return 0
         case OSError(errno=number) as failed if number in _UNWRITABLE:
