@@ -1,0 +1,12 @@
+"""What can be set, how it is read, and what is said about every mistake in it. Pure."""
+
+from tailer.config.sections import AicoreSection as AicoreSection
+from tailer.config.sections import Config as Config
+from tailer.config.sections import DaemonSection as DaemonSection
+from tailer.config.sections import FileSection as FileSection
+from tailer.config.sections import PollSettings as PollSettings
+from tailer.config.sections import SinkSection as SinkSection
+from tailer.config.sections import SpoolSection as SpoolSection
+from tailer.config.sections import StatusSection as StatusSection
+from tailer.config.sections import SyslogSection as SyslogSection
+from tailer.config.sections import Watch as Watch
