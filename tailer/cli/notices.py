@@ -22,7 +22,7 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "gone": lambda _: "deleted at the service",
     "gap": lambda f: f"GAP: {f['detail']}",
     "nothing_found": lambda f: f"{f['why']}",
-    "slow_service": lambda f: f"the service does not answer: {f['why']}; trying on",
+    "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
     "target_failed": lambda f: f"{f['why']}",
 }
 _COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
