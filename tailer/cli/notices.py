@@ -23,6 +23,7 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "gap": lambda f: f"GAP: {f['detail']}",
     "nothing_found": lambda f: f"{f['why']}",
     "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
+    "token_refresh_postponed": lambda f: f"no new token yet, the old one will do: {f['reason']}",
     "target_failed": lambda f: f"{f['why']}",
 }
 _COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
