@@ -1,5 +1,7 @@
 """What can be set, how it is read, and what is said about every mistake in it. Pure."""
 
+from tailer.config.finding import find_config_path as find_config_path
+from tailer.config.parsing import parse_config as parse_config
 from tailer.config.sections import AicoreSection as AicoreSection
 from tailer.config.sections import Config as Config
 from tailer.config.sections import DaemonSection as DaemonSection

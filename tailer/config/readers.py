@@ -85,7 +85,7 @@ class Number:
             return f"write {int(value)}"
         match = _NUMBER_AND_UNIT.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            return f"a number from {self._figure(self.low)} to {self._figure(self.high)}"
+            return f"write a number from {self._figure(self.low)} to {self._figure(self.high)}"
         return f"write {match[1]}, without quotes or unit: the unit is in the key's name"
 
     def _figure(self, value: float) -> str:
