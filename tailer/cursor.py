@@ -11,6 +11,7 @@ Laws of this file:
 3. `observe` changes nothing. `commit` does, once the fresh lines are safe.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from tailer.window import Slice, Window
 # Remembered keys are dropped in buckets of 2**24 ns (17 ms): fine enough to cut inside a
 # burst, coarse enough that a minute is 3,600 of them.
 _BUCKET_SHIFT = 24
+MAX_KEYS = 500_000  # about 130 bytes each
+_MAX_UNDATED = 10_000  # lines without a timestamp; no watermark ever passes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,14 @@ class Step:
 class Cursor:
     """A target's place: its watermark, and how often each line at or after it was seen."""
 
-    def __init__(self, watermark_ns: int, *, lateness_ns: int, max_keys: int = 500_000) -> None:
+    def __init__(self, watermark_ns: int, *, lateness_ns: int, max_keys: int = MAX_KEYS) -> None:
         self.watermark_ns = watermark_ns
         self._lateness_ns = lateness_ns
-        self._max_keys = max_keys  # about 130 bytes each
+        self._max_keys = max_keys
         self._covered_ns = watermark_ns
         self._seen: dict[int, int] = {}
         self._buckets: dict[int, list[int]] = {}
+        self._undated: deque[int] = deque()
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -59,7 +63,7 @@ class Cursor:
         """Count lines that were delivered before, as after a restart. Order does not matter."""
         for entry, time_ns in zip(entries, times_ns, strict=True):
             if time_ns >= self.watermark_ns:
-                self._count(_key(entry, time_ns), time_ns)
+                self._count(_key(entry, time_ns), time_ns, entry)
 
     def observe(self, shown: Slice) -> Step:
         """Tell the fresh lines of a slice, oldest first, from those seen before."""
@@ -82,7 +86,7 @@ class Cursor:
             else:
                 known += 1
         watermark_ns = self._moved(shown)
-        forgotten = self._overflow(watermark_ns, more=len(keys), times_ns=times)
+        forgotten = self._overflow(watermark_ns, read_upto_ns=shown.window.end_ns, times_ns=times)
         return Step(
             fresh=tuple(fresh),
             times_ns=tuple(times),
@@ -96,8 +100,8 @@ class Cursor:
 
     def commit(self, step: Step) -> None:
         """Take over a step whose fresh lines are safe."""
-        for key, time_ns in zip(step.keys, step.times_ns, strict=True):
-            self._count(key, time_ns)
+        for key, time_ns, entry in zip(step.keys, step.times_ns, step.fresh, strict=True):
+            self._count(key, time_ns, entry)
         self._covered_ns = step.covered_ns
         if step.watermark_ns > self.watermark_ns:
             self.watermark_ns = step.watermark_ns
@@ -109,9 +113,11 @@ class Cursor:
         settled_ns = min(shown.window.end_ns, shown.server_now_ns - self._lateness_ns)
         return max(self.watermark_ns, settled_ns)
 
-    def _overflow(self, watermark_ns: int, *, more: int, times_ns: Sequence[int]) -> Window | None:
+    def _overflow(
+        self, watermark_ns: int, *, read_upto_ns: int, times_ns: Sequence[int]
+    ) -> Window | None:
         """Where to cut when the memory would be more than full: down to three quarters."""
-        excess = len(self._seen) + more - self._max_keys
+        excess = len(self._seen) + len(times_ns) - self._max_keys
         if excess <= 0:
             return None
         sizes = {bucket: len(keys) for bucket, keys in self._buckets.items()}
@@ -125,13 +131,20 @@ class Cursor:
             to_drop -= sizes[bucket]
             if to_drop <= 0:
                 break
+        end_ns = min(end_ns, read_upto_ns)  # what was not read yet is not late
         return Window(watermark_ns, end_ns) if end_ns > watermark_ns else None
 
-    def _count(self, key: int, time_ns: int) -> None:
+    def _count(self, key: int, time_ns: int, entry: Entry) -> None:
         count = self._seen.get(key, 0)
         self._seen[key] = count + 1
-        if not count:
+        if count:
+            return
+        if isinstance(entry.timestamp, str):
             self._buckets.setdefault(time_ns >> _BUCKET_SHIFT, []).append(key)
+            return
+        self._undated.append(key)
+        if len(self._undated) > _MAX_UNDATED:
+            del self._seen[self._undated.popleft()]
 
     def _forget(self) -> None:
         first = self.watermark_ns >> _BUCKET_SHIFT
@@ -141,5 +154,10 @@ class Cursor:
 
 
 def _key(entry: Entry, time_ns: int) -> int:
-    """64 bits, keyed per process by Python itself: a sender cannot craft a collision."""
-    return hash((time_ns, entry.pod, entry.container, entry.stream, entry.msg))
+    """64 bits, keyed per process by Python itself: a sender cannot craft a collision.
+
+    The time of a line without a timestamp is its neighbour's, and another one when the
+    neighbours change: such a line is known by its words alone.
+    """
+    known_ns = time_ns if isinstance(entry.timestamp, str) else None
+    return hash((known_ns, entry.pod, entry.container, entry.stream, entry.msg))

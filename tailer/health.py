@@ -80,9 +80,15 @@ class TargetHealth:
         return outage if outage.is_announced else None
 
     def note_gap(self, gap: Gap) -> bool:
-        """Whether that gap is new: every read of a crowded instant finds it again."""
-        if gap in self.gaps:
-            return False
+        """Whether that gap is new: every read of a crowded instant finds it again.
+
+        One that touches an earlier one of the same reason makes that one longer, and is
+        no news.
+        """
+        for index, known in enumerate(self.gaps):
+            if known.reason is gap.reason and known.overlaps_or_touches(gap):
+                self.gaps[index] = known.extended_by(gap)
+                return False
         self.gaps.append(gap)
         return True
 

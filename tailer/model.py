@@ -1,7 +1,7 @@
 """The values that travel: what is watched, what the service showed, what could not be had."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -154,3 +154,10 @@ class Gap:
     end_ns: int
     reason: GapReason
     detail: str = ""
+
+    def overlaps_or_touches(self, other: "Gap") -> bool:
+        return self.start_ns <= other.end_ns and other.start_ns <= self.end_ns
+
+    def extended_by(self, other: "Gap") -> "Gap":
+        start_ns, end_ns = min(self.start_ns, other.start_ns), max(self.end_ns, other.end_ns)
+        return replace(self, start_ns=start_ns, end_ns=end_ns)

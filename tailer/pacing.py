@@ -25,17 +25,14 @@ def pause_after(
     previous_pause_s: float,
     *,
     found_lines: bool,
-    page_was_full: bool,
     settings: PaceSettings,
     jitter: float,
 ) -> float:
     """Seconds until the next poll of a target. `jitter` is a random number in [0, 1).
 
-    A full page means there is more: at once. New lines: one interval. Silence: longer and
+    New lines: one interval. Silence: longer and
     longer pauses, each at least 1.28 times the one before, until the idle interval.
     """
-    if page_was_full:
-        return 0.0
     if found_lines:
         return settings.interval_s
     longest_s = max(settings.interval_s, settings.idle_interval_s)

@@ -8,14 +8,14 @@ from memory_service import MemoryService
 from tailer.clock import Clock
 from tailer.errors import NotFoundError, SinkError, TransientApiError, TransientSinkError
 from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
-from tailer.poller import Trouble
+from tailer.target_logs import Trouble
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1")
 
 
 @dataclass(slots=True)
 class MemorySource:
-    """The service over `store`; `fails(n)` says whether its nth request fails at first."""
+    """The service over `store`. Its nth request `fails` at first, or is a 404 (`denies`)."""
 
     clock: Clock
     store: MemoryService = field(default_factory=MemoryService)
@@ -26,6 +26,7 @@ class MemorySource:
     top: int = 5000
     latency_s: float = 0.0
     fails: Callable[[int], bool] = lambda _: False
+    denies: Callable[[int], bool] = lambda _: False
     requests: int = 0
     asked_starts_ns: list[int] = field(default_factory=list)
 
@@ -43,7 +44,7 @@ class MemorySource:
         on_trouble: Trouble,
     ) -> Page:
         await self._survive(on_trouble)
-        if self.is_gone or not self.has_logs:
+        if self.is_gone or not self.has_logs or self.denies(self.requests):
             raise NotFoundError("no logs")
         self.asked_starts_ns.append(start_ns)
         page = self.store.get(

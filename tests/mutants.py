@@ -37,7 +37,7 @@ MUTANTS = (
     Mutant(
         "start = last + 1",
         "tailer/range_reader.py",
-        "slice_ = self._cut(times_ns, entries, times_ns[-1], page.server_now_ns)",
+        "slice_ = self._cut(times_ns, entries, settled_ns, page.server_now_ns)",
         "slice_ = self._cut(times_ns, entries, times_ns[-1] + 1, page.server_now_ns)",
     ),
     Mutant(
@@ -78,9 +78,9 @@ MUTANTS = (
     ),
     Mutant(
         "a cursor of seconds",
-        "tailer/timestamp.py",
-        "return _utc_s(text[:_WHOLE]) * NS_PER_S + int(digits) * _STEP_NS[len(digits)]",
-        "return _utc_s(text[:_WHOLE]) * NS_PER_S",
+        "tailer/cursor.py",
+        "key = _key(entry, time_ns)",
+        "key = _key(entry, time_ns // 1_000_000_000)",
     ),
     Mutant(
         "an exclusive start goes unnoticed",
@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "a crowded instant is passed over in silence",
         "tailer/range_reader.py",
-        "return replace(slice_, is_whole=False)",
+        "return replace(slice_, hole=hole)",
         "return slice_",
     ),
 )

@@ -15,7 +15,7 @@ LINES = st.lists(
 
 
 def entry(msg: str, pod: str = "p") -> Entry:
-    return Entry(pod=pod, msg=msg)
+    return Entry(timestamp="2023-11-14T22:13:20Z", pod=pod, msg=msg)
 
 
 def shown(

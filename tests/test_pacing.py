@@ -10,23 +10,10 @@ settings = st.builds(PaceSettings, interval_s=seconds, idle_interval_s=seconds)
 
 
 @given(st.floats(0, 3600), settings, jitters)
-def test_a_full_page_is_followed_at_once(
-    previous_s: float, pace: PaceSettings, jitter: float
-) -> None:
-    pause_s = pause_after(
-        previous_s, found_lines=True, page_was_full=True, settings=pace, jitter=jitter
-    )
-
-    assert pause_s == 0
-
-
-@given(st.floats(0, 3600), settings, jitters)
 def test_new_lines_bring_the_pace_back_to_one_interval(
     previous_s: float, pace: PaceSettings, jitter: float
 ) -> None:
-    pause_s = pause_after(
-        previous_s, found_lines=True, page_was_full=False, settings=pace, jitter=jitter
-    )
+    pause_s = pause_after(previous_s, found_lines=True, settings=pace, jitter=jitter)
 
     assert pause_s == pace.interval_s
 
@@ -35,9 +22,7 @@ def test_new_lines_bring_the_pace_back_to_one_interval(
 def test_an_idle_pause_stays_between_the_interval_and_the_idle_interval(
     previous_s: float, pace: PaceSettings, jitter: float
 ) -> None:
-    pause_s = pause_after(
-        previous_s, found_lines=False, page_was_full=False, settings=pace, jitter=jitter
-    )
+    pause_s = pause_after(previous_s, found_lines=False, settings=pace, jitter=jitter)
 
     assert pace.interval_s <= pause_s <= max(pace.interval_s, pace.idle_interval_s)
 
@@ -47,9 +32,7 @@ def test_a_dozen_silent_polls_reach_the_idle_pace_whatever_the_jitter(dice: list
     pause_s = 0.0
     pauses = []
     for jitter in dice:
-        pause_s = pause_after(
-            pause_s, found_lines=False, page_was_full=False, settings=PaceSettings(), jitter=jitter
-        )
+        pause_s = pause_after(pause_s, found_lines=False, settings=PaceSettings(), jitter=jitter)
         pauses.append(pause_s)
 
     assert pauses[-1] >= 0.8 * 15

@@ -8,10 +8,11 @@ from itertools import pairwise
 import anyio
 import pytest
 from fakes import TARGET, MemorySource
-from memory_service import MemoryService
+from memory_service import MemoryService, StoredLine
 from virtual_time import START_NS, VirtualClock
 
 from tailer.config import PollSettings
+from tailer.cursor import MAX_KEYS
 from tailer.errors import NotFoundError
 from tailer.health import Phase, TargetHealth
 from tailer.model import Entry, GapReason, Status
@@ -39,7 +40,7 @@ class Rig:
         self.poller = self.new_poller()
         self.taken: list[Entry] = []
 
-    def new_poller(self) -> Poller:
+    def new_poller(self, *, max_keys: int = MAX_KEYS) -> Poller:
         return Poller(
             TARGET,
             source=self.source,
@@ -48,6 +49,7 @@ class Rig:
             health=self.health,
             settings=self.settings,
             jitter=random.Random(1).random,
+            max_keys=max_keys,
         )
 
     @property
@@ -273,6 +275,152 @@ async def test_a_second_poller_on_the_same_spool_repeats_nothing(rig: Rig) -> No
         rig.spool.close_input()
 
     assert Counter(rig.taken) == rig.written
+
+
+async def test_a_target_that_runs_again_is_followed_on(rig: Rig) -> None:
+    rig.source.status = Status.DEAD
+    rig.source.store.add(START_NS + 100 * NS_PER_S, "alive")
+
+    async def revive() -> None:
+        await rig.clock.sleep(8)
+        rig.source.status = Status.RUNNING
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(revive)
+        await rig.follow(for_s=150)
+
+    assert messages(rig.taken) == ["alive"]
+
+
+async def test_an_end_that_is_dated_before_it_was_seen_running_is_not_believed(rig: Rig) -> None:
+    last_ns = START_NS + 25 * NS_PER_S
+    rig.source.store.add(last_ns, "last words", visible_from_ns=last_ns + 12 * NS_PER_S)
+
+    async def end() -> None:
+        await rig.clock.sleep(30)
+        rig.source.completion_time = format_ns(START_NS - 3600 * NS_PER_S)
+        rig.source.status = Status.DEAD
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end)
+        await rig.follow(for_s=150)
+
+    assert messages(rig.taken) == ["last words"]
+
+
+async def test_one_404_between_two_pages_cuts_nothing_short(rig: Rig) -> None:
+    rig.source.status = Status.COMPLETED
+    rig.source.completion_time = format_ns(START_NS - 1800 * NS_PER_S)
+    for number in range(100):
+        rig.source.store.add(START_NS - 1900 * NS_PER_S + number, f"{number}")
+    rig.source.top = 30
+    rig.source.denies = lambda request: request == 3
+
+    await rig.follow(for_s=60)
+
+    assert messages(rig.taken) == [*map(str, range(100))]
+
+
+async def test_a_one_shot_read_asks_again_after_a_404(rig: Rig) -> None:
+    for number in range(100):
+        rig.source.store.add(START_NS - NS_PER_S + number, f"{number}")
+    rig.source.top = 30
+    rig.source.denies = lambda request: request == 2
+
+    await rig.read(start_ns=START_NS - 2 * NS_PER_S, end_ns=START_NS)
+
+    assert messages(rig.taken) == [*map(str, range(100))]
+
+
+async def test_an_ended_target_that_never_had_logs_is_left(rig: Rig) -> None:
+    rig.source.status = Status.DEAD
+    rig.source.has_logs = False
+
+    assert await rig.follow(for_s=120) is Status.DEAD
+
+
+async def test_a_target_that_is_not_found_for_a_moment_is_followed_on(rig: Rig) -> None:
+    rig.source.store.add(START_NS + 30 * NS_PER_S, "afterwards")
+
+    async def blink() -> None:
+        await rig.clock.sleep(10)
+        rig.source.is_gone = True
+        await rig.clock.sleep(5)
+        rig.source.is_gone = False
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(blink)
+        await rig.follow(for_s=60)
+
+    assert messages(rig.taken) == ["afterwards"]
+    assert rig.health.gaps == []
+
+
+async def test_an_unknown_target_is_an_error_after_a_hiccup_too(rig: Rig) -> None:
+    rig.source.is_gone = True
+    rig.source.fails = lambda request: request == 1
+
+    with pytest.raises(NotFoundError):
+        await rig.poller.follow(start_ns=START_NS)
+
+
+@pytest.mark.parametrize("visible_before", [0, 1, 5])
+async def test_a_line_shown_late_after_the_last_lines_were_taken_is_not_missed(
+    rig: Rig, visible_before: int
+) -> None:
+    for number in range(visible_before):
+        rig.source.store.add(START_NS - 10 * NS_PER_S + number, f"old {number}")
+    late_ns = START_NS - 3 * NS_PER_S
+    rig.source.store.add(late_ns, "late", visible_from_ns=START_NS + 2 * NS_PER_S)
+
+    await rig.follow(for_s=60, last=2)
+
+    expected = [f"old {number}" for number in range(visible_before)][-2:]
+    assert messages(rig.taken) == [*expected, "late"]
+
+
+async def test_the_last_lines_of_a_service_that_ignores_the_order_are_the_last(rig: Rig) -> None:
+    rig.source.store.overlooks_order = True
+    for number in range(50):
+        rig.source.store.add(START_NS - NS_PER_S + number * NS_PER_MS, f"{number}")
+
+    await rig.read(start_ns=START_NS - 60 * NS_PER_S, end_ns=START_NS, last=5)
+
+    assert messages(rig.taken) == ["45", "46", "47", "48", "49"]
+
+
+async def test_last_lines_that_an_instant_keeps_out_of_reach_are_a_gap(rig: Rig) -> None:
+    rig.source.store.store_step_ns = NS_PER_MS
+    for number in range(60):
+        rig.source.store.add(START_NS - NS_PER_S, f"{number}")
+    rig.source.top = 20
+
+    await rig.read(start_ns=START_NS - 60 * NS_PER_S, end_ns=START_NS, last=40)
+
+    assert [gap.reason for gap in rig.health.gaps] == [GapReason.SATURATED]
+
+
+async def test_a_line_without_a_timestamp_is_printed_once(rig: Rig) -> None:
+    fill(rig.source.store, seed=5, seconds=30, per_s=5, late_s=15)
+    undated = Entry(msg="when was that?")
+    rig.source.store.lines.insert(
+        40, StoredLine(rig.source.store.lines[40].time_ns, undated, START_NS)
+    )
+
+    await rig.follow(for_s=90)
+
+    assert Counter(rig.taken) == rig.written
+
+
+async def test_a_memory_that_is_full_again_and_again_is_one_growing_gap(rig: Rig) -> None:
+    for number in range(3000):
+        rig.source.store.add(START_NS + number * 20 * NS_PER_MS, f"{number}")
+    rig.poller = rig.new_poller(max_keys=100)
+
+    await rig.follow(for_s=90)
+
+    assert Counter(rig.taken) == rig.written
+    assert [gap.reason for gap in rig.health.gaps] == [GapReason.LATENESS_SHRUNK]
 
 
 def messages(entries: Sequence[Entry]) -> list[object]:

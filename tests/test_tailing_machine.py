@@ -99,8 +99,8 @@ class TailingWithCrashes(RuleBasedStateMachine):
         step = self.cursor.observe(shown)
         self.delivered += zip(step.times_ns, step.fresh, strict=True)
         self.stored_watermark_ns = step.watermark_ns
-        if not shown.is_whole:
-            self.gaps.append(shown.window)
+        if shown.hole is not None:
+            self.gaps.append(shown.hole)
         self.cursor.commit(step)
 
     @rule()

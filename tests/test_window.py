@@ -64,7 +64,7 @@ def test_a_read_shows_every_line_once_in_order_or_says_where_it_cannot(
     slices = read(service, Window(START_NS, END_NS), top=top)
 
     shown, stored = Counter(entries(slices)), Counter(line.entry for line in service.lines)
-    crowds = [one.window for one in slices if not one.is_whole]
+    crowds = [one.hole for one in slices if one.hole is not None]
     excused = {
         line.entry
         for line in service.lines
@@ -123,7 +123,7 @@ def test_an_instant_with_more_lines_than_a_page_gives_both_ends_and_is_never_sil
 
     slices = read(service, Window(START_NS, END_NS), top=5)
 
-    assert all(one.is_whole for one in slices) is is_whole
+    assert all(one.hole is None for one in slices) is is_whole
     messages = [entry.msg for entry in entries(slices)]
     assert messages[:4] == ["0", "1", "2", "3"]
     assert messages[-2:] == [f"{lines - 1}", "after"]
@@ -137,7 +137,7 @@ def test_a_crowd_within_two_pages_is_told_whole_by_where_they_overlap() -> None:
     slices = read(service, Window(START_NS, END_NS), top=100)
 
     assert [entry.msg for entry in entries(slices)] == [f"{number}" for number in range(170)]
-    assert all(one.is_whole for one in slices)
+    assert all(one.hole is None for one in slices)
 
 
 def test_a_crowd_of_one_repeated_line_proves_nothing_and_is_a_gap() -> None:
@@ -147,7 +147,7 @@ def test_a_crowd_of_one_repeated_line_proves_nothing_and_is_a_gap() -> None:
 
     slices = read(service, Window(START_NS, END_NS), top=100)
 
-    assert not all(one.is_whole for one in slices)
+    assert not all(one.hole is None for one in slices)
 
 
 class UnsortedService(MemoryService):
@@ -190,3 +190,72 @@ def test_lines_without_a_readable_time_pass_through_whole(timestamps: list[str |
 
     assert shown is not None
     assert Counter(shown.entries) == Counter(lines)
+
+
+def test_a_millisecond_store_that_shows_nine_digits_is_read_to_the_end() -> None:
+    class PaddingService(MemoryService):
+        def get(self, start_ns: int, end_ns: int, *, top: int, order: Order, now_ns: int) -> Page:
+            start_ns -= start_ns % NS_PER_MS
+            end_ns -= end_ns % NS_PER_MS
+            return MemoryService.get(self, start_ns, end_ns, top=top, order=order, now_ns=now_ns)
+
+    service = PaddingService()
+    for number in range(40):
+        service.add(START_NS, f"{number}")
+    service.add(START_NS + 5 * NS_PER_MS, "after")
+
+    slices = read(service, Window(START_NS, END_NS), top=30)
+
+    assert [entry.msg for entry in entries(slices)] == [*map(str, range(40)), "after"]
+
+
+def test_an_end_within_a_millisecond_is_not_cut_by_a_millisecond_store() -> None:
+    service = MemoryService(store_step_ns=NS_PER_MS)
+    service.add(START_NS + NS_PER_MS, "in")
+
+    slices = read(service, Window(START_NS, START_NS + NS_PER_MS + 1), top=10)
+
+    assert [entry.msg for entry in entries(slices)] == ["in"]
+
+
+def test_a_store_that_sorts_by_milliseconds_but_shows_nanoseconds_is_complete() -> None:
+    class CoarselySorted(MemoryService):
+        def get(self, start_ns: int, end_ns: int, *, top: int, order: Order, now_ns: int) -> Page:
+            start_ns -= start_ns % NS_PER_MS
+            lines = [line for line in self.lines if start_ns <= line.time_ns < end_ns]
+            lines.sort(key=lambda line: (line.time_ns // NS_PER_MS, line.entry.msg))
+            if order is Order.DESC:
+                lines.reverse()
+            return Page([line.entry for line in lines[:top]], top=top, server_now_ns=now_ns)
+
+    service = CoarselySorted()
+    for number in range(100):
+        service.add(START_NS + number * 300_000, f"{number * 7 % 100}")
+
+    shown = entries(read(service, Window(START_NS, END_NS), top=12))
+
+    assert Counter(shown) == Counter(line.entry for line in service.lines)
+
+
+def test_the_hole_is_where_the_crowd_is() -> None:
+    service = MemoryService(store_step_ns=NS_PER_MS)
+    for number in range(30):
+        service.add(START_NS + 5 * NS_PER_MS, f"{number}")
+
+    holes = [one.hole for one in read(service, Window(START_NS, END_NS), top=5) if one.hole]
+
+    assert [(hole.start_ns, hole.end_ns > hole.start_ns) for hole in holes] == [
+        (START_NS + 5 * NS_PER_MS, True)
+    ]
+
+
+def test_both_ends_of_a_crowd_in_a_service_that_ignores_the_order_are_a_gap() -> None:
+    service = MemoryService(overlooks_order=True, store_step_ns=NS_PER_MS)
+    service.add(START_NS + 4 * NS_PER_MS, "before")
+    for number in range(30):
+        service.add(START_NS + 5 * NS_PER_MS, f"{number}")
+
+    slices = read(service, Window(START_NS, END_NS), top=10)
+
+    assert any(one.hole for one in slices)
+    assert len(entries(slices)) == len(set(entries(slices)))

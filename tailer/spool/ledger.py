@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailer.model import Entry, Target
+from tailer.model import Entry, OddEntry, Target
 
 # A line's fixed cost in memory, measured: a struct, its time, and four strings of their own.
 _LINE_OVERHEAD_BYTES = 450
@@ -17,7 +17,8 @@ _LINE_OVERHEAD_BYTES = 450
 def size_of(entries: Sequence[Entry]) -> int:
     """About how many bytes these lines take in memory."""
     messages = sum(len(entry.msg) for entry in entries if isinstance(entry.msg, str))
-    return messages + _LINE_OVERHEAD_BYTES * len(entries)
+    extras = sum(len(bytes(one.extra)) for one in entries if isinstance(one, OddEntry))
+    return messages + extras + _LINE_OVERHEAD_BYTES * len(entries)
 
 
 @dataclass(frozen=True, slots=True)
