@@ -19,9 +19,10 @@ from tailer.delivery import deliver
 from tailer.errors import ReaderGoneError, TailerError
 from tailer.health import Health
 from tailer.model import Batch, Kind, Status, Target
-from tailer.poller import LogSource, Poller
+from tailer.poller import Poller
 from tailer.sinks.contract import Sink
 from tailer.spool.memory import MemorySpool
+from tailer.target_logs import LogSource
 
 log = structlog.get_logger()
 
