@@ -31,6 +31,10 @@ NO_LOGS_YET = "no logs yet"
 _NOT_STARTED = frozenset({Status.UNKNOWN, Status.PENDING})
 
 
+StartAt = Callable[[int], int]
+"""Where to start to read a target that was never read before, given the service's clock now."""
+
+
 class Poller:
     """Follows or reads one target, once.
 
@@ -90,12 +94,13 @@ class Poller:
                     self._reporter.gap(missing, GapReason.GONE, "its logs went away")
             return
 
-    async def follow(self, *, start_ns: int, last: int | None = None) -> Status:
-        """Follow from `start_ns`, or from the last lines, until the target has ended or is gone.
+    async def follow(self, *, start: StartAt, last: int | None = None) -> Status:
+        """Follow from `start`, or from the last lines, until the target has ended or is gone.
 
-        Returns its last status. A place that the spool remembers goes before `start_ns`.
+        Returns its last status. A place that the spool remembers goes before `start`.
         """
         await self._ask_status()
+        start_ns = start(self._logs.now_ns())
         await self._resume(start_ns, lateness_ns=self._lateness_ns)
         if last is not None:
             await self._patiently(self._begin_with_last(last, start_ns))

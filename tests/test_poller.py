@@ -67,7 +67,9 @@ class Rig:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.take)
             with anyio.move_on_after(for_s):
-                status = await self.poller.follow(start_ns=START_NS - 3600 * NS_PER_S, last=last)
+                status = await self.poller.follow(
+                    start=lambda now_ns: now_ns - 3600 * NS_PER_S, last=last
+                )
             self.spool.close_input()
         return status
 
@@ -248,7 +250,7 @@ async def test_an_unknown_target_is_an_error(rig: Rig) -> None:
     rig.source.is_gone = True
 
     with pytest.raises(NotFoundError):
-        await rig.poller.follow(start_ns=START_NS)
+        await rig.poller.follow(start=lambda now_ns: now_ns)
 
 
 async def test_a_target_deleted_while_followed_ends_with_a_gap(rig: Rig) -> None:
@@ -271,7 +273,7 @@ async def test_a_second_poller_on_the_same_spool_repeats_nothing(rig: Rig) -> No
         tasks.start_soon(rig.take)
         for _ in range(8):
             with anyio.move_on_after(7.3):
-                await rig.new_poller().follow(start_ns=START_NS - 3600 * NS_PER_S)
+                await rig.new_poller().follow(start=lambda now_ns: now_ns - 3600 * NS_PER_S)
         rig.spool.close_input()
 
     assert Counter(rig.taken) == rig.written
@@ -361,7 +363,7 @@ async def test_an_unknown_target_is_an_error_after_a_hiccup_too(rig: Rig) -> Non
     rig.source.fails = lambda request: request == 1
 
     with pytest.raises(NotFoundError):
-        await rig.poller.follow(start_ns=START_NS)
+        await rig.poller.follow(start=lambda now_ns: now_ns)
 
 
 @pytest.mark.parametrize("visible_before", [0, 1, 5])
@@ -437,7 +439,7 @@ async def test_a_full_spool_makes_the_poller_wait_and_loses_nothing(clock: Virtu
     held_bytes = []
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: rig.poller.follow(start_ns=START_NS - 10 * NS_PER_S))
+        tasks.start_soon(lambda: rig.poller.follow(start=lambda now_ns: now_ns - 10 * NS_PER_S))
         await clock.sleep(30)
         held_bytes.append(rig.spool.undelivered_bytes)
         tasks.start_soon(rig.take)

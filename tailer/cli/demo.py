@@ -17,7 +17,7 @@ from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import PollSettings
-from tailer.daemon import EXIT_GAP, Outcome, Reading, run_logs, signalled
+from tailer.terminal import EXIT_GAP, Outcome, Reading, run_logs, signalled
 from tailer.health import Health
 from tailer.model import Batch, Kind, Target
 from tailer.pacing import PaceSettings

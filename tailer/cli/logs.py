@@ -23,7 +23,7 @@ from tailer.cli.options import (
 from tailer.cli.service import client_for, credentials_for, find_target, groups_for, kinds_and_id
 from tailer.cli.streams import open_stdout, start_stderr
 from tailer.clock import SystemClock
-from tailer.daemon import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
+from tailer.terminal import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
 from tailer.sinks.format import Format, build_formatter
 from tailer.sinks.stdout import StdoutSink
 

@@ -10,7 +10,7 @@ from typing import Any
 from tailer.cli.options import When
 from tailer.cli.streams import wants_colour
 from tailer.config import PollSettings
-from tailer.daemon import Reading
+from tailer.terminal import Reading
 from tailer.errors import ConfigError
 from tailer.model import Workload
 from tailer.pacing import PaceSettings

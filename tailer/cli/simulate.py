@@ -10,7 +10,7 @@ import click
 
 from tailer.cli.options import DURATION, option
 from tailer.clock import SystemClock
-from tailer.daemon import signalled
+from tailer.terminal import signalled
 from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.simulator.loading import load_settings

@@ -3,7 +3,6 @@
 import signal
 from pathlib import Path
 
-import pytest
 from cli.command_line import Ended, run, running
 
 
@@ -12,27 +11,21 @@ def balance(ended: Ended) -> dict[str, str]:
     return {label.strip(): number.split()[0] for label, _, number in rows}
 
 
-@pytest.fixture(scope="module")
-def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    home = tmp_path_factory.mktemp("home")
-    return run("demo", "--seconds", "4", environ={"HOME": str(home)})
+def test_it_prints_what_the_service_showed_and_nothing_else(tmp_path: Path) -> None:
+    ended = run("demo", "--seconds", "4", environ={"HOME": str(tmp_path)})
 
-
-def test_it_prints_what_the_service_showed_and_nothing_else(ended: Ended) -> None:
     said = balance(ended)
-
     printed = str(len(ended.lines))
     assert said["lines the service showed"] == said["lines printed"] == printed
     assert (ended.code, said["lost"], said["repeated"]) == (0, "0", "0")
+    assert int(said["faults survived"]) > 0
 
 
-def test_it_has_survived_faults(ended: Ended) -> None:
-    assert int(balance(ended)["faults survived"]) > 0
+def test_all_its_targets_are_there_from_the_start(tmp_path: Path) -> None:
+    with running("demo", environ={"HOME": str(tmp_path)}) as process:
+        waits = "event=waiting target=execution/e0000000000000e2 why=PENDING"
 
-
-def test_all_its_targets_are_there_from_the_start(ended: Ended) -> None:
-    assert "404" not in ended.err
-    assert "event=waiting target=execution/e0000000000000e2 why=PENDING" in ended.err
+        assert "404" not in process.wait_for(waits, on="err")
 
 
 def test_an_interrupt_brings_the_balance_forward(tmp_path: Path) -> None:

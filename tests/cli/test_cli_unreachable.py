@@ -38,7 +38,7 @@ def test_an_address_that_is_wrong_is_told_within_seconds(world: World, closed_po
             for address in (refusing, unknown, plain)
         ]
         codes_and_complaints = [
-            (ended.code, ended.complaint.partition(" [")[0].partition(": C")[0])
+            (ended.code, ": ".join(ended.complaint.split(": ")[:3]))
             for ended in (process.end(timeout_s=SOON_S) for process in ends)
         ]
 
