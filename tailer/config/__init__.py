@@ -5,10 +5,10 @@ from tailer.config.parsing import parse_config as parse_config
 from tailer.config.sections import AicoreSection as AicoreSection
 from tailer.config.sections import Config as Config
 from tailer.config.sections import DaemonSection as DaemonSection
-from tailer.config.sections import FileSection as FileSection
 from tailer.config.sections import PollSettings as PollSettings
-from tailer.config.sections import SinkSection as SinkSection
 from tailer.config.sections import SpoolSection as SpoolSection
 from tailer.config.sections import StatusSection as StatusSection
-from tailer.config.sections import SyslogSection as SyslogSection
 from tailer.config.sections import Watch as Watch
+from tailer.config.sinks import FileSection as FileSection
+from tailer.config.sinks import SinkSection as SinkSection
+from tailer.config.sinks import SyslogSection as SyslogSection

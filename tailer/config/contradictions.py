@@ -5,6 +5,7 @@ table has, because a wrong value is not an absent one.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from tailer.config.complaints import Complaints
@@ -63,9 +64,9 @@ def check_watches(watches: Sequence[tuple[Right, Written]], complaints: Complain
 
 
 def check_sinks(sinks: Sequence[tuple[Right, Written]], complaints: Complaints) -> None:
-    first_sink_of: dict[str, int] = {}
+    first_sink_of: dict[PurePosixPath, int] = {}
     for number, (right, _) in enumerate(sinks):
-        path = right.get("path")
+        path = PurePosixPath(right["path"]) if "path" in right else None
         if path is not None and (first := first_sink_of.setdefault(path, number)) != number:
             complaints.add(
                 ("sink", number, "path"),

@@ -22,8 +22,9 @@ from tailer.config.schema import (
     Key,
     keys_of,
 )
-from tailer.config.secrets import IN_FILE, find_secrets, holds_service_key
-from tailer.config.sections import SINK_KINDS, Config, SinkSection, Watch
+from tailer.config.secrets import A_KEY_ITSELF, IN_FILE, find_secrets, line_of_service_key
+from tailer.config.sections import Config, Watch
+from tailer.config.sinks import SINK_KINDS, SinkSection
 from tailer.config.statements import locate, parse_toml
 from tailer.config.syntax import explain
 from tailer.config.tables import known_sections, read_table
@@ -54,8 +55,11 @@ def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> Config:
 
 def _not_toml(text: str, error: Exception, *, name: str) -> ConfigError:
     line, sentence = explain(text, error)
-    pasted = f"\n{name}: a service key is in it; {IN_FILE}" if holds_service_key(text) else ""
-    return ConfigError(f"{name}:{line}: not TOML: {sentence}{pasted}")
+    complaints = [f"{name}:{line}: not TOML: {sentence}"]
+    pasted = line_of_service_key(text)
+    if pasted is not None:
+        complaints.append(f"{name}:{pasted}: {A_KEY_ITSELF}; {IN_FILE}")
+    return ConfigError("\n".join(complaints))
 
 
 def _read(document: dict[str, Any], complaints: Complaints) -> Config:

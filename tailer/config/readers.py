@@ -49,28 +49,34 @@ def shown(value: object) -> str:
             return "a date or time"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Number:
-    """From `low` to `high`, both included; `because` says why not beyond. 0 may mean `zero`."""
+    """From `low` to `high`, both included, each with why not beyond. 0 may mean `zero`."""
 
     low: float
+    why_low: str
     high: float
-    because: str
+    why_high: str
     whole: bool = False
     zero: str = ""
 
     def read(self, value: object) -> float:
         noun = "a whole number" if self.whole else "a number"
         wanted = int if self.whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, wanted):
+        is_number = isinstance(value, wanted) and not isinstance(value, bool)
+        if not is_number or value != value:  # noqa: PLR0124 - only nan is not itself
             raise WrongValueError(f"{shown(value)} is not {noun}; {self._rewritten(value)}")
+        assert isinstance(value, int | float)
         if self.zero and value == 0:
             return value if self.whole else 0.0
-        if math.isnan(value) or not self.low <= value <= self.high:
-            zero = f", or 0 {self.zero}" if self.zero else ""
+        if value < self.low:
+            zero = f", or 0 for {self.zero}" if self.zero else ""
             raise WrongValueError(
-                f"{shown(value)} is out of bounds; {self._figure(self.low)} to "
-                f"{self._figure(self.high)}{zero}: {self.because}"
+                f"{shown(value)} is too small; at least {_figure(self.low)}{zero}: {self.why_low}"
+            )
+        if value > self.high:
+            raise WrongValueError(
+                f"{shown(value)} is too large; at most {_figure(self.high)}: {self.why_high}"
             )
         return value if self.whole else float(value)
 
@@ -85,11 +91,12 @@ class Number:
             return f"write {int(value)}"
         match = _NUMBER_AND_UNIT.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            return f"write a number from {self._figure(self.low)} to {self._figure(self.high)}"
+            return f"write one from {_figure(self.low)} to {_figure(self.high)}"
         return f"write {match[1]}, without quotes or unit: the unit is in the key's name"
 
-    def _figure(self, value: float) -> str:
-        return f"{round(value):_}" if value == round(value) else f"{value:g}"
+
+def _figure(value: float) -> str:
+    return f"{round(value):_}" if value == round(value) else f"{value:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +117,16 @@ class Text:
     """`check` raises WrongValueError, or gives back the text that is meant."""
 
     check: Callable[[str], Any]
+    for_example: str = ""
 
     def read(self, value: object) -> Any:
         if isinstance(value, str):
             return self.check(value)
-        quoted = isinstance(value, int | float)
-        remedy = f'write "{shown(value)}", with quotes' if quoted else "a text in quotes"
+        remedy = "write a text in quotes"
+        if self.for_example:
+            remedy = f"write {self.for_example}"
+        elif isinstance(value, int | float):
+            remedy = f'write "{shown(value)}", with quotes'
         raise WrongValueError(f"{shown(value)} is not a text; {remedy}")
 
     def from_text(self, text: str) -> object:

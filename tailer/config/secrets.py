@@ -16,14 +16,17 @@ _SERVICE_KEY: Final = re.compile(r"[\"']client_?secret[\"']\s*:", re.IGNORECASE)
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|CERTIFICATE)-----")
 _USERINFO: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*@", re.IGNORECASE)
 
+A_KEY_ITSELF: Final = "this is a service key or a private key itself"
 IN_FILE: Final = (
     "put the service key in a file of its own and name that in [aicore] service_key_file, "
     "or use the AICORE_* variables"
 )
 
 
-def holds_service_key(text: str) -> bool:
-    return _SERVICE_KEY.search(text) is not None
+def line_of_service_key(text: str) -> int | None:
+    """Where in a text, which need not be TOML, the secret of a service key stands."""
+    match = _SERVICE_KEY.search(text)
+    return None if match is None else text.count("\n", 0, match.start()) + 1
 
 
 def find_secrets(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
@@ -38,8 +41,8 @@ def find_secrets(value: object, place: Place = ()) -> Iterator[tuple[Place, str]
         case list():
             for number, inner in enumerate(value):
                 yield from find_secrets(inner, (*place, number))
-        case str() if holds_service_key(value) or _PEM.search(value):
-            yield place, f"this is a service key or a private key itself; {IN_FILE}"
+        case str() if _SERVICE_KEY.search(value) or _PEM.search(value):
+            yield place, f"{A_KEY_ITSELF}; {IN_FILE}"
         case str() if _USERINFO.match(value):
             yield place, "the address holds a user or password; write it without what is before @"
 

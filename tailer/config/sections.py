@@ -4,20 +4,15 @@ In a section, a field with a reader is a key of the file; without a default it i
 What each key means is said in `config.example.toml`, which a test holds to this.
 """
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final
 
-from tailer.config.readers import PATH, PATTERNS, ListOf, Number, Switch, choice
+from tailer.config.readers import PATH, ListOf, Number
+from tailer.config.sinks import SinkSection
 from tailer.config.texts import (
-    FACILITIES,
-    LINE_TEMPLATE,
     LISTEN_ADDRESS,
-    NAME,
-    PATH_TEMPLATE,
     RESOURCE_GROUP,
-    SYSLOG_URL,
     TARGET,
 )
 from tailer.pacing import PaceSettings
@@ -27,9 +22,6 @@ _DAY_S: Final = 86_400.0
 _YEAR_S: Final = 365 * _DAY_S
 _MIB: Final = 1 << 20
 _PIB: Final = 1 << 50
-
-Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
-WhenFull: TypeAlias = Literal["wait", "drop_oldest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +52,49 @@ class PollSection:
     """`[poll]` as it is written; the poller's own finer settings are not for operators."""
 
     interval_s: Annotated[
-        float, Number(0.1, _HOUR_S, "below, polls would only wait for each other")
+        float,
+        Number(
+            low=0.1,
+            why_low="quicker polls would only wait for each other",
+            high=_HOUR_S,
+            why_high="a line would wait for longer than an hour",
+        ),
     ] = _PACE.interval_s
     idle_interval_s: Annotated[
-        float, Number(0.1, _HOUR_S, "above, a line would wait for longer than an hour")
+        float,
+        Number(
+            low=0.1,
+            why_low="quicker polls would only wait for each other",
+            high=_HOUR_S,
+            why_high="a line would wait for longer than an hour",
+        ),
     ] = _PACE.idle_interval_s
     lateness_s: Annotated[
-        float, Number(1.0, _DAY_S, "every line of this time is kept in memory and read again")
+        float,
+        Number(
+            low=1.0,
+            why_low="no pipeline shows a line at once",
+            high=_DAY_S,
+            why_high="every line of this time is kept in memory",
+        ),
     ] = _POLL.lateness_s
-    backfill_s: Annotated[float, Number(0.0, _YEAR_S, "no service keeps logs for longer")] = (
-        _POLL.backfill_s
-    )
+    backfill_s: Annotated[
+        float,
+        Number(
+            low=0.0,
+            why_low="it counts back from now",
+            high=_YEAR_S,
+            why_high="no service keeps logs for so long",
+        ),
+    ] = _POLL.backfill_s
     requests_per_s: Annotated[
-        float, Number(0.1, 1000.0, "for all targets together, and the service is shared")
+        float,
+        Number(
+            low=0.1,
+            why_low="with fewer no target would keep up",
+            high=1000.0,
+            why_high="the service is shared with others",
+        ),
     ] = _POLL.requests_per_s
 
     @property
@@ -104,7 +126,13 @@ class SpoolSection:
     path: Annotated[Path, PATH] = Path("/var/lib/tailer/spool.db")
     max_bytes: Annotated[
         int,
-        Number(_MIB, _PIB, "a page of the service must fit, and the disk is finite", whole=True),
+        Number(
+            low=_MIB,
+            why_low="a page of the service must fit",
+            high=_PIB,
+            why_high="no disk is larger",
+            whole=True,
+        ),
     ] = 1 << 30
 
 
@@ -118,56 +146,14 @@ class StatusSection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSection:
     shutdown_s: Annotated[
-        float, Number(0.0, _HOUR_S, "what is not drained then waits in the spool")
+        float,
+        Number(
+            low=0.0,
+            why_low="0 is at once",
+            high=_HOUR_S,
+            why_high="what is left is kept in the spool anyway",
+        ),
     ] = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileSection:
-    """`path` is a template of PATH_FIELDS. A `template` takes the place of `format`."""
-
-    path: Annotated[str, PATH_TEMPLATE]
-    format: Annotated[Format, choice("text", "json", "raw", "logfmt")] = "json"
-    template: Annotated[str | None, LINE_TEMPLATE] = None
-    rotate_bytes: Annotated[
-        int,
-        Number(4096, _PIB, "smaller files are all rotation", whole=True, zero="for never"),
-    ] = 100 * _MIB
-    rotate_s: Annotated[
-        float, Number(1.0, _YEAR_S, "more often, files are all rotation", zero="for never")
-    ] = 0.0
-    keep_files: Annotated[
-        int, Number(1, 100_000, "the newest rotated file is never deleted", whole=True)
-    ] = 7
-    compress: Annotated[bool, Switch()] = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyslogSection:
-    """`url` is udp:// tcp:// tls:// relp:// relp+tls:// with a host, or unix:///socket."""
-
-    url: Annotated[str, SYSLOG_URL]
-    facility: Annotated[str, choice(*FACILITIES)] = "local0"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SinkSection:
-    """What every sink has; `to` is what only its kind has, written in the same table.
-
-    `name` is the sink's place in the spool: under another name it begins anew.
-    """
-
-    to: FileSection | SyslogSection
-    name: Annotated[str, NAME]
-    include: Annotated[tuple[re.Pattern[str], ...], PATTERNS] = ()
-    exclude: Annotated[tuple[re.Pattern[str], ...], PATTERNS] = ()
-    containers: Annotated[tuple[re.Pattern[str], ...], PATTERNS] = ()
-    streams: Annotated[tuple[str, ...], ListOf(choice("stdout", "stderr"))] = ()
-    targets: Annotated[tuple[str, ...], ListOf(TARGET)] = ()
-    when_full: Annotated[WhenFull, choice("wait", "drop_oldest")] = "wait"
-
-
-SINK_KINDS: Final = {"file": FileSection, "syslog": SyslogSection}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,7 +157,7 @@ def _resource_group(text: str) -> str:
 NAME = Text(_name)
 TARGET = Text(_target)
 RESOURCE_GROUP = Text(_resource_group)
-LISTEN_ADDRESS = Text(_listen_address)
+LISTEN_ADDRESS = Text(_listen_address, for_example='"127.0.0.1:9464"')
 SYSLOG_URL = Text(_syslog_url)
 PATH_TEMPLATE = Text(_path_template)
 LINE_TEMPLATE = Text(_line_template)
