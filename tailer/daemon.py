@@ -1,0 +1,128 @@
+"""The composition root of the service: builds the parts, wires them, ends them in order.
+
+Ending is nesting: pollers stop first, then the spool's input is closed, then the sinks
+drain and end by themselves; what they do not manage in time waits in the spool.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import anyio
+import structlog
+
+from tailer.aicore.connection import ClientSettings, connect
+from tailer.aicore.credentials import Credentials
+from tailer.clock import Clock
+from tailer.config import Config
+from tailer.delivery import deliver
+from tailer.errors import SinkUnavailableError
+from tailer.health import Health
+from tailer.model import Batch
+from tailer.sinks.contract import Sink
+from tailer.spool.contract import Spool
+from tailer.spool.opening import open_spool
+from tailer.timestamp import NS_PER_S
+from tailer.watching import Watcher
+
+log = structlog.get_logger()
+
+DEFAULT_RESOURCE_GROUP = "default"
+_RETRY_S = 30.0  # until a sink that could not be opened is tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all."""
+
+    sink: Sink
+    wanted: Callable[[Batch], Batch]
+    drops: bool = False
+
+
+async def run_daemon(
+    config: Config,
+    *,
+    credentials: Credentials,
+    outlets: Sequence[Outlet],
+    clock: Clock,
+    rng: random.Random,
+    environ: Mapping[str, str],
+    stop: Callable[[], Awaitable[object]],
+    strict: bool = False,
+) -> Health:
+    """Follow what the configuration names, into every outlet, until `stop` returns.
+
+    With `strict`, a sink that cannot be opened ends everything; without, it is tried again
+    while the others go on.
+
+    Errors: ConfigError for a spool that is somebody else's; AuthError when the very first
+    token is refused; SinkError when it is unknown what a disk has kept.
+    """
+    health = Health()
+    backfill_ns = round(config.poll.backfill_s * NS_PER_S)
+    settings = ClientSettings(
+        requests_per_s=config.poll.requests_per_s,
+        first_contact_patience_s=inf,  # a service waits for its network
+    )
+    async with (
+        open_spool(
+            config.spool.path,
+            sinks=[outlet.sink.name for outlet in outlets],
+            max_bytes=config.spool.max_bytes,
+            clock=clock,
+        ) as opened,
+        connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
+    ):
+        spool = opened.spool
+        watcher = Watcher(
+            source=source,
+            spool=spool,
+            clock=clock,
+            settings=config.poll,
+            health=health,
+            start=lambda now_ns: now_ns - backfill_ns,
+            jitter=rng.random,
+        )
+        async with anyio.create_task_group() as delivering:
+            for outlet in outlets:
+                delivering.start_soon(_deliver, outlet, spool, clock, strict)
+            async with anyio.create_task_group() as polling:
+                polling.start_soon(_cancel_after, polling.cancel_scope, stop)
+                for name, group in _names(config, credentials):
+                    polling.start_soon(watcher.follow, name, group)
+            log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
+            spool.close_input()
+            delivering.cancel_scope.deadline = anyio.current_time() + config.daemon.shutdown_s
+        log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
+    return health
+
+
+def _names(config: Config, credentials: Credentials) -> list[tuple[str, str]]:
+    """Each target that is watched, with its resource group, once."""
+    default = credentials.resource_group or DEFAULT_RESOURCE_GROUP
+    names = [
+        (name, watch.resource_group or default)
+        for watch in config.watches
+        for name in watch.targets
+    ]
+    return list(dict.fromkeys(names))
+
+
+async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[object]]) -> None:
+    await stop()
+    scope.cancel()
+
+
+async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> None:  # noqa: FBT001 - start_soon takes no keywords
+    while True:
+        try:
+            await deliver(outlet.sink, spool, clock=clock, wanted=outlet.wanted)
+        except SinkUnavailableError as error:
+            if strict:
+                raise
+            log.error("sink_failed", sink=outlet.sink.name, why=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
+            await clock.sleep(_RETRY_S)
+        else:
+            return

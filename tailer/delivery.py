@@ -6,7 +6,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from tailer.clock import Clock
-from tailer.errors import TransientSinkError
+from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import Batch
 from tailer.sinks.contract import Sink
 from tailer.spool.contract import Spool
@@ -27,7 +27,8 @@ async def deliver(
     Resources: opens the sink and closes it, however this ends.
 
     Errors: TransientSinkError is retried without end, at its own pace: a sink that hangs
-    holds up no other. Any other SinkError ends the task.
+    holds up no other. Any other SinkError ends the task, as a SinkUnavailableError when it
+    came before the sink was open.
     """
     place = await spool.sink_place(sink.name)
     mark = place.mark
@@ -39,7 +40,10 @@ async def deliver(
         reraise=True,
     )
     try:
-        await retrying(sink.open, mark)
+        try:
+            await retrying(sink.open, mark)
+        except SinkError as error:
+            raise SinkUnavailableError(error.message, hint=error.hint) from error
         while (batch := await spool.next_batch(sink.name)) is not None:
             lines = wanted(batch)
             if lines.entries:

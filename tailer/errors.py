@@ -10,6 +10,7 @@ TailerError                 exit code   who must act
 |  `- PermanentApiError          4      operator: target or permission is wrong
 |     `- NotFoundError           4
 `- SinkError                     5      operator: disk full, syslog gone
+   |- SinkUnavailableError       5      operator: it could not even be opened
    |- TransientSinkError         5      nobody, as long as retrying helps
    `- ReaderGoneError            0      nobody: the reader of our output has seen enough
 ```
@@ -84,6 +85,10 @@ class NotFoundError(PermanentApiError):
 
 class SinkError(TailerError):
     exit_code = 5
+
+
+class SinkUnavailableError(SinkError):
+    """It could not be opened, so nothing of it is half done: trying again later is safe."""
 
 
 class TransientSinkError(SinkError):

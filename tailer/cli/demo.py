@@ -17,7 +17,6 @@ from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import PollSettings
-from tailer.terminal import EXIT_GAP, Outcome, Reading, run_logs, signalled
 from tailer.health import Health
 from tailer.model import Batch, Kind, Target
 from tailer.pacing import PaceSettings
@@ -25,6 +24,7 @@ from tailer.simulator.loading import load_settings
 from tailer.simulator.simulator import Simulator
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
+from tailer.terminal import EXIT_GAP, Outcome, Reading, run_logs, signalled
 from tailer.timestamp import NS_PER_S
 
 _Key: TypeAlias = tuple[Any, ...]  # of a line: its target and what is in it

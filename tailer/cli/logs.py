@@ -20,12 +20,13 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.service import client_for, credentials_for, find_target, groups_for, kinds_and_id
+from tailer.cli.service import Hiccups, client_for, credentials_for, groups_for
 from tailer.cli.streams import open_stdout, start_stderr
 from tailer.clock import SystemClock
-from tailer.terminal import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
+from tailer.discovery import find_target, kinds_and_id
 from tailer.sinks.format import Format, build_formatter
 from tailer.sinks.stdout import StdoutSink
+from tailer.terminal import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
 
 log = structlog.get_logger()
 
@@ -177,7 +178,9 @@ async def _look_up(
     workloads = [
         workload
         for name in dict.fromkeys(request.names)
-        for workload in await find_target(client, name, resource_groups=groups)
+        for workload in await find_target(
+            client, name, resource_groups=groups, on_trouble=Hiccups()
+        )
     ]
     now_ns = client.server_now_ns()
     assert now_ns is not None, "the targets were looked up"

@@ -10,13 +10,13 @@ from typing import Any
 from tailer.cli.options import When
 from tailer.cli.streams import wants_colour
 from tailer.config import PollSettings
-from tailer.terminal import Reading
 from tailer.errors import ConfigError
 from tailer.model import Workload
 from tailer.pacing import PaceSettings
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.line_filter import LineFilter, compile_pattern
 from tailer.sinks.wall_time import timezone_named
+from tailer.terminal import Reading
 from tailer.timestamp import NS_PER_S, parse_ns
 
 _DEFAULT_SINCE = When(ago_s=3600)

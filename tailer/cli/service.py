@@ -12,9 +12,8 @@ from tailer.aicore.client import AiCoreClient
 from tailer.aicore.connection import connect
 from tailer.aicore.credentials import Credentials, find_credentials
 from tailer.clock import SystemClock
-from tailer.errors import ConfigError, NotFoundError, TransientApiError
+from tailer.errors import TransientApiError
 from tailer.health import OUTAGE_S
-from tailer.model import Kind, Target, Workload
 
 log = structlog.get_logger()
 
@@ -59,61 +58,3 @@ class Hiccups:
         if self._waited_s >= OUTAGE_S and not self._is_told:
             self._is_told = True
             log.warning("slow_service", why=error.message)
-
-
-async def find_target(
-    client: AiCoreClient, name: str, *, resource_groups: Sequence[str]
-) -> list[Workload]:
-    """What `name` (`deployment/ID`, `execution/ID` or a bare ID) means in these groups.
-
-    Raises:
-        ConfigError: Not a name, or one that could mean two things.
-        NotFoundError: In none of the groups.
-    """
-    kinds, id_ = kinds_and_id(name)
-    found: list[Workload] = []
-    for group in resource_groups:
-        for kind in kinds:
-            try:
-                found.append(await client.get(Target(group, kind, id_), on_trouble=Hiccups()))
-            except NotFoundError:
-                continue
-    if not found:
-        groups = ", ".join(resource_groups)
-        what = " or ".join(kinds)
-        raise NotFoundError(
-            f"there is no {what} {id_} in resource group {groups}",
-            hint="`tailer list` shows what there is; -g picks another resource group",
-        )
-    if len({workload.target.kind for workload in found}) > 1:
-        raise ConfigError(
-            f"{id_} is a deployment and an execution",
-            hint=f"write deployment/{id_} or execution/{id_}",
-        )
-    return found
-
-
-def kinds_and_id(name: str) -> tuple[tuple[Kind, ...], str]:
-    """What `name` may be, before anybody is asked.
-
-    Raises:
-        ConfigError: Not a name.
-    """
-    kind, slash, id_ = name.rpartition("/")
-    if not slash:
-        return tuple(Kind), _checked_id(name, name)
-    kinds = {str(one): one for one in Kind} | {f"{one}s": one for one in Kind}
-    if kind not in kinds:
-        raise ConfigError(
-            f"{name!r} is not a target", hint="write deployment/ID, execution/ID or a bare ID"
-        )
-    return (kinds[kind],), _checked_id(id_, name)
-
-
-def _checked_id(id_: str, name: str) -> str:
-    if not id_ or not all(char.isascii() and (char.isalnum() or char in "._-") for char in id_):
-        raise ConfigError(
-            f"{name!r} is not a target: an ID has letters, digits, '.', '_' and '-' only",
-            hint="write deployment/ID, execution/ID or a bare ID",
-        )
-    return id_

@@ -10,12 +10,12 @@ import click
 
 from tailer.cli.options import DURATION, option
 from tailer.clock import SystemClock
-from tailer.terminal import signalled
 from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.simulator.loading import load_settings
 from tailer.simulator.settings import SimulatorSettings
 from tailer.simulator.simulator import Simulator
+from tailer.terminal import signalled
 
 _EPILOG = """\
 \b

@@ -1,0 +1,83 @@
+"""Keeps following what a watch names: one that fails is tried again, and stops no other."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from tailer.clock import Clock
+from tailer.config import PollSettings
+from tailer.discovery import TargetSource, find_target, kinds_and_id
+from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
+from tailer.health import Health
+from tailer.model import Target
+from tailer.poller import Poller, StartAt
+from tailer.spool.contract import Spool
+from tailer.target_logs import LogSource
+
+log = structlog.get_logger()
+
+_RETRY_S = 30.0  # after a refusal that an operator, or time, may mend without a restart
+
+
+class Source(LogSource, TargetSource, Protocol):
+    """The service: what there is, and its logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Follows targets by name, from `start` where the spool does not know them.
+
+    Errors: AuthError only while the service has never answered, for then the credentials
+    are wrong; SinkError of the spool. Everything else is logged and tried again.
+    """
+
+    source: Source
+    spool: Spool
+    clock: Clock
+    settings: PollSettings
+    health: Health
+    start: StartAt
+    jitter: Callable[[], float]
+
+    async def follow(self, name: str, resource_group: str) -> None:
+        """Returns when the target has ended and drained, or is gone."""
+        while True:
+            try:
+                for target in await self._targets(name, resource_group):
+                    await self._poller(target).follow(start=self.start)
+            except (ApiError, AuthError, ConfigError) as error:
+                if isinstance(error, AuthError) and self.source.server_now_ns() is None:
+                    raise
+                log.error("target_failed", target=name, why=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
+                await self.clock.sleep(_RETRY_S)
+            else:
+                return
+
+    async def _targets(self, name: str, resource_group: str) -> list[Target]:
+        kinds, id_ = kinds_and_id(name)
+        if len(kinds) == 1:
+            return [Target(resource_group, kinds[0], id_)]
+        found = await find_target(
+            self.source, name, resource_groups=[resource_group], on_trouble=_tell(name)
+        )
+        return [workload.target for workload in found]
+
+    def _poller(self, target: Target) -> Poller:
+        return Poller(
+            target,
+            source=self.source,
+            spool=self.spool,
+            clock=self.clock,
+            health=self.health.of(target),
+            settings=self.settings,
+            jitter=self.jitter,
+        )
+
+
+def _tell(name: str) -> Callable[[TransientApiError, float], None]:
+    def tell(error: TransientApiError, retry_in_s: float) -> None:
+        log.warning("looking_up", target=name, why=error.message, retry_in_s=round(retry_in_s, 1))
+
+    return tell
