@@ -15,8 +15,10 @@ import pytest
 from sinks.batches import lines
 from sinks.memory_sink import MemorySink
 
+from tailer.clock import SystemClock
 from tailer.errors import ReaderGoneError
 from tailer.sinks.contract import Sink
+from tailer.sinks.file.sink import FileSink
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
 
@@ -104,8 +106,26 @@ def regular_file(tmp_path: Path) -> Iterator[Rig]:
         yield rig
 
 
+@contextmanager
+def file_sink(tmp_path: Path) -> Iterator[Rig]:
+    path = tmp_path / "logs" / "out.log"
+    formatter = build_formatter(FormatSettings(format="raw"), [])
+    sink = FileSink(
+        str(path), formatter, name="file", clock=SystemClock(), on_gap=lambda *_: pytest.fail("gap")
+    )
+    taken = 0
+
+    def read_back(_: int) -> list[str]:
+        nonlocal taken
+        found = path.read_text().splitlines()[taken:]
+        taken += len(found)
+        return found
+
+    yield Rig(sink, read_back, lambda: None)
+
+
 READ_BY_SOMEBODY = [memory, pipe, pipe_without_proc, terminal, socket_pair]
-ALL = [*READ_BY_SOMEBODY, regular_file]
+ALL = [*READ_BY_SOMEBODY, regular_file, file_sink]
 
 
 @pytest.fixture(params=ALL, ids=lambda make: make.__name__)

@@ -1,0 +1,170 @@
+"""Closed files: the oldest removed, the others compressed. Off the event loop, in own time.
+
+Law: only up to a number of which the closing is committed; younger ones may yet be reopened.
+Compressing is tmp, sync, rename, sync, unlink: at any kill one of the two is whole, and
+`settle` removes the other.
+"""
+
+import gzip
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import PurePosixPath
+from threading import Event, Lock
+
+import structlog
+
+from tailer.errors import SinkError
+from tailer.sinks.file.confinement import Folder, Tree
+from tailer.sinks.file.rotation import (
+    COMPRESSED,
+    UNFINISHED,
+    Rotation,
+    closed_name,
+    closed_numbers,
+)
+
+log = structlog.get_logger()
+
+_CHUNK_BYTES = 1_048_576
+
+
+class _StoppedError(Exception):
+    """The sink is being closed; the rest is for the next start."""
+
+
+def settle(folder: Folder, name: str, up_to: int) -> list[int]:
+    """Finish or undo what a kill left between two names; the numbers that are there now."""
+    names = {each for each, _ in folder.disk.names(folder.fd)}
+    numbers = [number for number in closed_numbers(names, name) if number <= up_to]
+    for number in numbers:
+        closed = closed_name(name, number)
+        if closed + UNFINISHED in names:
+            folder.remove(closed + UNFINISHED)
+        if closed in names and closed + COMPRESSED in names:
+            folder.remove(closed)
+    return numbers
+
+
+def settle_path(tree: Tree, path: str, up_to: int) -> None:
+    try:
+        with tree.folder(path, make=False) as folder:
+            settle(folder, PurePosixPath(path).name, up_to)
+    except FileNotFoundError:
+        return  # with its folder
+
+
+def tidy(
+    tree: Tree,
+    path: str,
+    up_to: int,
+    rotation: Rotation,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Bring the closed files of `path` in order, up to that number. May be repeated."""
+    name = PurePosixPath(path).name
+    with tree.folder(path, make=False) as folder:
+        numbers = settle(folder, name, up_to)
+        kept = numbers[-rotation.keep_files :]  # all for 0
+        for number in numbers[: len(numbers) - len(kept)]:
+            for suffix in ("", COMPRESSED):
+                if folder.look(closed_name(name, number) + suffix) is not None:
+                    folder.remove(closed_name(name, number) + suffix)
+        if rotation.compress:
+            for number in kept:
+                _compress(folder, closed_name(name, number), is_stopped)
+
+
+def _compress(folder: Folder, closed: str, is_stopped: Callable[[], bool]) -> None:
+    if folder.look(closed) is None:
+        return  # compressed already
+    unfinished = closed + UNFINISHED
+    try:
+        with (
+            folder.opened(closed, os.O_RDONLY) as source,
+            folder.opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as target,
+        ):
+            _pack(folder, source, target, is_stopped)
+            folder.sync_file(target, unfinished)
+    except (OSError, SinkError, _StoppedError):
+        if folder.look(unfinished) is not None:
+            folder.remove(unfinished)
+        raise
+    folder.disk.rename(unfinished, closed + COMPRESSED, folder.fd)
+    folder.sync()
+    folder.remove(closed)
+
+
+class _Packed:
+    """What gzip writes to."""
+
+    def __init__(self, folder: Folder, fd: int) -> None:
+        self._folder = folder
+        self._fd = fd
+
+    def write(self, page: bytes) -> int:
+        self._folder.write(self._fd, page)
+        return len(page)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _pack(folder: Folder, source: int, target: int, is_stopped: Callable[[], bool]) -> None:
+    with gzip.GzipFile(fileobj=_Packed(folder, target), mode="wb", filename="", mtime=0) as packed:
+        while chunk := folder.disk.read(source, _CHUNK_BYTES):
+            if is_stopped():
+                raise _StoppedError
+            packed.write(chunk)
+
+
+class Housekeeper:
+    """One thread that tidies in the background. A failure is a warning: no line depends on it.
+
+    Resources: the thread starts with the first `submit`, and ends in `close`.
+    """
+
+    def __init__(self, tree: Tree, rotation: Rotation) -> None:
+        self._tree = tree
+        self._rotation = rotation
+        self._pending: dict[str, int] = {}
+        self._lock = Lock()
+        self._stopped = Event()
+        self._thread: ThreadPoolExecutor | None = None
+        self._futures: list[Future[None]] = []
+
+    @property
+    def pending(self) -> dict[str, int]:
+        """What was submitted and is not done, each path with its number."""
+        with self._lock:
+            return dict(self._pending)
+
+    def submit(self, path: str, up_to: int) -> None:
+        with self._lock:
+            self._pending[path] = up_to
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="tailer-housekeeping")
+        self._futures = [future for future in self._futures if not future.done()]
+        self._futures.append(self._thread.submit(self._run, path, up_to))
+
+    def _run(self, path: str, up_to: int) -> None:
+        if self._stopped.is_set():
+            return
+        try:
+            tidy(self._tree, path, up_to, self._rotation, self._stopped.is_set)
+        except _StoppedError:
+            return
+        except (OSError, SinkError) as error:
+            log.warning("housekeeping_failed", file=f"{self._tree.base}/{path}", error=str(error))
+        with self._lock:
+            if self._pending.get(path) == up_to:
+                del self._pending[path]
+
+    def close(self, patience_s: float) -> None:
+        """Returns when the thread has ended; it may take so long to finish its work."""
+        if self._thread is None:
+            return
+        wait(self._futures, timeout=patience_s)
+        self._stopped.set()
+        self._thread.shutdown(wait=True)
+        self._thread = None

@@ -1,0 +1,102 @@
+"""The promise of the file sink: whatever dies when, each line is in the files exactly once."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sinks.faulty_disk import CountingDisk, DyingDisk, PlugPulledError
+from sinks.file_store import Store, batch_for, fast_folder
+
+from tailer.model import Batch
+
+# Files that come back after they were forgotten, several at once, each closed at least once.
+BATCHES = [
+    batch_for(1, ("a", "one")),
+    batch_for(2, ("a", "two"), ("b", "three")),
+    batch_for(3, ("c", "four"), ("a", "five"), ("b", "six")),
+    batch_for(4, ("a", "a line longer than any file may be")),
+    batch_for(5, ("c", "seven"), ("d", "eight"), ("a", "nine")),
+    batch_for(6, ("a", "ten"), ("b", "eleven"), ("c", "twelve")),
+    batch_for(7, ("b", "one")),
+]
+
+
+def small_store(folder: Path, *, compress: bool = True) -> Store:
+    return Store(folder, rotate_bytes=12, compress=compress, remembered_files=2)
+
+
+def calls_of_a_whole_run() -> int:
+    with fast_folder() as folder:
+        store, disk = small_store(folder), CountingDisk()
+        store.deliver(store.start(disk), BATCHES)
+        return disk.calls
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_dying_at_any_system_call_loses_and_repeats_nothing(*, after: bool) -> None:
+    for at in range(1, calls_of_a_whole_run() + 1):
+        with fast_folder() as folder:
+            store = small_store(folder)
+            with pytest.raises(PlugPulledError):
+                store.deliver(store.start(DyingDisk(at, after=after)), BATCHES)
+
+            writer = store.start()
+            assert store.read() == store.truth(BATCHES), f"after the restart, call {at}"
+            store.deliver(writer, BATCHES)
+            assert store.read() == store.truth(BATCHES), f"at the end, call {at}"
+            assert store.gaps == []
+
+
+any_batch = st.lists(
+    st.tuples(st.sampled_from("abc"), st.text("xy", max_size=9)), min_size=1, max_size=4
+)
+any_batches = st.lists(any_batch, min_size=1, max_size=12).map(
+    lambda all_: [batch_for(index, *some) for index, some in enumerate(all_, start=1)]
+)
+any_deaths = st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=6)
+
+
+@settings(deadline=None)
+@given(any_batches, any_deaths, st.integers(0, 30), st.booleans(), st.integers(1, 3))
+def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
+    batches: list[Batch],
+    deaths: list[tuple[int, bool]],
+    rotate_bytes: int,
+    compress: bool,
+    remembered_files: int,
+) -> None:
+    with fast_folder() as folder:
+        store = Store(
+            folder,
+            rotate_bytes=rotate_bytes,
+            compress=compress,
+            remembered_files=remembered_files,
+        )
+        for at, after in deaths:
+            try:
+                store.deliver(store.start(DyingDisk(at, after=after)), batches)
+            except PlugPulledError:
+                continue
+        store.deliver(store.start(), batches)
+
+        assert store.read() == store.truth(batches)
+        assert store.gaps == []
+
+
+@settings(deadline=None)
+@given(any_batches, st.data())
+def test_what_is_not_committed_is_gone_after_the_start(
+    batches: list[Batch], data: st.DataObject
+) -> None:
+    """Also what somebody has added to a file, for nobody can tell it from half a line."""
+    with fast_folder() as folder:
+        store = Store(folder, rotate_bytes=20)
+        committed = data.draw(st.integers(1, len(batches)))
+        store.deliver(store.start(), batches[:committed])
+        for path in data.draw(st.lists(st.sampled_from(sorted(store.truth(batches))))):
+            with (folder / path).open("ab") as file:
+                file.write(b"half a li")
+        store.deliver(store.start(), batches)
+
+        assert store.read() == store.truth(batches)
