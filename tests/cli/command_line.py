@@ -83,6 +83,16 @@ class World:
             add_line = partial(self._simulator.add_line, target, at_ns, message, **fields)
             self._portal.call(add_line)
 
+    def crowd(self, target: Target, lines: int, *, ago_s: float) -> None:
+        """So many different lines, all at one instant."""
+        at_ns = SystemClock().wall_ns() - round(ago_s * NS_PER_S)
+
+        def add_all() -> None:
+            for number in range(lines):
+                self._simulator.add_line(target, at_ns, f"line {number}")
+
+        self._portal.call(add_all)
+
     def add_entry(self, target: Target, entry: dict[str, Any], *, at_ns: int) -> None:
         self._portal.call(partial(self._simulator.add_entry, target, entry, at_ns=at_ns))
 

@@ -8,7 +8,7 @@ from cli.command_line import Serve, World, lived, shell
 
 from tailer.cli.main import _exit_code_after
 from tailer.model import Kind, Status
-from tailer.simulator import Burst, Dialect
+from tailer.simulator import Dialect
 
 A_DAY_AGO_S = -86_400.0
 ENDED = ("--since", "2d", "--lateness", "2s", "--drain", "1s")
@@ -64,9 +64,9 @@ def test_it_is_5_when_the_disk_is_full(world: World, words: str) -> None:
 
 
 def test_it_is_6_when_an_instant_holds_more_lines_than_the_service_shows(serve: Serve) -> None:
-    crowd = Burst(at_s=-100, lines=13_000, spread_ns=0)
-    world = serve(dialect=Dialect(resolution="ms"), bursts=(crowd,), backlog_s=200)
-    world.add()
+    """No two of them are alike: of twins, nobody could tell which end of a crowd has them."""
+    world = serve(dialect=Dialect(resolution="ms"))
+    world.crowd(world.add(), 13_000, ago_s=100)
 
     ended = world.run("logs", "-o", "json", "deployment/d1234567")
 
