@@ -103,9 +103,10 @@ def join_ends(
 ) -> tuple[list[_Line], bool]:
     """The lines of `head` followed by those of `tail`, and whether that is surely all of them.
 
-    Both in the same order; the keys say which lines are alike. Without a likely overlap
-    each line is taken as often as the richer end has it: what is taken twice would be a
-    repeat, what is left out lies in a gap that is told anyway.
+    Both in the same order; the keys say which lines are alike. Where no overlap is likely
+    and yet half of the lines are in both ends, the service has no order among equal times,
+    and each line is taken as often as the richer end has it. Else both are taken: a burst
+    repeats itself, and what two ends have in common need not be the same lines.
     """
     overlap = _longest_overlap(head_keys, tail_keys)
     occurrences = Counter(head_keys) + Counter(tail_keys)
@@ -113,7 +114,10 @@ def join_ends(
     bits = sum(log2(total / occurrences[key]) for key in tail_keys[:overlap])
     if bits >= _LIKELY_BITS:
         return [*head, *tail[overlap:]], bits >= _CERTAIN_BITS
-    return [*head, *_beyond(tail, tail_keys, head_keys)], False
+    beyond = _beyond(tail, tail_keys, head_keys)
+    if 2 * len(beyond) <= len(tail):
+        return [*head, *beyond], False
+    return [*head, *tail], False
 
 
 def _beyond(
