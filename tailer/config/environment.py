@@ -111,7 +111,11 @@ def _unknown(variable: str) -> str:
     asked = variable.upper() if number is None else variable.upper().replace(number[0], "__1__", 1)
     section = asked.removeprefix("TAILER_").partition("__")[0].lower()
     siblings = [variable_for(section, key) for key in SECTIONS.get(section, {})]
-    close = difflib.get_close_matches(asked, siblings or _ALL_VARIABLES, n=1)
+    close = (
+        difflib.get_close_matches(asked, siblings, n=1)
+        if siblings
+        else difflib.get_close_matches(asked, _ALL_VARIABLES, n=1, cutoff=0.8)
+    )
     if close:
         meant = close[0] if number is None else close[0].replace("__1__", number[0], 1)
         return f"there is no such key; did you mean {meant}?"

@@ -17,6 +17,7 @@ _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|CERTIFICATE)-----")
 _USERINFO: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*@", re.IGNORECASE)
 
 A_KEY_ITSELF: Final = "this is a service key or a private key itself"
+IN_ADDRESS: Final = "the address holds a user or password; write it without what is before @"
 IN_FILE: Final = (
     "put the service key in a file of its own and name that in [aicore] service_key_file, "
     "or use the AICORE_* variables"
@@ -44,7 +45,7 @@ def find_secrets(value: object, place: Place = ()) -> Iterator[tuple[Place, str]
         case str() if _SERVICE_KEY.search(value) or _PEM.search(value):
             yield place, f"{A_KEY_ITSELF}; {IN_FILE}"
         case str() if _USERINFO.match(value):
-            yield place, "the address holds a user or password; write it without what is before @"
+            yield place, IN_ADDRESS
 
 
 def _is_secret_name(step: str | int) -> bool:

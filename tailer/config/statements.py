@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 Place: TypeAlias = tuple[str | int, ...]
 """The way to a value: `("poll", "interval_s")`, `("sink", 0, "path")`."""
 
-_LONGEST_LINES = 500  # of one statement, since each line costs one more attempt; lists are exempt
+_MOST_ATTEMPTS = 500  # at one statement; each reads it from its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,20 @@ def locate(text: str) -> Lines:
 
 def _statements(text: str) -> Iterator[tuple[int, tuple[dict[str, Any], str] | None]]:
     """Each statement with its first line; None for what is none, and that is the last."""
-    began, pending = 1, ""
+    began, pending, attempts = 1, "", 0
     for number, line in enumerate(text.split("\n"), start=1):
         pending += line + "\n"
-        if number - began > _LONGEST_LINES and not _goes_on(line):
-            break
         if _goes_on(line):
             continue
+        attempts += 1
+        if attempts > _MOST_ATTEMPTS:
+            break
         try:
             statement = parse_toml(pending)
         except (ValueError, RecursionError):
             continue
         yield began, (statement, pending)
-        began, pending = number + 1, ""
+        began, pending, attempts = number + 1, "", 0
     if pending:
         yield began, None
 
