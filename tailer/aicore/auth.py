@@ -98,7 +98,7 @@ class TokenKeeper:
         now_s = self._clock.monotonic_s()
         if self._current is not None and now_s < self._expiry_s:
             self._refresh_s = now_s + _POSTPONED_S
-            log.warning("token_refresh_postponed", reason=str(error), retry_in_s=_POSTPONED_S)
+            log.debug("token_refresh_postponed", reason=str(error), retry_in_s=_POSTPONED_S)
             return self._current
         self._failures += 1
         self._last_failure = error
@@ -169,8 +169,10 @@ class TokenEndpoint:
     def _refusal(self, answer: Answer) -> AuthError | TransientApiError:
         credentials = self._credentials
         body = answer.body
-        if isinstance(credentials.proof, Secret):  # some servers quote the form they refuse
-            body = body.replace(credentials.proof.reveal().encode(), b"***")
+        if isinstance(credentials.proof, Secret) and (
+            credentials.proof.is_in(body) or b"client_secret=" in body
+        ):
+            body = b""  # some servers quote the form they refuse
         error = refusal(
             answer.status,
             answer.headers,

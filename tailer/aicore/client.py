@@ -6,6 +6,7 @@ and what will not pass is raised. The caller is told of each failure on the way.
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import TypeAlias, TypeVar
 
 from tailer.aicore import questions
@@ -24,6 +25,7 @@ from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
 
+_FIRST_CONTACT_PAUSE_S = 0.5  # somebody waits for it: no long backoff into a typing error
 Answered = TypeVar("Answered")
 Workloads: TypeAlias = list[Workload]
 
@@ -177,7 +179,6 @@ class AiCoreClient:
         status: Status | None = None,
         on_trouble: Trouble,
     ) -> int:
-        """How many workloads match."""
         filters = questions.filters(
             scenario_id=scenario_id,
             executable_ids=executable_ids,
@@ -226,15 +227,22 @@ class AiCoreClient:
     ) -> Answered:
         started_s = 0.0 if self._gate.was_reached else self._clock.monotonic_s()
 
+        async def impatient_attempt() -> Answered:
+            try:
+                return await attempt()
+            except UnreachableError as error:
+                if not self._gate.was_reached and self._first_contact_patience_s < inf:
+                    error.retry_after_s = _FIRST_CONTACT_PAUSE_S
+                raise
+
         def is_hopeless(error: TransientApiError) -> bool:
             if self._gate.was_reached or not isinstance(error, UnreachableError):
                 return False
-            waited_s = self._clock.monotonic_s() - started_s
-            is_out_of_patience = waited_s >= self._first_contact_patience_s
-            return is_out_of_patience or isinstance(error, UntrustedServerError)
+            is_late = self._clock.monotonic_s() - started_s >= self._first_contact_patience_s
+            return is_late or isinstance(error, UntrustedServerError)
 
         return await with_retries(
-            attempt,
+            impatient_attempt,
             is_hopeless=is_hopeless,
             on_trouble=on_trouble,
             clock=self._clock,

@@ -1,7 +1,11 @@
 """Text that must not be seen: a repr lands in logs and tracebacks."""
 
 import hmac
+import json
+from base64 import b64encode
+from html import escape
 from typing import NoReturn
+from urllib.parse import quote, quote_plus
 
 
 class Secret:
@@ -14,6 +18,21 @@ class Secret:
 
     def reveal(self) -> str:
         return self._text
+
+    def is_in(self, body: bytes) -> bool:
+        """Whether `body` shows it, as it is or as a form, JSON or a page would spell it."""
+        text = self._text
+        spellings = (
+            text,
+            quote(text),
+            quote(text, safe=""),
+            quote_plus(text),
+            json.dumps(text)[1:-1],
+            escape(text),
+            b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("="),
+        )
+        shown = body.lower()
+        return any(one.encode("utf-8", "surrogatepass").lower() in shown for one in spellings)
 
     def __repr__(self) -> str:
         return "Secret(***)"

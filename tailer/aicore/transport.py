@@ -5,6 +5,7 @@ unpacked answer are ever in memory, and every request ends by `timeout.total`, h
 slowly the other side drips.
 """
 
+import os
 import re
 import ssl
 import zlib
@@ -176,6 +177,8 @@ def _reason(error: BaseException) -> str:
         return str(error.status)
     # aiohttp's own TLS errors are of OpenSSL's class but lack what is in it: they go last.
     for cause in (getattr(error, "os_error", None), error.__cause__, error):
+        if isinstance(cause, ConnectionError) and cause.errno is not None:
+            return os.strerror(cause.errno)  # asyncio words it as "Connect call failed (…)"
         for name in ("verify_message", "reason", "strerror"):
             if isinstance(cause, OSError) and (words := getattr(cause, name, None)):
                 return str(words)

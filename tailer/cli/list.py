@@ -46,6 +46,7 @@ Examples:
 @option(
     "-o",
     "--output",
+    variable="TAILER_LIST_OUTPUT",  # TAILER_OUTPUT is that of `logs`, with other values
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,

@@ -19,9 +19,11 @@ _UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """A click option that can also be set as TAILER_<LONG NAME>."""
+    """A click option that can also be set as TAILER_<LONG NAME>, or as `variable` says."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
-    variable = "TAILER_" + long.removeprefix("--").replace("-", "_").upper()
+    variable = settings.pop("variable", None) or (
+        "TAILER_" + long.removeprefix("--").replace("-", "_").upper()
+    )
     return click.option(*names, envvar=variable, **settings)
 
 

@@ -29,6 +29,7 @@ Examples:
 @click.command("simulate", epilog=_EPILOG)
 @option(
     "--config",
+    variable="TAILER_SIMULATE_CONFIG",  # TAILER_CONFIG is that of `run`
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Settings in TOML; flags go before it.",
