@@ -34,6 +34,7 @@ _NETWORK_SCHEMES: Final = ("udp", "tcp", "tls", "relp", "relp+tls")
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _FIELD = re.compile(r"\{([^{}]*)\}")
+_BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}")  # from the left, as the formatter takes them
 _LINE_FIELD = re.compile(r"(?P<name>[^:]*)(?::[0-9]{1,3})?", re.ASCII)
 _LAST_PORT: Final = 65_535
 
@@ -129,8 +130,10 @@ def _path_template(text: str) -> str:
 def _line_template(text: str) -> str:
     if not text:
         raise WrongValueError('the template is empty; as in "{time} {pod} {msg}"')
-    literal_braces_gone = text.replace("{{", "").replace("}}", "")
-    _refuse_unknown_fields(literal_braces_gone, LINE_FIELDS, _FIELD)
+    without_literal_braces = _BRACES.sub(
+        lambda found: " " if found[0] in {"{{", "}}"} else found[0], text
+    )
+    _refuse_unknown_fields(without_literal_braces, LINE_FIELDS, _FIELD)
     return text
 
 
