@@ -65,10 +65,11 @@ class RefusingDisk(CountingDisk):
         self._error = error
         self.is_broken = False
         self.is_short = False
+        self.then: RefusingDisk | None = None  # one more thing that may break
 
     def _made(self, number: int, name: str, call: Callable[..., Any], *args: Any) -> Any:
         if not self.is_broken or name != self._refused:
-            return call(*args)
+            return self.then._made(number, name, call, *args) if self.then else call(*args)
         if name == "write" and not self.is_short:
             self.is_short = True
             fd, page = args

@@ -47,6 +47,13 @@ class PromptHousekeeper(Housekeeper):
         tidy(tree, path, up_to, rotation)
 
 
+class IdleHousekeeper(Housekeeper):
+    """The machine is slow, or died before this one's turn came."""
+
+    def submit(self, path: str, up_to: int) -> None:
+        """Later."""
+
+
 class Store:
     """`position` and `mark` are what the spool has: committed together, never taken back."""
 
@@ -71,7 +78,9 @@ class Store:
         )
         self._remembered_files = remembered_files
 
-    def start(self, disk: Disk = THE_DISK) -> FileWriter:
+    def start(
+        self, disk: Disk = THE_DISK, housekeeper: type[Housekeeper] = PromptHousekeeper
+    ) -> FileWriter:
         tree = Tree(disk, self.template.base)
         writer = FileWriter(
             "file",
@@ -79,7 +88,7 @@ class Store:
             format_raw,
             tree=tree,
             rotation=self._rotation,
-            housekeeper=PromptHousekeeper(tree, self._rotation),
+            housekeeper=housekeeper(tree, self._rotation),
             remembered_files=self._remembered_files,
             tell_gap=lambda path, detail: self.gaps.append((path, detail)),
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sinks.faulty_disk import CountingDisk, DyingDisk, PlugPulledError
-from sinks.file_store import Store, batch_for, fast_folder
+from sinks.file_store import IdleHousekeeper, Store, batch_for, fast_folder
 
 from tailer.model import Batch
 
@@ -41,9 +41,9 @@ def test_dying_at_any_system_call_loses_and_repeats_nothing(*, after: bool) -> N
             with pytest.raises(PlugPulledError):
                 store.deliver(store.start(DyingDisk(at, after=after)), BATCHES)
 
-            writer = store.start()
+            store.start(housekeeper=IdleHousekeeper)
             assert store.read() == store.truth(BATCHES), f"after the restart, call {at}"
-            store.deliver(writer, BATCHES)
+            store.deliver(store.start(), BATCHES)
             assert store.read() == store.truth(BATCHES), f"at the end, call {at}"
             assert store.gaps == []
 

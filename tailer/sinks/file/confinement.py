@@ -23,15 +23,16 @@ _HINTS = {
     errno.EACCES: "tailer's user needs the right to write there",
     errno.EPERM: "tailer's user needs the right to write there",
     errno.EMFILE: "raise the limit of open files",
+    errno.ENOTDIR: "a folder on the way is a file or a symbolic link; tailer follows none there",
+    errno.ELOOP: "it is a symbolic link; tailer follows none there",
 }
 
 
 def cannot_write(error: OSError) -> SinkError:
     """What a failed system call means for the sink."""
     message = f"{error.filename} cannot be written: {error.strerror}"
-    if error.errno in _STAYS:
-        return SinkError(message)
-    return TransientSinkError(message, hint=_HINTS.get(error.errno or 0, ""))
+    hint = _HINTS.get(error.errno or 0, "")
+    return (SinkError if error.errno in _STAYS else TransientSinkError)(message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)

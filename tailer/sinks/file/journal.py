@@ -22,11 +22,23 @@ _CHUNK_BYTES = 1_048_576
 class Before(msgspec.Struct, frozen=True, array_like=True):
     """How a file stood before a write; `state` None: there was none.
 
-    `closed_as` is the name that it is about to get, when it is to be closed.
+    `closed_as` is the name that it is about to get, when it is to be closed. `begun` is
+    the inode of the file that takes its place, once that is there; it is empty before.
     """
 
     state: FileState | None
     closed_as: str | None = None
+    begun: int | None = None
+
+    @property
+    def begins_file(self) -> bool:
+        return self.state is None or self.closed_as is not None
+
+    def is_begun(self, found: os.stat_result) -> bool:
+        """Whether that file is one which the write began, and nobody else."""
+        if self.begun is None:
+            return found.st_size == 0
+        return found.st_ino == self.begun
 
 
 class _Note(msgspec.Struct, frozen=True):

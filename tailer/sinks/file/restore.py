@@ -36,10 +36,11 @@ def _restored(folder: Folder, path: str, before: Before, tell_gap: TellGap) -> F
     state = before.state
     found = folder.look(name)
     if state is None:
-        if found is not None:
+        if found is not None and before.is_begun(found):
             folder.remove(name)
-        return None
-    if before.closed_as is not None and not is_same(found, state):
+            found = None
+        return None if found is None else as_found(found)
+    if before.closed_as is not None and (found is None or before.is_begun(found)):
         found = _reopened(folder, name, before.closed_as, state) or found
     if found is None or not is_same(found, state):
         if not is_aside(folder, state):
