@@ -6,10 +6,12 @@ drain and end by themselves; what they do not manage in time waits in the spool.
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from math import inf
+from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import structlog
 
 from tailer.aicore.connection import ClientSettings, connect
@@ -19,8 +21,8 @@ from tailer.config import Config
 from tailer.delivery import deliver
 from tailer.errors import SinkUnavailableError
 from tailer.health import Health
-from tailer.model import Batch
-from tailer.sinks.contract import Sink
+from tailer.model import Batch, GapReason
+from tailer.outlets import Outlet, newest_file_ns
 from tailer.spool.contract import Spool
 from tailer.spool.opening import open_spool
 from tailer.timestamp import NS_PER_S
@@ -32,15 +34,6 @@ DEFAULT_RESOURCE_GROUP = "default"
 _RETRY_S = 30.0  # until a sink that could not be opened is tried again
 
 
-@dataclass(frozen=True, slots=True)
-class Outlet:
-    """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all."""
-
-    sink: Sink
-    wanted: Callable[[Batch], Batch]
-    drops: bool = False
-
-
 async def run_daemon(
     config: Config,
     *,
@@ -50,8 +43,9 @@ async def run_daemon(
     rng: random.Random,
     environ: Mapping[str, str],
     stop: Callable[[], Awaitable[object]],
+    health: Health,
     strict: bool = False,
-) -> Health:
+) -> None:
     """Follow what the configuration names, into every outlet, until `stop` returns.
 
     With `strict`, a sink that cannot be opened ends everything; without, it is tried again
@@ -60,7 +54,6 @@ async def run_daemon(
     Errors: ConfigError for a spool that is somebody else's; AuthError when the very first
     token is refused; SinkError when it is unknown what a disk has kept.
     """
-    health = Health()
     backfill_ns = round(config.poll.backfill_s * NS_PER_S)
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
@@ -70,12 +63,16 @@ async def run_daemon(
         open_spool(
             config.spool.path,
             sinks=[outlet.sink.name for outlet in outlets],
+            droppers=[outlet.sink.name for outlet in outlets if outlet.drops],
+            on_drop=partial(_note_drop, health),
             max_bytes=config.spool.max_bytes,
             clock=clock,
         ) as opened,
         connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
     ):
         spool = opened.spool
+        if opened.set_aside is not None:
+            backfill_ns = await _note_lost_state(opened.set_aside, config, clock, health)
         watcher = Watcher(
             source=source,
             spool=spool,
@@ -96,7 +93,6 @@ async def run_daemon(
             spool.close_input()
             delivering.cancel_scope.deadline = anyio.current_time() + config.daemon.shutdown_s
         log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
-    return health
 
 
 def _names(config: Config, credentials: Credentials) -> list[tuple[str, str]]:
@@ -126,3 +122,35 @@ async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> 
             await clock.sleep(_RETRY_S)
         else:
             return
+
+
+def _note_drop(health: Health, sink: str, batch: Batch) -> None:
+    health.sink_gaps[GapReason.SINK_DROPPED] += 1
+    log.error(
+        "gap",
+        sink=sink,
+        target=batch.target.name,
+        reason=GapReason.SINK_DROPPED.value,
+        detail=f"{len(batch.entries)} lines dropped: the spool is full and the sink does not wait",
+    )
+
+
+async def _note_lost_state(set_aside: Path, config: Config, clock: Clock, health: Health) -> int:
+    """Say that the spool is lost, and how far back to read (in ns) so that the files go on.
+
+    The sinks' truth is all that is left: the youngest file says up to when lines arrived.
+    What may still come late is read again, so lines of that time may stand there twice.
+    """
+    health.sink_gaps[GapReason.STATE_LOST] += 1
+    newest_ns = await anyio.to_thread.run_sync(newest_file_ns, config)
+    lateness_ns = round(config.poll.lateness_s * NS_PER_S)
+    back_ns = round(config.poll.backfill_s * NS_PER_S)
+    if newest_ns is not None:
+        back_ns = max(0, clock.wall_ns() - newest_ns) + lateness_ns
+    log.error(
+        "gap",
+        reason=GapReason.STATE_LOST.value,
+        detail=f"the spool was damaged and is kept as {set_aside}; "
+        f"reading again from {back_ns // NS_PER_S} s ago, lines may be missing or repeated",
+    )
+    return back_ns

@@ -98,10 +98,12 @@ class Health:
     """Of everything that runs."""
 
     targets: dict[Target, TargetHealth] = field(default_factory=dict)
+    sink_gaps: Counter[GapReason] = field(default_factory=Counter)  # that concern no one target
 
     def of(self, target: Target) -> TargetHealth:
         return self.targets.setdefault(target, TargetHealth(target))
 
     @property
     def gaps(self) -> Counter[GapReason]:
-        return Counter(gap.reason for one in self.targets.values() for gap in one.gaps)
+        of_targets = Counter(gap.reason for one in self.targets.values() for gap in one.gaps)
+        return of_targets + self.sink_gaps

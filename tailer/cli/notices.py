@@ -1,7 +1,7 @@
 """Notices for people: what changed, in one short line on stderr. For programs: key=value."""
 
 from collections.abc import Callable, MutableMapping
-from typing import Any, TextIO, cast
+from typing import Any, Literal, TextIO, TypeAlias, assert_never, cast
 
 import structlog
 
@@ -9,6 +9,7 @@ from tailer.cli.stderr import NoticeStream
 from tailer.sinks.escape import visible
 
 _Fields = MutableMapping[str, Any]
+Style: TypeAlias = Literal["people", "logfmt", "json"]
 
 _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "waiting": lambda f: f"waiting for it to start ({f['why']})",
@@ -29,20 +30,15 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
 _COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
 
 
-def start_notices(*, quiet: bool, is_terminal: bool, colour: bool, stream: NoticeStream) -> None:
+def start_notices(*, style: Style, quiet: bool, colour: bool, stream: NoticeStream) -> None:
     """Send structlog's events to `stream`; with `quiet`, only what needs somebody to act."""
-    render = (
-        _Human(colour=colour)
-        if is_terminal
-        else structlog.processors.LogfmtRenderer(
-            key_order=["timestamp", "level", "event", "target"], drop_missing=True
-        )
-    )
+    is_for_people = style == "people"
+    render = _renderer(style, colour=colour)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(
-                fmt="%H:%M:%S" if is_terminal else "iso", utc=not is_terminal
+                fmt="%H:%M:%S" if is_for_people else "iso", utc=not is_for_people
             ),
             render,
         ],
@@ -50,6 +46,20 @@ def start_notices(*, quiet: bool, is_terminal: bool, colour: bool, stream: Notic
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, stream)),
         cache_logger_on_first_use=False,
     )
+
+
+def _renderer(style: Style, *, colour: bool) -> structlog.typing.Processor:
+    match style:
+        case "people":
+            return _Human(colour=colour)
+        case "json":
+            return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        case "logfmt":
+            return structlog.processors.LogfmtRenderer(
+                key_order=["timestamp", "level", "event", "target"], drop_missing=True
+            )
+        case _:
+            assert_never(style)
 
 
 class _Human:

@@ -24,9 +24,21 @@ def start_stderr(color: str, *, quiet: bool = False) -> None:
     """Notices go to stderr from now on, or nowhere if it is closed (`2>&-`)."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     start_notices(
+        style="people" if is_terminal else "logfmt",
         quiet=quiet,
-        is_terminal=is_terminal,
         colour=wants_colour(color, os.environ, is_terminal=is_terminal),
+        stream=NoticeStream(sys.stderr),
+    )
+
+
+def start_log(style: str) -> None:
+    """A service's log goes to stderr from now on: `console`, `json`, or `auto` for either."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    is_for_people = style == "console" or (style == "auto" and is_terminal)
+    start_notices(
+        style="people" if is_for_people else "json",
+        quiet=False,
+        colour=is_for_people and wants_colour("auto", os.environ, is_terminal=is_terminal),
         stream=NoticeStream(sys.stderr),
     )
 

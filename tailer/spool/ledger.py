@@ -5,7 +5,7 @@ and its newest line is older than the watermark of its target.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tailer.model import Entry, OddEntry, Target
@@ -62,6 +62,17 @@ class Ledger:
         """The first batch that `sink` has not taken."""
         pending = self._pending[sink]
         return pending[0].position if pending else None
+
+    def sacrifice(self, droppers: Collection[str]) -> tuple[str, int] | None:
+        """A sink of `droppers`, and the batch that nobody but such sinks still waits for."""
+        needed = min(
+            (taken for sink, taken in self._taken.items() if sink not in droppers), default=None
+        )
+        for sink in droppers:
+            position = self.next_position(sink)
+            if position is not None and (needed is None or position <= needed):
+                return sink, position
+        return None
 
     def move(self, target: Target, watermark_ns: int) -> list[int]:
         """Set the watermark; the positions that may go."""

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ import structlog
 
 from tailer.clock import Clock
 from tailer.errors import ConfigError, SinkError
+from tailer.model import Batch
 from tailer.spool import schema
 from tailer.spool.group_commit import GroupCommit
 from tailer.spool.sqlite import SqliteSpool
@@ -38,11 +39,18 @@ class OpenedSpool:
 
 @asynccontextmanager
 async def open_spool(
-    path: Path, *, sinks: Sequence[str], max_bytes: int, clock: Clock
+    path: Path,
+    *,
+    sinks: Sequence[str],
+    max_bytes: int,
+    clock: Clock,
+    droppers: Collection[str] = (),
+    on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None,
 ) -> AsyncIterator[OpenedSpool]:
     """The spool at `path`, for as long as the block lasts; a new one where there is none.
 
-    A damaged one is set aside, whole, and a new one begun: the caller must say so.
+    A damaged one is set aside, whole, and a new one begun: the caller must say so. When it
+    is full, the oldest batches of the sinks in `droppers` go unwritten, and `on_drop` is told.
 
     Raises:
         ConfigError: Another process has it, or a newer version of tailer made it.
@@ -55,7 +63,10 @@ async def open_spool(
         )
         with closing(connection):
             store = GroupCommit(connection, clock=clock, name=str(path))
-            yield OpenedSpool(SqliteSpool(store, stored, max_bytes=max_bytes), set_aside)
+            spool = SqliteSpool(
+                store, stored, max_bytes=max_bytes, droppers=droppers, on_drop=on_drop
+            )
+            yield OpenedSpool(spool, set_aside)
 
 
 @contextmanager

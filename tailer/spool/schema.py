@@ -114,7 +114,8 @@ def appending(
 def taking(sink: str, position: int, mark: bytes | None) -> Callable[[sqlite3.Connection], object]:
     def work(connection: sqlite3.Connection) -> object:
         return connection.execute(
-            "UPDATE sink SET position = ?, mark = ? WHERE name = ?", (position, mark, sink)
+            "UPDATE sink SET position = max(position, ?), mark = ? WHERE name = ?",
+            (position, mark, sink),
         )
 
     return work

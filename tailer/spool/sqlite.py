@@ -9,15 +9,18 @@ Laws of this file:
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
+import structlog
 
 from tailer.model import Batch, Entry, Target
 from tailer.spool import schema
 from tailer.spool.contract import Place, SinkPlace
 from tailer.spool.group_commit import GroupCommit
 from tailer.spool.ledger import Item, size_of
+
+log = structlog.get_logger()
 
 # Batches that sinks which keep up take without the disk.
 _CACHE_BYTES = 16 * 1024 * 1024
@@ -30,8 +33,19 @@ class SqliteSpool:
     the pollers had in hand when it was full (at most a page each).
     """
 
-    def __init__(self, store: GroupCommit, stored: schema.Stored, *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        store: GroupCommit,
+        stored: schema.Stored,
+        *,
+        max_bytes: int,
+        droppers: Collection[str] = (),
+        on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None,
+    ) -> None:
         self._store = store
+        self._droppers = droppers
+        self._on_drop = on_drop
+        self._is_full = False
         self._ledger = stored.ledger
         self._places = stored.places
         self._max_bytes = max_bytes
@@ -61,8 +75,7 @@ class SqliteSpool:
         watermark_ns: int,
     ) -> None:
         size = size_of(entries)
-        while self._ledger.is_full_for(size, max_bytes=self._max_bytes):
-            await self._changed.wait()
+        await self._wait_for_room(size)
 
         def stored(position: int | None) -> None:
             if position is not None:
@@ -88,7 +101,8 @@ class SqliteSpool:
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         def stored(_: object) -> None:
-            self._places[sink] = SinkPlace(position, mark)
+            latest = max(position, self._places[sink].position)
+            self._places[sink] = SinkPlace(latest, mark)
             self._drop(self._ledger.take(sink, position))
 
         await self._store.commit(schema.taking(sink, position, mark), stored)
@@ -96,6 +110,24 @@ class SqliteSpool:
     def close_input(self) -> None:
         self._is_closed = True
         self._drop([])
+
+    async def _wait_for_room(self, size: int) -> None:
+        """Until there is room; a sink that would rather lose lines than wait makes some."""
+        while self._ledger.is_full_for(size, max_bytes=self._max_bytes):
+            victim = self._ledger.sacrifice(self._droppers)
+            if victim is not None:
+                sink, position = victim
+                batch = await self._batch(position)
+                await self.commit(sink, position, self._places[sink].mark)
+                self._on_drop(sink, batch)
+                continue
+            if not self._is_full:
+                self._is_full = True
+                log.warning("spool_full", undelivered_bytes=self.undelivered_bytes)
+            await self._changed.wait()
+        if self._is_full:
+            self._is_full = False
+            log.info("spool_has_room", undelivered_bytes=self.undelivered_bytes)
 
     async def _batch(self, position: int) -> Batch:
         cached = self._cache.get(position)

@@ -1,0 +1,73 @@
+"""`tailer run`: from a configuration file to a running service."""
+
+import os
+import random
+from pathlib import Path
+
+import anyio
+import click
+
+from tailer.cli.options import option
+from tailer.cli.service import credentials_for
+from tailer.cli.streams import start_log
+from tailer.clock import SystemClock
+from tailer.config import Config, find_config_path, parse_config
+from tailer.daemon import run_daemon
+from tailer.errors import ConfigError
+from tailer.health import Health
+from tailer.outlets import build_outlets
+from tailer.terminal import signalled
+
+_EPILOG = """\
+\b
+Examples:
+  tailer run --config tailer.toml        until SIGTERM: then pollers stop and sinks drain
+  TAILER_POLL__INTERVAL_S=2 tailer run   every key can also be set by a variable
+
+\b
+The configuration is looked for at --config, $TAILER_CONFIG, ./tailer.toml and
+/etc/tailer/config.toml; config.example.toml explains every key. The first signal ends
+the service in order, with exit code 0; the second ends it at once.
+"""
+
+
+@click.command("run", epilog=_EPILOG)
+@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration.")
+@option("--strict", is_flag=True, help="End when a sink cannot be opened, instead of trying on.")
+@option(
+    "--log-format",
+    type=click.Choice(["auto", "console", "json"]),
+    default="auto",
+    show_default=True,
+    help="Of the service's own log on stderr; auto is console on a terminal, else json.",
+)
+def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
+    """Run as a service: follow targets, and ship their lines to files, exactly once."""
+    start_log(log_format)
+    path = find_config_path(config, os.environ, Path.is_file)
+    parsed = parse_config(_text_of(path), name=str(path), environ=os.environ)
+    anyio.run(_run, parsed, strict)
+    return 0
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"the configuration {path} cannot be read: {why}") from error
+
+
+async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
+    clock, health = SystemClock(), Health()
+    await run_daemon(
+        config,
+        credentials=credentials_for(config.aicore.service_key_file),
+        outlets=build_outlets(config, clock=clock, health=health),
+        clock=clock,
+        rng=random.Random(),
+        environ=os.environ,
+        stop=lambda: signalled(health),
+        health=health,
+        strict=strict,
+    )

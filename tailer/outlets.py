@@ -1,0 +1,106 @@
+"""From the configuration of sinks to sinks: which implementation, which lines."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import assert_never
+
+import structlog
+
+from tailer.clock import Clock
+from tailer.config import Config, FileSection, SinkSection, SyslogSection
+from tailer.errors import ConfigError
+from tailer.health import Health
+from tailer.model import Batch, GapReason
+from tailer.sinks.contract import Sink
+from tailer.sinks.file.path_template import PathTemplate
+from tailer.sinks.file.sink import FileSink
+from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.line_filter import LineFilter
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all."""
+
+    sink: Sink
+    wanted: Callable[[Batch], Batch]
+    drops: bool
+
+
+def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outlet, ...]:
+    """An outlet for each sink of the configuration. Opens nothing.
+
+    Raises:
+        ConfigError: A kind that this version cannot write to.
+    """
+    return tuple(
+        Outlet(
+            _sink(section, clock=clock, health=health),
+            _wanted(section),
+            drops=section.when_full == "drop_oldest",
+        )
+        for section in config.sinks
+    )
+
+
+def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
+    def note_gap(path: str, reason: GapReason, detail: str) -> None:
+        health.sink_gaps[reason] += 1
+        log.error("gap", sink=section.name, path=path, reason=reason.value, detail=detail)
+
+    match section.to:
+        case FileSection() as file:
+            return FileSink(
+                file.path,
+                build_formatter(FormatSettings(format=file.format, template=file.template), []),
+                name=section.name,
+                clock=clock,
+                on_gap=note_gap,
+                rotate_bytes=file.rotate_bytes,
+                rotate_s=file.rotate_s,
+                keep_files=file.keep_files,
+                compress=file.compress,
+            )
+        case SyslogSection():
+            raise ConfigError(
+                f'sink "{section.name}": this version writes to files only',
+                hint="remove the sink, or give it another kind",
+            )
+        case _:
+            assert_never(section.to)
+
+
+def _wanted(section: SinkSection) -> Callable[[Batch], Batch]:
+    lines = LineFilter(
+        include=section.include,
+        exclude=section.exclude,
+        containers=section.containers,
+        streams=frozenset(section.streams),
+    )
+    targets = frozenset(section.targets)
+
+    def wanted(batch: Batch) -> Batch:
+        if targets and not targets & {batch.target.name, batch.target.id}:
+            return replace(batch, entries=(), times_ns=())
+        return lines.narrow(batch)
+
+    return wanted
+
+
+def newest_file_ns(config: Config) -> int | None:
+    """When any file of the file sinks was last written, by the disk's clock. Reads the disk."""
+    bases = {
+        PathTemplate(section.to.path).base
+        for section in config.sinks
+        if isinstance(section.to, FileSection)
+    }
+    times_ns = [
+        path.stat().st_mtime_ns
+        for base in bases
+        for path in Path(base).rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    ]
+    return max(times_ns, default=None)
