@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak clean
+.PHONY: demo test lint mutants soak torture clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -21,6 +21,9 @@ lint: $(SETUP)
 
 mutants: $(SETUP)
 	$(BIN)/python tests/mutants.py
+
+torture: $(SETUP)
+	$(BIN)/python tests/torture.py
 
 soak: $(SETUP)
 	$(BIN)/python tests/soak.py
