@@ -5,8 +5,8 @@ Compressing is tmp, sync, rename, sync, unlink: at any kill one of the two is wh
 `settle` removes the other.
 """
 
-import gzip
 import os
+import zlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import PurePosixPath
@@ -26,6 +26,7 @@ from tailer.sinks.file.rotation import (
 
 log = structlog.get_logger()
 
+_GZIP_HEADER = 16  # what zlib adds to the window bits to mean the gzip format
 _CHUNK_BYTES = 1_048_576
 
 
@@ -95,27 +96,15 @@ def _compress(folder: Folder, closed: str, is_stopped: Callable[[], bool]) -> No
     folder.remove(closed)
 
 
-class _Packed:
-    """What gzip writes to."""
-
-    def __init__(self, folder: Folder, fd: int) -> None:
-        self._folder = folder
-        self._fd = fd
-
-    def write(self, page: bytes) -> int:
-        self._folder.write(self._fd, page)
-        return len(page)
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-
 def _pack(folder: Folder, source: int, target: int, is_stopped: Callable[[], bool]) -> None:
-    with gzip.GzipFile(fileobj=_Packed(folder, target), mode="wb", filename="", mtime=0) as packed:
-        while chunk := folder.disk.read(source, _CHUNK_BYTES):
-            if is_stopped():
-                raise _StoppedError
-            packed.write(chunk)
+    """As `gzip.GzipFile` would, but it writes when it is told to and never from a destructor."""
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+    while chunk := folder.disk.read(source, _CHUNK_BYTES):
+        if is_stopped():
+            raise _StoppedError
+        if packed := packer.compress(chunk):
+            folder.write(target, packed)
+    folder.write(target, packer.flush())
 
 
 class Housekeeper:
@@ -128,6 +117,7 @@ class Housekeeper:
         self._tree = tree
         self._rotation = rotation
         self._pending: dict[str, int] = {}
+        self._failed: dict[str, int] = {}
         self._lock = Lock()
         self._stopped = Event()
         self._thread: ThreadPoolExecutor | None = None
@@ -140,12 +130,15 @@ class Housekeeper:
             return dict(self._pending)
 
     def submit(self, path: str, up_to: int) -> None:
+        """What failed before is tried again with it."""
         with self._lock:
+            failed, self._failed = self._failed, {}
             self._pending[path] = up_to
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="tailer-housekeeping")
         self._futures = [future for future in self._futures if not future.done()]
-        self._futures.append(self._thread.submit(self._run, path, up_to))
+        for each, number in {**failed, path: up_to}.items():
+            self._futures.append(self._thread.submit(self._run, each, number))
 
     def _run(self, path: str, up_to: int) -> None:
         if self._stopped.is_set():
@@ -156,6 +149,9 @@ class Housekeeper:
             return
         except (OSError, SinkError) as error:
             log.warning("housekeeping_failed", file=f"{self._tree.base}/{path}", error=str(error))
+            with self._lock:  # and it stays pending: perhaps a file is there under two names
+                self._failed[path] = up_to
+            return
         with self._lock:
             if self._pending.get(path) == up_to:
                 del self._pending[path]
