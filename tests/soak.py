@@ -17,34 +17,17 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
+from stoppable_clock import StoppableClock
 
-from tailer.clock import Clock, SystemClock
+from tailer.clock import SystemClock
 from tailer.simulator import Simulator, load_settings
 
 FIELDS = ("timestamp", "pod", "container", "stream", "msg")
 PATIENCE_S = 60.0  # after the service fell silent: a whole sweep, and backoff before it
-
-
-@dataclass(slots=True)
-class StoppableClock:
-    """The service's time, until it is stopped."""
-
-    real: Clock
-    stopped_ns: int | None = None
-
-    def wall_ns(self) -> int:
-        return self.real.wall_ns() if self.stopped_ns is None else self.stopped_ns
-
-    def monotonic_s(self) -> float:
-        return self.real.monotonic_s()
-
-    async def sleep(self, seconds: float) -> None:
-        await self.real.sleep(seconds)
 
 
 def world(seed: int) -> dict[str, Any]:
@@ -96,7 +79,7 @@ async def follow(seed: int, seconds: float, folder: Path, verdicts: list[str]) -
                 env={**os.environ, **simulator.credentials(url)},
             )
             await anyio.sleep(seconds)  # noqa: TID251 - the length of the soak
-            clock.stopped_ns = clock.real.wall_ns()
+            clock.stop()
             shown = Counter(
                 (target.name, *without_newline(entry))
                 for target in simulator.targets
