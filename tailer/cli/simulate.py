@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import click
+import msgspec
 
 from tailer.cli.options import DURATION, option
 from tailer.clock import SystemClock
@@ -16,6 +17,8 @@ from tailer.simulator.loading import load_settings
 from tailer.simulator.settings import SimulatorSettings
 from tailer.simulator.simulator import Simulator
 from tailer.terminal import signalled
+
+_KEEP_S = 6 * 3600.0  # what is older is forgotten, unless a file says otherwise
 
 _EPILOG = """\
 \b
@@ -60,6 +63,8 @@ def simulate_command(*, config: Path | None, host: str, port: int, **flags: Any)
     Prints the AICORE_* variables that lead to it on stdout, then serves until interrupted.
     """
     settings = load_settings(config, _overrides(flags))
+    if config is None:
+        settings = msgspec.structs.replace(settings, keep_s=_KEEP_S)
     return anyio.run(_serve, settings, host, port)
 
 
