@@ -1,7 +1,7 @@
 """Keeps following what a watch names: one that fails is tried again, and stops no other."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -29,6 +29,9 @@ class Source(LogSource, TargetSource, Protocol):
 class Watcher:
     """Follows targets by name, from `start` where the spool does not know them.
 
+    A target with two names (its id alone is one) is followed once, or all of its lines
+    would come twice.
+
     Errors: AuthError only while the service has never answered, for then the credentials
     are wrong; SinkError of the spool. Everything else is logged and tried again.
     """
@@ -40,13 +43,14 @@ class Watcher:
     health: Health
     start: StartAt
     jitter: Callable[[], float]
+    followed: set[Target] = field(default_factory=set)  # at this moment
 
     async def follow(self, name: str, resource_group: str) -> None:
         """Returns when the target has ended and drained, or is gone."""
         while True:
             try:
                 for target in await self._targets(name, resource_group):
-                    await self._poller(target).follow(start=self.start)
+                    await self._follow_once(target, name)
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
@@ -54,6 +58,16 @@ class Watcher:
                 await self.clock.sleep(_RETRY_S)
             else:
                 return
+
+    async def _follow_once(self, target: Target, name: str) -> None:
+        if target in self.followed:
+            log.info("already_followed", target=name)
+            return
+        self.followed.add(target)
+        try:
+            await self._poller(target).follow(start=self.start)
+        finally:
+            self.followed.remove(target)
 
     async def _targets(self, name: str, resource_group: str) -> list[Target]:
         kinds, id_ = kinds_and_id(name)

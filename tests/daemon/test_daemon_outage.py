@@ -1,0 +1,97 @@
+"""A sink that fails for ten minutes at a thousand lines a second: nobody else notices."""
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from daemon.bench import FIRST, POLL, everything
+from daemon.steady_service import SteadyService
+from virtual_time import VirtualClock
+
+from tailer.aicore.credentials import find_credentials
+from tailer.config import Config, SpoolSection, Watch
+from tailer.daemon import run_daemon
+from tailer.errors import TransientSinkError
+from tailer.health import Health
+from tailer.model import Batch
+from tailer.outlets import Outlet
+from tailer.timestamp import NS_PER_S
+
+pytestmark = pytest.mark.anyio
+
+OUTAGE_S = range(10, 610)
+SPOKEN_S, WATCHED_S = 620, 700
+LINES = SPOKEN_S * 1000
+QUICK = replace(POLL, edge_s=1)  # fewer lines read again: half the test's own time
+# What the lines of the outage take in memory, by any reckoning, is far more than 200 MB.
+BOUND_BYTES = 100 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class CountingSink:
+    """Keeps no line: checks that each is the next one, and notes how late it came."""
+
+    name: str
+    clock: VirtualClock
+    is_down: Callable[[float], bool] = lambda _: False
+    lines: int = 0
+    is_exact: bool = True
+    longest_lag_s: float = 0.0
+    resident_bytes: list[int] = field(default_factory=list)
+
+    async def open(self, mark: bytes | None) -> None:
+        """Nothing to open."""
+
+    async def write(self, batch: Batch) -> bytes | None:
+        if self.is_down(self.clock.monotonic_s()):
+            raise TransientSinkError("the receiver is down")
+        said = [entry.msg for entry in batch.entries]
+        expected = [f"{number}\n" for number in range(self.lines, self.lines + len(said))]
+        self.is_exact = self.is_exact and said == expected
+        self.lines += len(said)
+        lag_s = (self.clock.wall_ns() - batch.times_ns[0]) / NS_PER_S
+        self.longest_lag_s = max(self.longest_lag_s, lag_s)
+        self.resident_bytes.append(_resident_bytes())
+        return None
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def _resident_bytes() -> int:
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    healthy = CountingSink("healthy", clock)
+    failing = CountingSink("failing", clock, is_down=lambda now_s: int(now_s) in OUTAGE_S)
+    service = SteadyService(clock, until_s=SPOKEN_S)
+
+    async with service.serving() as url:
+        await run_daemon(
+            Config(
+                watches=(Watch(targets=(FIRST,)),),
+                poll=QUICK,
+                spool=SpoolSection(path=tmp_path / "spool.db"),
+            ),
+            credentials=find_credentials(service.credentials(url), home=tmp_path),
+            outlets=[Outlet(sink, everything, drops=False) for sink in (healthy, failing)],
+            clock=clock,
+            rng=random.Random(1),
+            environ={},
+            stop=lambda: clock.sleep(WATCHED_S),
+            health=Health(),
+        )
+
+    assert (healthy.lines, failing.lines) == (LINES, LINES)
+    assert healthy.is_exact
+    assert failing.is_exact
+    assert healthy.longest_lag_s <= QUICK.pace.interval_s
+    grown_bytes = max(healthy.resident_bytes) - min(healthy.resident_bytes)
+    assert grown_bytes < BOUND_BYTES

@@ -1,0 +1,77 @@
+"""It stops in order and in time, and goes on where it stopped: nothing lost, nothing twice."""
+
+from pathlib import Path
+
+import pytest
+from daemon.bench import FIRST, SECOND, SHUTDOWN_S, Bench, SlowSink, benched, lines_of, outlet
+from fakes import MemorySink
+from virtual_time import VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+TWO_HOURS_S = 7200.0
+MARGIN_S = 0.1
+
+
+async def test_after_two_hours_of_rest_it_resumes_at_its_place(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    sink = MemorySink()
+    async with benched(tmp_path, clock, rate_per_s=6.0) as bench:
+        bench.outlets = (outlet(sink),)
+        bench.watch(FIRST, SECOND)
+        await bench.run_for(30)
+        await clock.sleep(TWO_HOURS_S)
+
+        await bench.run_to_the_end()
+
+        assert lines_of(sink) == bench.shown
+        assert bench.shown.total() > 6 * TWO_HOURS_S
+
+
+@pytest.mark.parametrize("seconds", [7.0, 7.3, 8.9, 16.2])
+async def test_a_stop_under_load_loses_and_repeats_nothing(bench: Bench, seconds: float) -> None:
+    quick = MemorySink()
+    slow = SlowSink(name="slow", clock=bench.clock, write_s=0.4)
+    bench.outlets = (outlet(quick), outlet(slow))
+    bench.watch(FIRST, SECOND)
+    await bench.run_for(seconds)
+
+    await bench.run_to_the_end()
+
+    assert lines_of(quick) == lines_of(slow) == bench.shown
+
+
+async def test_sinks_that_can_drain_do_so_before_it_ends(bench: Bench) -> None:
+    quick = MemorySink()
+    slow = SlowSink(name="slow", clock=bench.clock, write_s=0.4)
+    bench.outlets = (outlet(quick), outlet(slow))
+    bench.watch(FIRST, SECOND)
+
+    took_s = await bench.run_for(15)
+
+    assert took_s < SHUTDOWN_S
+    assert slow.lines == quick.lines
+
+
+async def test_a_sink_that_hangs_holds_up_a_stop_for_shutdown_s_only(bench: Bench) -> None:
+    hanging = SlowSink(name="hanging", clock=bench.clock, write_s=86_400)
+    bench.outlets = (outlet(MemorySink()), outlet(hanging))
+    bench.watch(FIRST)
+
+    took_s = await bench.run_for(15)
+
+    assert SHUTDOWN_S <= took_s < SHUTDOWN_S + MARGIN_S
+
+
+async def test_what_a_hanging_sink_did_not_take_is_there_after_the_restart(bench: Bench) -> None:
+    quick = MemorySink()
+    hanging = SlowSink(name="hanging", clock=bench.clock, write_s=86_400)
+    bench.outlets = (outlet(quick), outlet(hanging))
+    bench.watch(FIRST, SECOND)
+    await bench.run_for(15)
+    hanging.write_s = 0
+
+    await bench.run_to_the_end()
+
+    assert lines_of(quick) == lines_of(hanging) == bench.shown

@@ -1,0 +1,152 @@
+"""What is wrong with one target is no other's business, and is tried again."""
+
+from collections import Counter
+from functools import partial
+
+import anyio
+import pytest
+from daemon.bench import FIRST, FORBIDDEN_GROUP, LINE_FIELDS, SECOND, Bench, Line, lines_of, outlet
+from fakes import MemorySink
+from structlog.testing import capture_logs
+
+from tailer.errors import AuthError
+from tailer.model import Kind, Target
+from tailer.simulator import Fault, TargetSettings
+
+pytestmark = pytest.mark.anyio
+
+LATER = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=5)
+
+
+@pytest.fixture
+def sink(bench: Bench) -> MemorySink:
+    sink = MemorySink()
+    bench.outlets = (outlet(sink),)
+    return sink
+
+
+def shown_of(bench: Bench, name: str) -> Counter[Line]:
+    target = Target("default", Kind.DEPLOYMENT, name.partition("/")[2])
+    entries = bench.simulator.shown(target)
+    return Counter(tuple(entry.get(name) for name in LINE_FIELDS) for entry in entries)
+
+
+async def end_after(bench: Bench, seconds: float) -> None:
+    """Let the service run for so long, and then until every line has come."""
+    await bench.clock.sleep(seconds)
+    bench.end_targets()
+    await bench.clock.sleep(90)
+
+
+async def test_one_that_does_not_exist_stops_no_other(bench: Bench, sink: MemorySink) -> None:
+    bench.watch("deployment/d0000000", FIRST)
+
+    with capture_logs() as events:
+        await bench.run_to_the_end()
+
+    assert lines_of(sink) == shown_of(bench, FIRST)
+    failures = [event for event in events if event["event"] == "target_failed"]
+    assert {event["target"] for event in failures} == {"deployment/d0000000"}
+    assert len(failures) > 1
+
+
+async def test_one_that_comes_into_being_later_is_followed_from_then_on(
+    bench: Bench, sink: MemorySink
+) -> None:
+    bench.watch(FIRST, "deployment/d0000002")
+
+    async def create_it() -> None:
+        await bench.clock.sleep(45)
+        bench.simulator.add_target(LATER)
+        await end_after(bench, 40)
+
+    await bench.run(create_it)
+
+    later = shown_of(bench, "deployment/d0000002")
+    assert later.total() > 0
+    assert lines_of(sink) == shown_of(bench, FIRST) + later
+
+
+async def test_one_without_permission_stops_no_other(bench: Bench, sink: MemorySink) -> None:
+    bench.watch(FIRST)
+    bench.watch(SECOND, resource_group=FORBIDDEN_GROUP)
+
+    await bench.run_to_the_end()
+
+    assert lines_of(sink) == shown_of(bench, FIRST)
+
+
+async def test_a_bare_id_is_looked_up(bench: Bench, sink: MemorySink) -> None:
+    bench.watch("d1234567")
+
+    await bench.run_to_the_end()
+
+    assert lines_of(sink) == shown_of(bench, FIRST)
+
+
+@pytest.mark.parametrize("other_name", [FIRST, "d1234567"])
+async def test_one_that_is_named_twice_is_followed_once(
+    bench: Bench, sink: MemorySink, other_name: str
+) -> None:
+    bench.watch(FIRST, other_name)
+    bench.watch(FIRST, resource_group="default")
+
+    await bench.run_to_the_end()
+
+    assert lines_of(sink) == shown_of(bench, FIRST)
+
+
+async def test_credentials_refused_at_first_contact_end_it(bench: Bench) -> None:
+    bench.watch(FIRST, SECOND)
+    bench.environ["AICORE_CLIENT_SECRET"] = "wrong"
+
+    with pytest.RaisesGroup(AuthError, flatten_subgroups=True, allow_unwrapped=True):
+        await bench.run_for(60)
+
+
+async def test_a_service_that_is_down_at_the_start_is_waited_for(
+    bench: Bench, sink: MemorySink
+) -> None:
+    bench.watch(FIRST)
+    bench.simulator.fail_next(Fault.RESET, count=5)
+
+    await bench.run(partial(end_after, bench, 60))
+
+    assert lines_of(sink) == shown_of(bench, FIRST)
+
+
+async def test_credentials_refused_later_are_tried_again(bench: Bench, sink: MemorySink) -> None:
+    """Ninety seconds of 401: longer than the patience with a gateway's rollout."""
+    bench.watch(FIRST, SECOND)
+
+    async def revoke_for_a_while() -> None:
+        await bench.clock.sleep(10)
+        bench.simulator.fail_next(Fault.EXPIRED_TOKEN, on=("logs", "get"), count=1_000_000)
+        await bench.clock.sleep(90)
+        bench.simulator.heal()
+        await end_after(bench, 60)
+
+    with capture_logs() as events:
+        await bench.run(revoke_for_a_while)
+
+    assert lines_of(sink) == bench.shown
+    failed = {event["target"] for event in events if event["event"] == "target_failed"}
+    assert failed == {FIRST, SECOND}
+
+
+async def test_an_outage_of_the_whole_service_costs_nothing_but_time(
+    bench: Bench, sink: MemorySink
+) -> None:
+    bench.watch(FIRST, SECOND)
+
+    async def break_down_for_a_while() -> None:
+        await bench.clock.sleep(10)
+        bench.simulator.fail_next(Fault.BAD_GATEWAY, count=1_000_000)
+        await bench.clock.sleep(300)
+        bench.simulator.heal()
+        await end_after(bench, 60)
+
+    with anyio.fail_after(1000):
+        await bench.run(break_down_for_a_while)
+
+    assert lines_of(sink) == bench.shown
