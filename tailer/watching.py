@@ -18,7 +18,10 @@ from tailer.target_logs import LogSource
 
 log = structlog.get_logger()
 
-_RETRY_S = 30.0  # after a refusal that an operator, or time, may mend without a restart
+# After a refusal that an operator, or time, may mend without a restart: again soon, and ever
+# less often, for the log's sake.
+_FIRST_RETRY_S = 30.0
+_LAST_RETRY_S = 900.0
 
 
 class Source(LogSource, TargetSource, Protocol):
@@ -47,15 +50,20 @@ class Watcher:
 
     async def follow(self, name: str, resource_group: str) -> None:
         """Returns when the target has ended and drained, or is gone."""
+        retry_in_s = _FIRST_RETRY_S
         while True:
+            began_s = self.clock.monotonic_s()
             try:
                 for target in await self._targets(name, resource_group):
                     await self._follow_once(target, name)
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
-                log.error("target_failed", target=name, why=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
-                await self.clock.sleep(_RETRY_S)
+                if self.clock.monotonic_s() - began_s > _LAST_RETRY_S:
+                    retry_in_s = _FIRST_RETRY_S  # it had been well for a while
+                log.error("target_failed", target=name, why=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
+                await self.clock.sleep(retry_in_s)
+                retry_in_s = min(2 * retry_in_s, _LAST_RETRY_S)
             else:
                 return
 
