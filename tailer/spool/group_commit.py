@@ -93,9 +93,10 @@ class GroupCommit:
             if is_told:
                 log.info("spool_recovered", spool=self._name)
             del self._luggage[: len(luggage)]
-            del self._tickets[: len(tickets)]
             for ticket, result in zip(tickets, results[len(luggage) :], strict=True):
                 ticket.is_done = True
+                if ticket in self._tickets:  # it is not, when its owner was cancelled meanwhile
+                    self._tickets.remove(ticket)
                 ticket.stored(result)
             return
 

@@ -64,15 +64,23 @@ class Ledger:
         return pending[0].position if pending else None
 
     def sacrifice(self, droppers: Collection[str]) -> tuple[str, int] | None:
-        """A sink of `droppers`, and the batch that nobody but such sinks still waits for."""
+        """A sink of `droppers`, and the batch that nobody but such sinks still waits for.
+
+        The oldest of all that they lack, so that one which keeps up loses nothing to one
+        that does not. None when dropping would make no room.
+        """
         needed = min(
             (taken for sink, taken in self._taken.items() if sink not in droppers), default=None
         )
-        for sink in droppers:
-            position = self.next_position(sink)
-            if position is not None and (needed is None or position <= needed):
-                return sink, position
-        return None
+        lacking = [
+            (position, sink)
+            for sink in droppers
+            if (position := self.next_position(sink)) is not None
+        ]
+        if not lacking:
+            return None
+        position, sink = min(lacking)
+        return (sink, position) if needed is None or position <= needed else None
 
     def move(self, target: Target, watermark_ns: int) -> list[int]:
         """Set the watermark; the positions that may go."""

@@ -121,6 +121,17 @@ def taking(sink: str, position: int, mark: bytes | None) -> Callable[[sqlite3.Co
     return work
 
 
+def passing_over(sink: str, position: int) -> Callable[[sqlite3.Connection], object]:
+    """`sink` goes without everything up to `position`. Its mark stays: it alone may move that."""
+
+    def work(connection: sqlite3.Connection) -> object:
+        return connection.execute(
+            "UPDATE sink SET position = max(position, ?) WHERE name = ?", (position, sink)
+        )
+
+    return work
+
+
 def deleting(positions: Sequence[int]) -> Callable[[sqlite3.Connection], object]:
     def work(connection: sqlite3.Connection) -> object:
         return connection.executemany(
@@ -130,11 +141,16 @@ def deleting(positions: Sequence[int]) -> Callable[[sqlite3.Connection], object]
     return work
 
 
-def reading(position: int) -> Callable[[sqlite3.Connection], Batch]:
-    def work(connection: sqlite3.Connection) -> Batch:
-        group, kind, id_, page = connection.execute(
+def reading(position: int) -> Callable[[sqlite3.Connection], Batch | None]:
+    """The batch; None when it is deleted."""
+
+    def work(connection: sqlite3.Connection) -> Batch | None:
+        row = connection.execute(
             "SELECT resource_group, kind, id, page FROM batch WHERE position = ?", (position,)
         ).fetchone()
+        if row is None:
+            return None
+        group, kind, id_, page = row
         return Batch(position, Target(group, Kind(kind), id_), *unpack(page))
 
     return work

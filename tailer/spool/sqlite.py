@@ -46,6 +46,7 @@ class SqliteSpool:
         self._droppers = droppers
         self._on_drop = on_drop
         self._is_full = False
+        self._dropping = anyio.Lock()
         self._ledger = stored.ledger
         self._places = stored.places
         self._max_bytes = max_bytes
@@ -63,8 +64,9 @@ class SqliteSpool:
         if watermark_ns is None:
             await self.append(target, (), (), watermark_ns=start_ns)
             return Place(start_ns, (), ())
-        batches = [await self._batch(position) for position in self._ledger.kept(target)]
-        return Place.remembering(watermark_ns, batches)
+        found = [await self._batch(position) for position in self._ledger.kept(target)]
+        # One that is deleted since, because the last sink took it, has no line to remember.
+        return Place.remembering(watermark_ns, [batch for batch in found if batch is not None])
 
     async def append(
         self,
@@ -93,11 +95,17 @@ class SqliteSpool:
         return self._places[sink]
 
     async def next_batch(self, sink: str) -> Batch | None:
-        while (position := self._ledger.next_position(sink)) is None:
-            if self._is_closed:
+        while True:
+            position = self._ledger.next_position(sink)
+            if position is not None:
+                batch = await self._batch(position)
+                if batch is not None:
+                    return batch
+                # else it was dropped while it was read
+            elif self._is_closed:
                 return None
-            await self._changed.wait()
-        return await self._batch(position)
+            else:
+                await self._changed.wait()
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         def stored(_: object) -> None:
@@ -114,12 +122,7 @@ class SqliteSpool:
     async def _wait_for_room(self, size: int) -> None:
         """Until there is room; a sink that would rather lose lines than wait makes some."""
         while self._ledger.is_full_for(size, max_bytes=self._max_bytes):
-            victim = self._ledger.sacrifice(self._droppers)
-            if victim is not None:
-                sink, position = victim
-                batch = await self._batch(position)
-                await self.commit(sink, position, self._places[sink].mark)
-                self._on_drop(sink, batch)
+            if await self._dropped_one(size):
                 continue
             if not self._is_full:
                 self._is_full = True
@@ -129,7 +132,33 @@ class SqliteSpool:
             self._is_full = False
             log.info("spool_has_room", undelivered_bytes=self.undelivered_bytes)
 
-    async def _batch(self, position: int) -> Batch:
+    async def _dropped_one(self, size: int) -> bool:
+        """Whether there may be room now. One at a time, or two would drop the same batch.
+
+        The batch may be in the sink's hands; should it be written all the same, then it was
+        counted as dropped for nothing. A drop that nobody counts would be worse.
+        """
+        async with self._dropping:
+            if not self._ledger.is_full_for(size, max_bytes=self._max_bytes):
+                return True
+            victim = self._ledger.sacrifice(self._droppers)
+            if victim is None:
+                return False
+            sink, position = victim
+            batch = await self._batch(position)
+
+            def stored(_: object) -> None:
+                place = self._places[sink]
+                if batch is None or position <= place.position:
+                    return  # the sink has taken it meanwhile
+                self._places[sink] = SinkPlace(position, place.mark)
+                self._drop(self._ledger.take(sink, position))
+                self._on_drop(sink, batch)
+
+            await self._store.commit(schema.passing_over(sink, position), stored)
+            return True
+
+    async def _batch(self, position: int) -> Batch | None:
         cached = self._cache.get(position)
         if cached is not None:
             return cached[0]
