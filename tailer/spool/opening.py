@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,8 +87,11 @@ def _owning(path: Path) -> Iterator[None]:
                 f"the spool {path} is in use by process {owner or 'unknown'}",
                 hint="end that process, or give this one a [spool] path of its own",
             ) from error
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        except OSError as error:
+            raise _unusable(path, f"it cannot be locked: {error.strerror}") from error
+        with suppress(OSError):  # only a courtesy, for which a full disk may have no room
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(fd)
@@ -99,16 +102,19 @@ def _open_or_replace(
 ) -> tuple[sqlite3.Connection, schema.Stored, Path | None]:
     try:
         return *_open(path, sinks), None
-    except (sqlite3.DatabaseError, ValueError) as error:
+    except (sqlite3.Error, ValueError) as error:
         if not _is_damage(error):
             raise _unusable(path, str(error)) from error
         log.error("spool_damaged", spool=str(path), why=str(error))  # noqa: TRY400 - no bug of ours
     set_aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(set_aside.with_name(set_aside.name + suffix))
-    return *_open(path, sinks), set_aside
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            with suppress(FileNotFoundError):
+                part.rename(set_aside.with_name(set_aside.name + suffix))
+        return *_open(path, sinks), set_aside
+    except (sqlite3.Error, OSError) as error:
+        raise _unusable(path, f"the damaged one was to be replaced: {error}") from error
 
 
 def _is_damage(error: Exception) -> bool:
