@@ -42,12 +42,14 @@ async def deliver(
     try:
         try:
             await retrying(sink.open, mark)
+            _tell_recovered(sink, retrying)
         except SinkError as error:
             raise SinkUnavailableError(error.message, hint=error.hint) from error
         while (batch := await spool.next_batch(sink.name)) is not None:
             lines = wanted(batch)
             if lines.entries:
                 mark = await retrying(sink.write, lines)
+                _tell_recovered(sink, retrying)
             await spool.commit(sink.name, batch.position, mark)
     finally:
         await sink.aclose()
@@ -56,3 +58,9 @@ async def deliver(
 def _tell(sink: Sink, state: RetryCallState) -> None:
     if state.attempt_number == 1 and state.outcome is not None:
         log.warning("sink_backing_off", sink=sink.name, error=str(state.outcome.exception()))
+
+
+def _tell_recovered(sink: Sink, retrying: AsyncRetrying) -> None:
+    attempts = retrying.statistics["attempt_number"]
+    if attempts > 1:
+        log.info("sink_recovered", sink=sink.name, attempts=attempts)
