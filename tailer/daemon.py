@@ -139,14 +139,16 @@ async def _note_lost_state(set_aside: Path, config: Config, clock: Clock, health
     """Say that the spool is lost, and how far back to read (in ns) so that the files go on.
 
     The sinks' truth is all that is left: the youngest file says up to when lines arrived.
-    What may still come late is read again, so lines of that time may stand there twice.
+    A late line is found by a sweep only, and the last one before may have been a while ago.
+    What may have come late since then is read again, so those lines may stand there twice.
     """
     health.sink_gaps[GapReason.STATE_LOST] += 1
     newest_ns = await anyio.to_thread.run_sync(newest_file_ns, config)
-    lateness_ns = round(config.poll.lateness_s * NS_PER_S)
-    back_ns = round(config.poll.backfill_s * NS_PER_S)
+    poll = config.poll
+    doubtful_s = poll.lateness_s + poll.sweep_s + poll.pace.idle_interval_s
+    back_ns = round(poll.backfill_s * NS_PER_S)
     if newest_ns is not None:
-        back_ns = max(0, clock.wall_ns() - newest_ns) + lateness_ns
+        back_ns = max(0, clock.wall_ns() - newest_ns) + round(doubtful_s * NS_PER_S)
     log.error(
         "gap",
         reason=GapReason.STATE_LOST.value,

@@ -1,5 +1,7 @@
 """From the configuration of sinks to sinks: which implementation, which lines."""
 
+import glob
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +15,14 @@ from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.model import Batch, GapReason
 from tailer.sinks.contract import Sink
-from tailer.sinks.file.path_template import PathTemplate
 from tailer.sinks.file.sink import FileSink
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.line_filter import LineFilter
 
 log = structlog.get_logger()
+
+_FIELD = re.compile(r"\{[^{}]*\}")
+_CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file stands before its extension
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +95,19 @@ def _wanted(section: SinkSection) -> Callable[[Batch], Batch]:
 
 
 def newest_file_ns(config: Config) -> int | None:
-    """When any file of the file sinks was last written, by the disk's clock. Reads the disk."""
-    bases = {
-        PathTemplate(section.to.path).base
+    """When any file of the file sinks was last written, by the disk's clock. Reads the disk.
+
+    Closed files do not count, as compression writes them again; nor do files of others.
+    """
+    patterns = [
+        "*".join(glob.escape(text) for text in _FIELD.split(section.to.path))
         for section in config.sinks
         if isinstance(section.to, FileSection)
-    }
+    ]
     times_ns = [
         path.stat().st_mtime_ns
-        for base in bases
-        for path in Path(base).rglob("*")
-        if path.is_file() and not path.name.startswith(".")
+        for pattern in patterns
+        for path in map(Path, glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute ones
+        if path.is_file() and not _CLOSED.search(path.stem)
     ]
     return max(times_ns, default=None)

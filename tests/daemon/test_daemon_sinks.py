@@ -1,0 +1,148 @@
+"""Every sink for itself: its troubles, its filters, and what it does when the spool is full."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from daemon.bench import FIRST, SECOND, Bench, SlowSink, lines_of, outlet
+from daemon.files import shown_in_files, without_newlines
+from fakes import MemorySink, hiccup
+from structlog.testing import capture_logs
+
+from tailer.clock import Clock
+from tailer.config import FileSection, SinkSection, SpoolSection
+from tailer.errors import SinkError, SinkUnavailableError
+from tailer.model import GapReason
+from tailer.outlets import build_outlets
+
+pytestmark = pytest.mark.anyio
+
+SMALL_BYTES = 300_000  # some ten seconds of lines
+
+
+@dataclass(slots=True)
+class BarredSink(MemorySink):
+    """Cannot be opened before `until_s`."""
+
+    clock: Clock = field(kw_only=True)
+    until_s: float = field(kw_only=True)
+
+    async def open(self, mark: bytes | None) -> None:
+        if self.clock.monotonic_s() < self.until_s:
+            raise SinkError("the door is locked")
+        await MemorySink.open(self, mark)
+
+
+async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench: Bench) -> None:
+    open_sink = MemorySink()
+    barred = BarredSink(name="barred", clock=bench.clock, until_s=50)
+    bench.outlets = (outlet(barred), outlet(open_sink))
+    bench.watch(FIRST, SECOND)
+
+    with capture_logs() as events:
+        await bench.run_to_the_end()
+
+    assert lines_of(open_sink) == lines_of(barred) == bench.shown
+    failed = [event["sink"] for event in events if event["event"] == "sink_failed"]
+    assert failed == ["barred", "barred"]
+
+
+async def test_one_that_cannot_be_opened_ends_a_strict_service(bench: Bench) -> None:
+    barred = BarredSink(name="barred", clock=bench.clock, until_s=50)
+    bench.outlets = (outlet(barred), outlet(MemorySink()))
+    bench.watch(FIRST)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(SinkUnavailableError, match="the door is locked")):
+        await bench.run_for(60, strict=True)
+
+
+async def test_one_that_no_longer_knows_what_it_has_kept_ends_the_service(bench: Bench) -> None:
+    broken = MemorySink(name="broken", fails=lambda: SinkError("a sync failed"))
+    bench.outlets = (outlet(broken), outlet(MemorySink()))
+    bench.watch(FIRST)
+
+    with pytest.RaisesGroup(pytest.RaisesExc(SinkError, match="a sync failed")):
+        await bench.run_for(60)
+
+
+async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) -> None:
+    def to(folder: str) -> FileSection:
+        return FileSection(path=f"{tmp_path}/{folder}/{{id}}.log")
+
+    proxy = re.compile("queueproxy")
+    bench.config = replace(
+        bench.config,
+        sinks=(
+            SinkSection(name="all", to=to("all")),
+            SinkSection(name="one", to=to("one"), targets=("d1234567",)),
+            SinkSection(name="with", to=to("with"), include=(proxy,)),
+            SinkSection(name="without", to=to("without"), exclude=(proxy,)),
+        ),
+    )
+    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    bench.watch(FIRST, SECOND)
+
+    await bench.run_to_the_end()
+
+    shown = without_newlines(bench.shown)
+    assert shown_in_files(tmp_path / "all") == shown
+    assert [path.name for path in (tmp_path / "one").glob("*.log")] == ["d1234567.log"]
+    proxied = Counter(line for line in shown.elements() if proxy.search(line[-1]))
+    assert shown_in_files(tmp_path / "with") == proxied
+    assert shown_in_files(tmp_path / "without") == shown - proxied
+
+
+async def test_a_sink_that_drops_loses_its_oldest_lines_and_the_waiting_one_none(
+    bench: Bench,
+) -> None:
+    dropping = MemorySink(name="dropping", fails=hiccup)
+    waiting = SlowSink(name="waiting", clock=bench.clock, write_s=0.3)
+    bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
+    bench.outlets = (outlet(dropping, drops=True), outlet(waiting))
+    bench.watch(FIRST, SECOND)
+
+    async def hang_for_a_while() -> None:
+        await bench.clock.sleep(120)
+        dropping.fails = lambda: None
+        bench.end_targets()
+        await bench.clock.sleep(120)
+
+    with capture_logs() as events:
+        await bench.run(hang_for_a_while)
+
+    drops = [event for event in events if event["event"] == "gap"]
+    assert lines_of(waiting) == bench.shown
+    assert lines_of(dropping) < bench.shown
+    assert {event["sink"] for event in drops} == {"dropping"}
+    assert bench.health.gaps == {GapReason.SINK_DROPPED: len(drops)}
+    dropped = sum(int(event["detail"].partition(" ")[0]) for event in drops)
+    assert len(dropping.lines) + dropped >= bench.shown.total()
+
+
+async def test_a_full_spool_makes_reading_wait_and_says_so_once(bench: Bench) -> None:
+    is_down = True
+    sink = MemorySink(fails=lambda: hiccup() if is_down else None)
+    quick = MemorySink(name="quick")
+    bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
+    bench.outlets = (outlet(sink), outlet(quick))
+    bench.watch(FIRST, SECOND)
+
+    async def hang_for_a_while() -> None:
+        nonlocal is_down
+        await bench.clock.sleep(120)
+        is_down = False
+        bench.end_targets()
+        await bench.clock.sleep(120)
+
+    with capture_logs() as events:
+        await bench.run(hang_for_a_while)
+
+    assert lines_of(sink) == lines_of(quick) == bench.shown
+    told = [event["event"] for event in events if event["event"].startswith("spool_")]
+    assert told == ["spool_full", "spool_has_room"]
+
+
+def replace_size(bench: Bench, max_bytes: int) -> SpoolSection:
+    return replace(bench.config.spool, max_bytes=max_bytes)
