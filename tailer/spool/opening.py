@@ -28,6 +28,10 @@ PRAGMA synchronous = FULL;
 PRAGMA busy_timeout = 5000;
 """
 
+_PARTS = ("", "-wal", "-shm")
+_LOOKS = 3  # which all find damage, before it is believed: a read that fails once looks the same
+_CHUNK_BYTES = 1_048_576
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedSpool:
@@ -100,21 +104,38 @@ def _owning(path: Path) -> Iterator[None]:
 def _open_or_replace(
     path: Path, sinks: Sequence[str], stamp: str
 ) -> tuple[sqlite3.Connection, schema.Stored, Path | None]:
-    try:
-        return *_open(path, sinks), None
-    except (sqlite3.Error, ValueError) as error:
-        if not _is_damage(error):
-            raise _unusable(path, str(error)) from error
-        log.error("spool_damaged", spool=str(path), why=str(error))  # noqa: TRY400 - no bug of ours
+    for _ in range(_LOOKS):
+        try:
+            return *_open(path, sinks), None
+        except (sqlite3.Error, ValueError) as error:
+            why = str(error)
+            if not _is_damage(error):
+                raise _unusable(path, why) from error
+        _read_all(path)
+    log.error("spool_damaged", spool=str(path), why=why)
     set_aside = path.with_name(f"{path.name}.damaged-{stamp}")
     try:
-        for suffix in ("", "-wal", "-shm"):
+        for suffix in _PARTS:
             part = path.with_name(path.name + suffix)
             with suppress(FileNotFoundError):
                 part.rename(set_aside.with_name(set_aside.name + suffix))
         return *_open(path, sinks), set_aside
     except (sqlite3.Error, OSError) as error:
         raise _unusable(path, f"the damaged one was to be replaced: {error}") from error
+
+
+def _read_all(path: Path) -> None:
+    """SQLite calls it damage, too, when a disk refuses to read. Then the contents may be whole."""
+    for suffix in _PARTS:
+        part = path.with_name(path.name + suffix)
+        try:
+            with part.open("rb", buffering=0) as file:
+                while file.read(_CHUNK_BYTES):
+                    pass
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise _unusable(path, f"{part.name} cannot be read: {error.strerror}") from error
 
 
 def _is_damage(error: Exception) -> bool:
