@@ -18,7 +18,8 @@ from typing import Any
 
 import anyio
 from anyio.abc import Process
-from torture_world import SINKS, StoppableClock, config, lines_in, shown_by, start, world
+from stoppable_clock import StoppableClock
+from torture_world import SINKS, config, lines_in, shown_by, start, world
 
 from tailer.clock import SystemClock
 from tailer.simulator import Simulator, load_settings
@@ -118,7 +119,7 @@ class Bench:
 
     async def finish(self, running: Process | None = None) -> None:
         """Stop the service's time, and wait until every line is where it belongs."""
-        self.clock.stopped_ns = self.clock.real.wall_ns()
+        self.clock.stop()
         process = running or await self.begin()
         total = shown_by(self.simulator).total()
         with anyio.move_on_after(PATIENCE_S):

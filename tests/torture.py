@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from torture_world import SINKS, StoppableClock, config, lines_in, shown_by, start, world
+from stoppable_clock import StoppableClock
+from torture_world import SINKS, config, lines_in, shown_by, start, world
 
 from tailer.clock import SystemClock
 from tailer.simulator import Simulator, load_settings
@@ -43,7 +44,7 @@ async def torture(kills: int, seed: int, folder: Path) -> int:
                 if process.returncode is None:
                     process.send_signal(signal.SIGKILL)
                 exits[await process.wait()] += 1
-            clock.stopped_ns = clock.real.wall_ns()
+            clock.stop()
             shown = shown_by(simulator)
             process = await start(folder, environ, log)
             with anyio.move_on_after(PATIENCE_S):

@@ -11,14 +11,12 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import Process
 
-from tailer.clock import Clock
 from tailer.simulator import Simulator
 
 SINKS = ("json", "pods")
@@ -52,23 +50,6 @@ rotate_bytes = 40_000
 keep_files = 100_000
 compress = false
 """
-
-
-@dataclass(slots=True)
-class StoppableClock:
-    """The service's time, until it is stopped."""
-
-    real: Clock
-    stopped_ns: int | None = None
-
-    def wall_ns(self) -> int:
-        return self.real.wall_ns() if self.stopped_ns is None else self.stopped_ns
-
-    def monotonic_s(self) -> float:
-        return self.real.monotonic_s()
-
-    async def sleep(self, seconds: float) -> None:
-        await self.real.sleep(seconds)
 
 
 def config(logs: Path, state: Path) -> str:
