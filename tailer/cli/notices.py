@@ -25,8 +25,32 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "nothing_found": lambda f: f"{f['why']}",
     "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
     "token_refresh_postponed": lambda f: f"no new token yet, the old one will do: {f['reason']}",
-    "target_failed": lambda f: f"{f['why']}",
+    "target_failed": lambda f: _with_retry(f, f["why"]),
+    "already_followed": lambda _: "is followed already, under another name",
+    "looking_up": lambda f: _with_retry(f, f"cannot be looked up yet: {f['why']}"),
+    "sink_failed": lambda f: _with_retry(f, f"sink {f['sink']}: {f['why']}"),
+    "sink_backing_off": lambda f: (
+        f"sink {f['sink']}: {f['error']}; trying on, its lines wait in the spool"
+    ),
+    "sink_recovered": lambda f: f"sink {f['sink']}: works again",
+    "spool_full": lambda _: "the spool is full: reading waits until a sink has taken more",
+    "spool_has_room": lambda _: "the spool has room again: reading goes on",
+    "spool_waiting": lambda f: f"the spool {f['spool']} cannot be written: {f['why']}; trying on",
+    "spool_recovered": lambda f: f"the spool {f['spool']} can be written again",
+    "spool_damaged": lambda f: f"the spool {f['spool']} is damaged: {f['why']}",
+    "stopping": lambda _: "stopping: nothing more is read; sinks get what is left",
+    "stopped": lambda f: (
+        f"stopped: {f['undelivered_bytes']} bytes of lines wait in the spool for the next start"
+        if f["undelivered_bytes"]
+        else "stopped: every line is delivered"
+    ),
 }
+
+
+def _with_retry(fields: _Fields, text: str) -> str:
+    return f"{text}; next try in {fields['retry_in_s']:g} s"
+
+
 _COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
 
 

@@ -1,5 +1,6 @@
 """`tailer run`: from a configuration file to a running service."""
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -16,6 +17,7 @@ from tailer.daemon import run_daemon
 from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.outlets import build_outlets
+from tailer.sinks.escape import visible
 from tailer.terminal import signalled
 
 _EPILOG = """\
@@ -45,9 +47,21 @@ def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
     """Run as a service: follow targets, and ship their lines to files, exactly once."""
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
-    parsed = parse_config(_text_of(path), name=str(path), environ=os.environ)
+    text = _text_of(path)
+    try:
+        parsed = parse_config(text, name=str(path), environ=os.environ)
+    except ConfigError as error:
+        _complain_of_each(error)
+        return error.exit_code
     anyio.run(_run, parsed, strict)
     return 0
+
+
+def _complain_of_each(error: ConfigError) -> None:
+    """All mistakes at once, each on a line of its own."""
+    with contextlib.suppress(OSError):  # nobody can be told: the exit code has to do
+        for mistake in str(error).splitlines():
+            click.echo(f"tailer: {visible(mistake)}", err=True)
 
 
 def _text_of(path: Path) -> str:
