@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import anyio.to_thread
 import structlog
@@ -28,6 +29,7 @@ PRAGMA synchronous = FULL;
 PRAGMA busy_timeout = 5000;
 """
 
+_SET_ASIDE = ".damaged-"
 _PARTS = ("", "-wal", "-shm")
 _LOOKS = 3  # which all find damage, before it is believed: a read that fails once looks the same
 _CHUNK_BYTES = 1_048_576
@@ -35,10 +37,16 @@ _CHUNK_BYTES = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class OpenedSpool:
-    """`set_aside` is where a damaged spool was moved, when this is a new one in its place."""
+    """`set_aside` is where a damaged spool was moved, when this is a new one in its place.
+
+    It stays set, start after start, until something is stored in the new one.
+    """
 
     spool: SqliteSpool
     set_aside: Path | None
+
+
+_Opened: TypeAlias = tuple[sqlite3.Connection, schema.Stored, Path | None]
 
 
 @asynccontextmanager
@@ -67,6 +75,8 @@ async def open_spool(
         )
         with closing(connection):
             store = GroupCommit(connection, clock=clock, name=str(path))
+            if set_aside is not None:
+                store.go_along(schema.forget_the_loss)  # the first commit says where to go on
             spool = SqliteSpool(
                 store, stored, max_bytes=max_bytes, droppers=droppers, on_drop=on_drop
             )
@@ -101,27 +111,34 @@ def _owning(path: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _open_or_replace(
-    path: Path, sinks: Sequence[str], stamp: str
-) -> tuple[sqlite3.Connection, schema.Stored, Path | None]:
+def _open_or_replace(path: Path, sinks: Sequence[str], stamp: str) -> _Opened:
     for _ in range(_LOOKS):
         try:
-            return *_open(path, sinks), None
+            return _open(path, sinks)
         except (sqlite3.Error, ValueError) as error:
             why = str(error)
             if not _is_damage(error):
                 raise _unusable(path, why) from error
         _read_all(path)
     log.error("spool_damaged", spool=str(path), why=why)
-    set_aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    set_aside = path.with_name(f"{path.name}{_SET_ASIDE}{stamp}")
     try:
         for suffix in _PARTS:
             part = path.with_name(path.name + suffix)
             with suppress(FileNotFoundError):
                 part.rename(set_aside.with_name(set_aside.name + suffix))
-        return *_open(path, sinks), set_aside
+        return _open(path, sinks)
     except (sqlite3.Error, OSError) as error:
         raise _unusable(path, f"the damaged one was to be replaced: {error}") from error
+
+
+def _latest_set_aside(path: Path) -> Path | None:
+    names = [
+        each.name
+        for each in path.parent.iterdir()
+        if each.name.startswith(f"{path.name}{_SET_ASIDE}") and each.name.endswith("Z")
+    ]
+    return path.with_name(max(names)) if names else None
 
 
 def _read_all(path: Path) -> None:
@@ -146,7 +163,7 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, ValueError)
 
 
-def _open(path: Path, sinks: Sequence[str]) -> tuple[sqlite3.Connection, schema.Stored]:
+def _open(path: Path, sinks: Sequence[str]) -> _Opened:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
@@ -155,7 +172,9 @@ def _open(path: Path, sinks: Sequence[str]) -> tuple[sqlite3.Connection, schema.
     try:
         connection.executescript(_PRAGMAS)
         _check(connection, path)
-        return connection, schema.load(connection, sinks=sinks)
+        stored = schema.load(connection, sinks=sinks)
+        is_told = not schema.comes_after_a_loss(connection)
+        return connection, stored, None if is_told else _latest_set_aside(path) or path
     except BaseException:
         connection.close()
         raise
@@ -170,7 +189,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             hint="install that newer version again, or move the spool away to begin anew",
         )
     if version == 0:
-        schema.create(connection)
+        # One beside it that was set aside: if that had been told, this one would not be new.
+        schema.create(connection, after_a_loss=_latest_set_aside(path) is not None)
     problems = connection.execute("PRAGMA quick_check").fetchall()
     if problems != [("ok",)]:
         raise ValueError(f"quick_check: {problems[0][0]}")

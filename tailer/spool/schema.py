@@ -10,6 +10,7 @@ from tailer.spool.ledger import Item, Ledger
 from tailer.spool.pages import pack, unpack
 
 VERSION = 1
+_AFTER_A_LOSS = 0x6C6F7374  # the application_id of a spool until the loss before it is told
 
 _TABLES = """
 CREATE TABLE target (
@@ -44,8 +45,18 @@ class Stored:
     places: dict[str, SinkPlace]
 
 
-def create(connection: sqlite3.Connection) -> None:
-    connection.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {VERSION};COMMIT;")
+def create(connection: sqlite3.Connection, *, after_a_loss: bool) -> None:
+    note = f"PRAGMA application_id = {_AFTER_A_LOSS};" if after_a_loss else ""
+    connection.executescript(f"BEGIN;{_TABLES}{note}PRAGMA user_version = {VERSION};COMMIT;")
+
+
+def comes_after_a_loss(connection: sqlite3.Connection) -> bool:
+    """Whether a spool was lost before this one, and nothing is stored in this one yet."""
+    return bool(connection.execute("PRAGMA application_id").fetchone()[0] == _AFTER_A_LOSS)
+
+
+def forget_the_loss(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA application_id = 0")
 
 
 def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:

@@ -20,12 +20,18 @@ PAGE_BYTES = 4096
 MESSAGES = [f"{number} " + os.urandom(3000).hex() for number in range(20)]  # nothing to compress
 
 HOLD = """
-import fcntl, os, sys
-fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
-fcntl.flock(fd, fcntl.LOCK_EX)
-os.pwrite(fd, f"{os.getpid()}\\n".encode(), 0)
-print("held", flush=True)
-sys.stdin.read()
+import sys
+from pathlib import Path
+import anyio
+from tailer.clock import SystemClock
+from tailer.spool.opening import open_spool
+
+async def hold():
+    async with open_spool(Path(sys.argv[1]), sinks=["file"], max_bytes=1, clock=SystemClock()):
+        print("held", flush=True)
+        sys.stdin.read()
+
+anyio.run(hold)
 """
 
 
@@ -49,8 +55,7 @@ def contents(path: Path) -> bytes:
 
 
 async def test_a_spool_that_another_process_has_is_refused_with_its_pid(path: Path) -> None:
-    path.parent.mkdir()
-    command = [sys.executable, "-c", HOLD, f"{path}.lock"]
+    command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:  # noqa: ASYNC220 - ends with the block
         assert other.stdout is not None
         other.stdout.readline()
@@ -61,7 +66,6 @@ async def test_a_spool_that_another_process_has_is_refused_with_its_pid(path: Pa
         other.communicate()
 
     assert refused.value.exit_code == 2
-    assert "spool.db" not in parts(path)
 
 
 async def test_a_spool_is_free_again_when_its_process_is_gone(path: Path) -> None:
@@ -139,6 +143,30 @@ async def test_a_new_spool_in_place_of_a_damaged_one_is_there_at_the_next_start(
     async with opening(path) as opened:
         assert opened.set_aside is None
         assert await remembered(opened.spool) == ["new"]
+
+
+async def test_a_loss_is_told_again_until_a_place_is_stored(path: Path) -> None:
+    await fill(path)
+    truncate(path)
+    async with opening(path) as first:
+        pass  # killed before it could say anything
+    async with opening(path) as second:
+        await add(second.spool, 1, "new")
+    async with opening(path) as third:
+        pass
+
+    assert first.set_aside == second.set_aside is not None
+    assert third.set_aside is None
+
+
+async def test_a_loss_is_told_although_the_machine_stopped_before_there_was_a_new_spool(
+    path: Path,
+) -> None:
+    await fill(path)
+    path.rename(f"{path}.damaged-20200101T000000Z")  # noqa: ASYNC240
+
+    async with opening(path) as opened:
+        assert opened.set_aside == path.with_name("spool.db.damaged-20200101T000000Z")
 
 
 async def test_a_whole_spool_is_not_set_aside(path: Path) -> None:
