@@ -19,7 +19,7 @@ from tailer.aicore.credentials import Credentials
 from tailer.clock import Clock
 from tailer.config import Config
 from tailer.delivery import deliver
-from tailer.errors import SinkUnavailableError
+from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health import Health
 from tailer.model import Batch, GapReason
 from tailer.outlets import Outlet, newest_file_ns
@@ -71,6 +71,9 @@ async def run_daemon(
         connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
     ):
         spool = opened.spool
+        names = _names(config, credentials)
+        sinks = [outlet.sink.name for outlet in outlets]
+        log.info("started", targets=len(names), sinks=sinks, spool=str(config.spool.path))
         if opened.set_aside is not None:
             backfill_ns = await _note_lost_state(opened.set_aside, config, clock, health)
         watcher = Watcher(
@@ -87,7 +90,7 @@ async def run_daemon(
                 delivering.start_soon(_deliver, outlet, spool, clock, strict)
             async with anyio.create_task_group() as polling:
                 polling.start_soon(_cancel_after, polling.cancel_scope, stop)
-                for name, group in _names(config, credentials):
+                for name, group in names:
                     polling.start_soon(watcher.follow, name, group)
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()
@@ -112,6 +115,8 @@ async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[o
 
 
 async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> None:  # noqa: FBT001 - start_soon takes no keywords
+    if strict:
+        await _try_to_open(outlet, spool)
     while True:
         try:
             await deliver(outlet.sink, spool, clock=clock, wanted=outlet.wanted)
@@ -122,6 +127,17 @@ async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> 
             await clock.sleep(_RETRY_S)
         else:
             return
+
+
+async def _try_to_open(outlet: Outlet, spool: Spool) -> None:
+    """Open it and close it again: what `deliver` would wait for, a right say, is an end here."""
+    place = await spool.sink_place(outlet.sink.name)
+    try:
+        await outlet.sink.open(place.mark)
+    except SinkError as error:
+        raise SinkUnavailableError(error.message, hint=error.hint) from error
+    finally:
+        await outlet.sink.aclose()
 
 
 def _note_drop(health: Health, sink: str, batch: Batch) -> None:

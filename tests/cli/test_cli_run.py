@@ -115,7 +115,7 @@ def test_json_is_one_object_a_line(world: World, write_config: Write) -> None:
         ended = process.end()
 
     events = [json.loads(line) for line in ended.err.splitlines()]
-    assert [event["event"] for event in events] == ["following", "stopping", "stopped"]
+    assert [event["event"] for event in events] == ["started", "following", "stopping", "stopped"]
     assert all({"timestamp", "level"} <= event.keys() for event in events)
 
 
@@ -130,6 +130,7 @@ def test_console_is_sentences(world: World, write_config: Write) -> None:
 
     said = [line.partition(" ")[2] for line in ended.err.splitlines()]
     assert said == [
+        "started: targets 1, sinks file",
         "deployment/d1234567: following",
         "stopping: nothing more is read; sinks get what is left",
         "stopped: every line is delivered",

@@ -88,13 +88,13 @@ class Bench:
 
     async def run_to_the_end(self) -> None:
         """A last run, in which every target ends and every line arrives."""
+        await self.run(lambda: self.end_and_wait(5))
 
-        async def end_all() -> None:
-            await self.clock.sleep(5)
-            self.end_targets()
-            await self.clock.sleep(90)
-
-        await self.run(end_all)
+    async def end_and_wait(self, after_s: float) -> None:
+        """Let the service run for so long, and then until every line has come."""
+        await self.clock.sleep(after_s)
+        self.end_targets()
+        await self.clock.sleep(90)
 
     def end_targets(self) -> None:
         for target in self.simulator.targets:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from structlog.testing import capture_logs
 
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection
-from tailer.errors import SinkError, SinkUnavailableError
+from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import GapReason
 from tailer.outlets import build_outlets
 
@@ -28,10 +29,11 @@ class BarredSink(MemorySink):
 
     clock: Clock = field(kw_only=True)
     until_s: float = field(kw_only=True)
+    may_pass: bool = field(default=False, kw_only=True)
 
     async def open(self, mark: bytes | None) -> None:
         if self.clock.monotonic_s() < self.until_s:
-            raise SinkError("the door is locked")
+            raise (TransientSinkError if self.may_pass else SinkError)("the door is locked")
         await MemorySink.open(self, mark)
 
 
@@ -49,13 +51,27 @@ async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench
     assert failed == ["barred", "barred"]
 
 
-async def test_one_that_cannot_be_opened_ends_a_strict_service(bench: Bench) -> None:
-    barred = BarredSink(name="barred", clock=bench.clock, until_s=50)
+@pytest.mark.parametrize("may_pass", [False, True])
+async def test_one_that_cannot_be_opened_ends_a_strict_service(
+    bench: Bench, may_pass: bool
+) -> None:
+    barred = BarredSink(name="barred", clock=bench.clock, until_s=50, may_pass=may_pass)
     bench.outlets = (outlet(barred), outlet(MemorySink()))
     bench.watch(FIRST)
 
     with pytest.RaisesGroup(pytest.RaisesExc(SinkUnavailableError, match="the door is locked")):
         await bench.run_for(60, strict=True)
+
+
+async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(bench: Bench) -> None:
+    sink = MemorySink()
+    bench.outlets = (outlet(sink),)
+    bench.watch(FIRST, SECOND)
+    await bench.run_for(10, strict=True)
+
+    await bench.run(partial(bench.end_and_wait, 5), strict=True)
+
+    assert lines_of(sink) == bench.shown
 
 
 async def test_one_that_no_longer_knows_what_it_has_kept_ends_the_service(bench: Bench) -> None:

@@ -31,13 +31,6 @@ def shown_of(bench: Bench, name: str) -> Counter[Line]:
     return Counter(tuple(entry.get(name) for name in LINE_FIELDS) for entry in entries)
 
 
-async def end_after(bench: Bench, seconds: float) -> None:
-    """Let the service run for so long, and then until every line has come."""
-    await bench.clock.sleep(seconds)
-    bench.end_targets()
-    await bench.clock.sleep(90)
-
-
 async def test_one_that_does_not_exist_stops_no_other(bench: Bench, sink: MemorySink) -> None:
     bench.watch("deployment/d0000000", FIRST)
 
@@ -58,7 +51,7 @@ async def test_one_that_comes_into_being_later_is_followed_from_then_on(
     async def create_it() -> None:
         await bench.clock.sleep(45)
         bench.simulator.add_target(LATER)
-        await end_after(bench, 40)
+        await bench.end_and_wait(40)
 
     await bench.run(create_it)
 
@@ -110,7 +103,7 @@ async def test_a_service_that_is_down_at_the_start_is_waited_for(
     bench.watch(FIRST)
     bench.simulator.fail_next(Fault.RESET, count=5)
 
-    await bench.run(partial(end_after, bench, 60))
+    await bench.run(partial(bench.end_and_wait, 60))
 
     assert lines_of(sink) == shown_of(bench, FIRST)
 
@@ -124,7 +117,7 @@ async def test_credentials_refused_later_are_tried_again(bench: Bench, sink: Mem
         bench.simulator.fail_next(Fault.EXPIRED_TOKEN, on=("logs", "get"), count=1_000_000)
         await bench.clock.sleep(90)
         bench.simulator.heal()
-        await end_after(bench, 60)
+        await bench.end_and_wait(60)
 
     with capture_logs() as events:
         await bench.run(revoke_for_a_while)
@@ -144,7 +137,7 @@ async def test_an_outage_of_the_whole_service_costs_nothing_but_time(
         bench.simulator.fail_next(Fault.BAD_GATEWAY, count=1_000_000)
         await bench.clock.sleep(300)
         bench.simulator.heal()
-        await end_after(bench, 60)
+        await bench.end_and_wait(60)
 
     with anyio.fail_after(1000):
         await bench.run(break_down_for_a_while)
