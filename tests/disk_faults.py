@@ -2,10 +2,10 @@
 
 Usage: python tests/disk_faults.py [--seed 1] [SCENARIO …]
 
-System calls fail through strace, disks are small file systems in memory that are filled or
-made read-only. In the end the cause is gone, and the files must hold what the service
-showed: 0 lost, 0 repeated. On the way the service may end with exit code 5 and a reason,
-never otherwise. Exits with 1 when one scenario failed. Needs root.
+System calls fail through strace; disks are small file systems that are filled, made
+read-only, or found broken by the kernel. In the end the cause is gone, and the files must
+hold what the service showed: 0 lost, 0 repeated. On the way the service may end with exit
+code 5 and a reason, never otherwise. Exits with 1 when one scenario failed. Needs root.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
-from fault_bench import Bench, bench, missing, small_disk
+from fault_bench import Bench, bench, missing
+from small_disks import breakable_disk, small_disk
 
 LIVES = 6  # runs with a fault, in each scenario
 
@@ -128,6 +129,38 @@ async def readonly_spool(world: Bench, rng: random.Random) -> None:
         await world.finish()
 
 
+async def emergency_spool(world: Bench, rng: random.Random) -> None:
+    """The kernel finds an error in the file system and makes it read-only under the open spool."""
+    with breakable_disk(world.folder / "image", world.state, megabytes=32) as disk:
+        for _ in range(3):
+            running = await world.begin()
+            await world.pause(rng.uniform(2.0, 5.0))
+            disk.find_an_error()
+            world.injected += 1
+            with anyio.move_on_after(20):
+                await running.wait()
+            if await world.end(running) != 5:
+                world.complain("a spool that cannot be written must be the end")
+            if await world.live(8.0) != 5:
+                world.complain("nor may it be opened")
+            disk.repair()
+        await world.finish()
+
+
+async def emergency_logs(world: Bench, rng: random.Random) -> None:
+    """The same with the log files. It backs off, or ends if struck between write and sync."""
+    with breakable_disk(world.folder / "image", world.logs, megabytes=32) as disk:
+        for _ in range(3):
+            running = await world.begin()
+            await world.pause(rng.uniform(2.0, 5.0))
+            disk.find_an_error()
+            world.injected += 1
+            await world.hears("sink_backing_off", unless_ended=running)
+            await world.end(running)
+            disk.repair()
+        await world.finish()
+
+
 async def logs_folder_vanishes(world: Bench, rng: random.Random) -> None:
     """Moved away in a pause of the service: said as a gap, and both parts together are exact."""
     running = await world.begin()
@@ -147,6 +180,8 @@ SCENARIOS: dict[str, Callable[[Bench, random.Random], Awaitable[None]]] = {
     "enospc-spool": enospc_spool,
     "readonly-logs": readonly_logs,
     "readonly-spool": readonly_spool,
+    "emergency-spool": emergency_spool,
+    "emergency-logs": emergency_logs,
     "logs-folder-vanishes": logs_folder_vanishes,
 }
 

@@ -1,4 +1,4 @@
-"""A service whose disk fails on request: system calls through strace, small file systems.
+"""A service whose disk fails on request, and the count in the end.
 
 A Bench runs `tailer run` again and again against one live service, keeps what each run said
 and how it ended, and in the end has the files compared with what the service showed.
@@ -7,11 +7,10 @@ and how it ended, and in the end has the files compared with what the service sh
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,10 +108,14 @@ class Bench:
     def complain(self, why: str) -> None:
         self.complaints.append(f"run {self.runs}: {why}")
 
-    async def hears(self, event: str, *, times: int = 1) -> None:
-        """Wait until the running one has said so."""
+    async def hears(
+        self, event: str, *, times: int = 1, unless_ended: Process | None = None
+    ) -> None:
+        """Wait until the running one has said so; or has ended, where that will do as well."""
         with anyio.move_on_after(PATIENCE_S) as waiting:
             while self.said().count(event) < times:
+                if unless_ended is not None and unless_ended.returncode is not None:
+                    return
                 await self.pause(0.1)
         if waiting.cancelled_caught:
             self.complain(f"never said {event}")
@@ -177,44 +180,9 @@ async def bench(seed: int) -> AsyncIterator[Bench]:
             yield Bench(folder, simulator, clock, simulator.credentials(url))
 
 
-@dataclass(frozen=True, slots=True)
-class SmallDisk:
-    """A file system of its own, which can be filled up and made read-only."""
-
-    path: Path
-
-    def fill(self) -> None:
-        with (self.path / "ballast").open("ab", buffering=0) as ballast:
-            for size in (65_536, 4_096, 1):
-                try:
-                    while True:
-                        ballast.write(b"x" * size)
-                except OSError:
-                    continue
-
-    def free(self) -> None:
-        (self.path / "ballast").unlink()
-
-    def remount(self, mode: str) -> bool:
-        """To "ro" or "rw". False while somebody has a file open for writing."""
-        command = ["mount", "-o", f"remount,{mode}", str(self.path)]
-        return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-@contextmanager
-def small_disk(path: Path, *, megabytes: int) -> Iterator[SmallDisk]:
-    options = ["-t", "tmpfs", "-o", f"size={megabytes}m", "tailer-test", str(path)]
-    subprocess.run(["mount", *options], check=True)
-    try:
-        yield SmallDisk(path)
-    finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=True)
-
-
 def missing() -> str:
     """Why none of this can be done here; empty when it can."""
     if os.geteuid() != 0:
         return "needs root: it mounts file systems"
-    if shutil.which("strace") is None:
-        return "needs strace"
-    return ""
+    tools = [tool for tool in ("strace", "mkfs.ext4", "e2fsck") if shutil.which(tool) is None]
+    return f"needs {', '.join(tools)}" if tools else ""
