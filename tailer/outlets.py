@@ -59,7 +59,9 @@ def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
         case FileSection() as file:
             return FileSink(
                 file.path,
-                build_formatter(FormatSettings(format=file.format, template=file.template), []),
+                build_formatter(
+                    FormatSettings(format=file.format, template=file.template, timestamps=True), []
+                ),
                 name=section.name,
                 clock=clock,
                 on_gap=note_gap,

@@ -128,9 +128,6 @@ class SqliteSpool:
                 self._is_full = True
                 log.warning("spool_full", undelivered_bytes=self.undelivered_bytes)
             await self._changed.wait()
-        if self._is_full:
-            self._is_full = False
-            log.info("spool_has_room", undelivered_bytes=self.undelivered_bytes)
 
     async def _dropped_one(self, size: int) -> bool:
         """Whether there may be room now. One at a time, or two would drop the same batch.
@@ -179,5 +176,8 @@ class SqliteSpool:
             cached = self._cache.pop(position, None)
             if cached is not None:
                 self._cached_bytes -= cached[1]
+        if self._is_full and self.undelivered_bytes * 2 <= self._max_bytes:
+            self._is_full = False  # at half, or it would be told again and again
+            log.info("spool_has_room", undelivered_bytes=self.undelivered_bytes)
         self._changed.set()
         self._changed = anyio.Event()
