@@ -64,7 +64,7 @@ async def run_daemon(
             config.spool.path,
             sinks=[outlet.sink.name for outlet in outlets],
             droppers=[outlet.sink.name for outlet in outlets if outlet.drops],
-            on_drop=partial(_note_drop, health),
+            on_drop=partial(_note_drop, health, {each.sink.name: each.wanted for each in outlets}),
             max_bytes=config.spool.max_bytes,
             clock=clock,
         ) as opened,
@@ -74,6 +74,10 @@ async def run_daemon(
         names = _names(config, credentials)
         sinks = [outlet.sink.name for outlet in outlets]
         log.info("started", targets=len(names), sinks=sinks, spool=str(config.spool.path))
+        for sink, batches in opened.abandoned.items():
+            health.sink_gaps[GapReason.SINK_DROPPED] += 1
+            detail = f"the sink is no more; {batches} batches that it had still to take are dropped"
+            log.error("gap", sink=sink, reason=GapReason.SINK_DROPPED.value, detail=detail)
         if opened.set_aside is not None:
             backfill_ns = await _note_lost_state(opened.set_aside, config, clock, health)
         watcher = Watcher(
@@ -124,9 +128,19 @@ async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> 
             if strict:
                 raise
             log.error("sink_failed", sink=outlet.sink.name, why=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
-            await clock.sleep(_RETRY_S)
+            if await _is_drained_within(_RETRY_S, outlet, spool, clock):
+                return
         else:
             return
+
+
+async def _is_drained_within(seconds: float, outlet: Outlet, spool: Spool, clock: Clock) -> bool:
+    """Waits so long, or until nothing will ever come for this sink: then it need not open."""
+    with anyio.move_on_after(seconds):
+        while await spool.next_batch(outlet.sink.name) is not None:
+            await clock.sleep(1.0)
+        return True
+    return False
 
 
 async def _try_to_open(outlet: Outlet, spool: Spool) -> None:
@@ -140,14 +154,19 @@ async def _try_to_open(outlet: Outlet, spool: Spool) -> None:
         await outlet.sink.aclose()
 
 
-def _note_drop(health: Health, sink: str, batch: Batch) -> None:
+def _note_drop(
+    health: Health, wanted: Mapping[str, Callable[[Batch], Batch]], sink: str, batch: Batch
+) -> None:
+    lines = len(wanted[sink](batch).entries)
+    if not lines:
+        return  # the sink would not have had any of them
     health.sink_gaps[GapReason.SINK_DROPPED] += 1
     log.error(
         "gap",
         sink=sink,
         target=batch.target.name,
         reason=GapReason.SINK_DROPPED.value,
-        detail=f"{len(batch.entries)} lines dropped: the spool is full and the sink does not wait",
+        detail=f"{lines} lines dropped: the spool is full and the sink does not wait",
     )
 
 
@@ -159,7 +178,7 @@ async def _note_lost_state(set_aside: Path, config: Config, clock: Clock, health
     What may have come late since then is read again, so those lines may stand there twice.
     """
     health.sink_gaps[GapReason.STATE_LOST] += 1
-    newest_ns = await anyio.to_thread.run_sync(newest_file_ns, config)
+    newest_ns = await anyio.to_thread.run_sync(newest_file_ns, config, clock.wall_ns())
     poll = config.poll
     doubtful_s = poll.lateness_s + poll.sweep_s + poll.pace.idle_interval_s
     back_ns = round(poll.backfill_s * NS_PER_S)

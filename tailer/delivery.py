@@ -31,7 +31,6 @@ async def deliver(
     came before the sink was open.
     """
     place = await spool.sink_place(sink.name)
-    mark = place.mark
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientSinkError),
         wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
@@ -41,10 +40,12 @@ async def deliver(
     )
     try:
         try:
-            await retrying(sink.open, mark)
+            mark: bytes | None = await retrying(sink.open, place.mark)
             _tell_recovered(sink, retrying)
         except SinkError as error:
             raise SinkUnavailableError(error.message, hint=error.hint) from error
+        if mark != place.mark:
+            await spool.commit(sink.name, place.position, mark)
         while (batch := await spool.next_batch(sink.name)) is not None:
             lines = wanted(batch)
             if lines.entries:

@@ -17,12 +17,16 @@ class Phase(StrEnum):
     CATCHING_UP = "catching_up"  # page after page, behind the service's clock
     FOLLOWING = "following"
     BACKING_OFF = "backing_off"  # requests fail and are tried again
+    FAILED = "failed"  # refused; asked again now and then
     DRAINING = "draining"  # ended; late lines may still come
     ENDED = "ended"
     GONE = "gone"  # deleted at the service
 
 
 OUTAGE_S = 3.0  # a failure mended sooner is a hiccup that nobody needs to hear of
+
+
+_KEPT_GAPS = 100  # of a target; older ones are only counted
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class TargetHealth:
     reads: int = 0
     failures: int = 0
     gaps: list[Gap] = field(default_factory=list)
+    gap_counts: Counter[GapReason] = field(default_factory=Counter)
     outage: Outage | None = None
 
     def enter(self, phase: Phase, *, now_s: float, why: str = "") -> bool:
@@ -89,7 +94,9 @@ class TargetHealth:
             if known.reason is gap.reason and known.overlaps_or_touches(gap):
                 self.gaps[index] = known.extended_by(gap)
                 return False
+        self.gap_counts[gap.reason] += 1
         self.gaps.append(gap)
+        del self.gaps[:-_KEPT_GAPS]
         return True
 
 
@@ -105,5 +112,4 @@ class Health:
 
     @property
     def gaps(self) -> Counter[GapReason]:
-        of_targets = Counter(gap.reason for one in self.targets.values() for gap in one.gaps)
-        return of_targets + self.sink_gaps
+        return sum((one.gap_counts for one in self.targets.values()), start=self.sink_gaps)

@@ -3,8 +3,10 @@
 import glob
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import assert_never
 
 import structlog
@@ -96,20 +98,22 @@ def _wanted(section: SinkSection) -> Callable[[Batch], Batch]:
     return wanted
 
 
-def newest_file_ns(config: Config) -> int | None:
+def newest_file_ns(config: Config, now_ns: int) -> int | None:
     """When any file of the file sinks was last written, by the disk's clock. Reads the disk.
 
-    Closed files do not count, as compression writes them again; nor do files of others.
+    Closed files do not count, as compression writes them again; nor do files of others, nor
+    one dated after `now_ns`: the clock was set, and it says nothing.
     """
     patterns = [
         "*".join(glob.escape(text) for text in _FIELD.split(section.to.path))
         for section in config.sinks
         if isinstance(section.to, FileSection)
     ]
-    times_ns = [
-        path.stat().st_mtime_ns
-        for pattern in patterns
-        for path in map(Path, glob.glob(pattern))  # noqa: PTH207 - Path.glob takes no absolute ones
-        if path.is_file() and not _CLOSED.search(path.stem)
-    ]
-    return max(times_ns, default=None)
+    times_ns = []
+    for pattern in patterns:
+        for name in glob.glob(pattern):  # noqa: PTH207 - Path.glob takes no absolute ones
+            with suppress(FileNotFoundError):
+                status = Path(name).stat()
+                if S_ISREG(status.st_mode) and not _CLOSED.search(Path(name).stem):
+                    times_ns.append(status.st_mtime_ns)
+    return max((time_ns for time_ns in times_ns if time_ns <= now_ns), default=None)

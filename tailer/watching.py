@@ -10,7 +10,7 @@ from tailer.clock import Clock
 from tailer.config import PollSettings
 from tailer.discovery import TargetSource, find_target, kinds_and_id
 from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
-from tailer.health import Health
+from tailer.health import Health, Phase
 from tailer.model import Target
 from tailer.poller import Poller, StartAt
 from tailer.spool.contract import Spool
@@ -74,6 +74,10 @@ class Watcher:
         self.followed.add(target)
         try:
             await self._poller(target).follow(start=self.start)
+        except (ApiError, AuthError) as error:
+            now_s = self.clock.monotonic_s()
+            self.health.of(target).enter(Phase.FAILED, now_s=now_s, why=error.message)
+            raise
         finally:
             self.followed.remove(target)
 

@@ -81,8 +81,9 @@ class MemorySink:
     is_open: bool = False
     fails: Callable[[], SinkError | None] = lambda: None
 
-    async def open(self, mark: bytes | None) -> None:
+    async def open(self, mark: bytes | None) -> bytes | None:
         self.opened_with, self.is_open = mark, True
+        return mark
 
     async def write(self, batch: Batch) -> bytes | None:
         error = self.fails()

@@ -24,8 +24,11 @@ class Sink(Protocol):
 
     name: str
 
-    async def open(self, mark: bytes | None) -> None:
-        """Make ready to write; `mark` is what the last commit stored, None at first."""
+    async def open(self, mark: bytes | None) -> bytes | None:
+        """Make ready to write; `mark` is what the last commit stored, None at first.
+
+        Returns the mark to store now: most often the same.
+        """
 
     async def write(self, batch: Batch) -> bytes | None: ...
 

@@ -26,8 +26,9 @@ class StdoutSink:
         self._descriptor = Descriptor(fd, name=name, fd_folder=fd_folder)
         self._formatter = formatter
 
-    async def open(self, mark: bytes | None) -> None:
+    async def open(self, mark: bytes | None) -> bytes | None:
         self._descriptor.open()
+        return None
 
     async def write(self, batch: Batch) -> bytes | None:
         await self._descriptor.write(self._formatter(batch))

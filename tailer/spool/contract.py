@@ -45,7 +45,7 @@ class Spool(Protocol):
       the undelivered lines fill the spool, because the service is the longer log.
     - `commit` is one transaction: a sink's position and its mark.
     - A batch goes when every sink has taken it *and* its newest line is older than the
-      stored watermark, in the transaction that makes both true. Lines that no sink wants
+      stored watermark, never before both are stored. Lines that no sink wants
       are kept all the same, or a restart would not know them.
 
     Raises: SinkError (exit code 5) when the state can no longer be written.

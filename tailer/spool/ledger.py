@@ -55,8 +55,10 @@ class Ledger:
         return self._watermarks.get(target)
 
     def kept(self, target: Target) -> Iterable[int]:
-        """The positions of what is remembered of `target`."""
-        return [item.position for item in self._kept.get(target, ())]
+        """The positions of what is to be remembered of `target`: batches with younger lines."""
+        watermark_ns = self._watermarks.get(target, 0)
+        kept = self._kept.get(target, ())
+        return [item.position for item in kept if item.newest_ns >= watermark_ns]
 
     def next_position(self, sink: str) -> int | None:
         """The first batch that `sink` has not taken."""
@@ -109,28 +111,19 @@ class Ledger:
         after = self.delivered_upto
         assert before is not None
         assert after is not None
-        gone: list[int] = []
-        for item in taken:
-            if before < item.position <= after:
-                self.undelivered_bytes -= item.size
-                gone += self._forget(item.target)
-        return gone
+        delivered = [item for item in taken if before < item.position <= after]
+        self.undelivered_bytes -= sum(item.size for item in delivered)
+        targets = dict.fromkeys(item.target for item in delivered)
+        return [position for target in targets for position in self._forget(target)]
 
     def _forget(self, target: Target) -> list[int]:
-        kept = self._kept.get(target)
-        if not kept:
+        """Drop what may go. Looks only at what is delivered: a backlog may be long."""
+        kept, watermark_ns = self._kept.get(target), self._watermarks.get(target)
+        if not kept or watermark_ns is None:
             return []
         delivered_upto = self.delivered_upto
-        watermark_ns = self._watermarks.get(target)
-        if watermark_ns is None:
-            return []
-        gone = [
-            item
-            for item in kept
-            if (delivered_upto is None or item.position <= delivered_upto)
-            and item.newest_ns < watermark_ns
-        ]
-        if gone:
-            positions = {item.position for item in gone}
-            self._kept[target] = deque(item for item in kept if item.position not in positions)
-        return [item.position for item in gone]
+        delivered = []
+        while kept and (delivered_upto is None or kept[0].position <= delivered_upto):
+            delivered.append(kept.popleft())
+        kept.extendleft(item for item in reversed(delivered) if item.newest_ns >= watermark_ns)
+        return [item.position for item in delivered if item.newest_ns < watermark_ns]

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,6 +44,7 @@ class OpenedSpool:
 
     spool: SqliteSpool
     set_aside: Path | None
+    abandoned: Mapping[str, int]
 
 
 _Opened: TypeAlias = tuple[sqlite3.Connection, schema.Stored, Path | None]
@@ -68,6 +69,7 @@ async def open_spool(
         ConfigError: Another process has it, or a newer version of tailer made it.
         SinkError: It cannot be read or created, which says nothing about its contents.
     """
+    path = await anyio.to_thread.run_sync(_real, path)
     with _owning(path):
         stamp = datetime.fromtimestamp(clock.wall_ns() // NS_PER_S, UTC).strftime("%Y%m%dT%H%M%SZ")
         connection, stored, set_aside = await anyio.to_thread.run_sync(
@@ -80,7 +82,19 @@ async def open_spool(
             spool = SqliteSpool(
                 store, stored, max_bytes=max_bytes, droppers=droppers, on_drop=on_drop
             )
-            yield OpenedSpool(spool, set_aside)
+            yield OpenedSpool(spool, set_aside, stored.abandoned)
+
+
+def _real(path: Path) -> Path:
+    """Behind all links: one spool has one lock, whatever way leads to it."""
+    if not path.name:
+        raise ConfigError(
+            "[spool] path names no file", hint="write one like /var/lib/tailer/spool.db"
+        )
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise _unusable(path, str(error)) from error
 
 
 @contextmanager

@@ -43,6 +43,7 @@ class Stored:
 
     ledger: Ledger
     places: dict[str, SinkPlace]
+    abandoned: dict[str, int]  # sinks that are gone, each with the batches it had still to take
 
 
 def create(connection: sqlite3.Connection, *, after_a_loss: bool) -> None:
@@ -75,12 +76,14 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
     places |= {name: SinkPlace(position, mark) for name, position, mark in known if name in places}
     ledger = Ledger({name: place.position for name, place in places.items()})
     gone: list[int] = []
+    positions: list[int] = []
     rows = connection.execute(
         "SELECT position, resource_group, kind, id, newest_ns, size, page "
         "FROM batch ORDER BY position"
     )
     for position, group, kind, id_, newest_ns, size, page in rows:
         unpack(page)
+        positions.append(position)
         ledger.add(Item(position, Target(group, Kind(kind), id_), newest_ns, size))
     for group, kind, id_, watermark_ns in connection.execute("SELECT * FROM target"):
         gone += ledger.move(Target(group, Kind(kind), id_), watermark_ns)
@@ -92,7 +95,12 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
         [(name, place.position, place.mark) for name, place in places.items()],
     )
     connection.execute("COMMIT")
-    return Stored(ledger, places)
+    abandoned = {
+        name: sum(position > taken for position in positions)
+        for name, taken, _ in known
+        if name not in places
+    }
+    return Stored(ledger, places, {name: count for name, count in abandoned.items() if count})
 
 
 def appending(

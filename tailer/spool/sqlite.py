@@ -46,6 +46,7 @@ class SqliteSpool:
         self._droppers = droppers
         self._on_drop = on_drop
         self._is_full = False
+        self._queue = anyio.Lock()
         self._dropping = anyio.Lock()
         self._ledger = stored.ledger
         self._places = stored.places
@@ -120,7 +121,16 @@ class SqliteSpool:
         self._drop([])
 
     async def _wait_for_room(self, size: int) -> None:
-        """Until there is room; a sink that would rather lose lines than wait makes some."""
+        """Until there is room; a sink that would rather lose lines than wait makes some.
+
+        First come, first served: a large batch is not overtaken by small ones for ever.
+        """
+        if not size:
+            return
+        async with self._queue:
+            await self._make_room(size)
+
+    async def _make_room(self, size: int) -> None:
         while self._ledger.is_full_for(size, max_bytes=self._max_bytes):
             if await self._dropped_one(size):
                 continue

@@ -42,8 +42,8 @@ class CountingSink:
     longest_lag_s: float = 0.0
     resident_bytes: list[int] = field(default_factory=list)
 
-    async def open(self, mark: bytes | None) -> None:
-        """Nothing to open."""
+    async def open(self, mark: bytes | None) -> bytes | None:
+        return mark
 
     async def write(self, batch: Batch) -> bytes | None:
         if self.is_down(self.clock.monotonic_s()):

@@ -31,10 +31,10 @@ class BarredSink(MemorySink):
     until_s: float = field(kw_only=True)
     may_pass: bool = field(default=False, kw_only=True)
 
-    async def open(self, mark: bytes | None) -> None:
+    async def open(self, mark: bytes | None) -> bytes | None:
         if self.clock.monotonic_s() < self.until_s:
             raise (TransientSinkError if self.may_pass else SinkError)("the door is locked")
-        await MemorySink.open(self, mark)
+        return await MemorySink.open(self, mark)
 
 
 async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench: Bench) -> None:

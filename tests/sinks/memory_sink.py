@@ -18,8 +18,9 @@ class MemorySink:
         self._reader_gone = False
         self._news = anyio.Event()
 
-    async def open(self, mark: bytes | None) -> None:
+    async def open(self, mark: bytes | None) -> bytes | None:
         self._written = int(mark or 0)
+        return mark
 
     async def write(self, batch: Batch) -> bytes | None:
         for entry in batch.entries:

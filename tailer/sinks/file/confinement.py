@@ -54,9 +54,9 @@ class Folder:
         except FileNotFoundError:
             return None
         if not stat.S_ISREG(status.st_mode):
-            raise SinkError(
+            raise TransientSinkError(
                 f"{self.shown}/{name} is not a regular file",
-                hint="tailer writes to no link, pipe or device; remove it",
+                hint="tailer writes to no link, pipe or device; it goes on when that is removed",
             )
         return status
 

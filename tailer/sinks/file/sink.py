@@ -72,7 +72,7 @@ class FileSink:
         self._found: list[tuple[str, str]] = []  # gaps that the thread has found
         self._told: set[tuple[str, str]] = set()  # since the last write that went through
 
-    async def open(self, mark: bytes | None) -> None:
+    async def open(self, mark: bytes | None) -> bytes | None:
         await self.aclose()
         self._housekeeper = Housekeeper(self._tree, self._rotation)
         writer = FileWriter(
@@ -87,6 +87,7 @@ class FileSink:
         )
         await self._in_thread(lambda: writer.begin(mark))
         self._writer = writer
+        return writer.mark
 
     async def write(self, batch: Batch) -> bytes | None:
         writer, now_ns = self._opened(), self._clock.wall_ns()

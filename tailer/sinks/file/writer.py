@@ -69,9 +69,11 @@ class FileWriter:
         """Turn back whatever happened after `mark`."""
         stored = Mark(self._tree.base, 0, {}, {}) if mark is None else decode_mark(mark)
         there = self._restored(stored, self._tree, mark)
+        self._mark, self._sequence = mark, stored.sequence
         if stored.base != self._tree.base:  # the configuration has changed since
             self._restored(stored, Tree(self._tree.disk, stored.base), mark)
-        self._mark, self._sequence = mark, stored.sequence
+            # The old files are done with, and may be another sink's tomorrow.
+            self._mark = encode_mark(Mark(self._tree.base, stored.sequence, {}, {}))
         self._has_note = True  # perhaps
         if stored.base == self._tree.base:
             self._known.put(there, instead_of=())
@@ -79,6 +81,11 @@ class FileWriter:
             if self._rotation.wants_housekeeping:
                 for path, number in stored.closed.items():
                     self._housekeeper.submit(path, number)
+
+    @property
+    def mark(self) -> bytes | None:
+        """What should be stored by now."""
+        return self._mark
 
     def _restored(self, stored: Mark, tree: Tree, mark: bytes | None) -> dict[str, FileState]:
         is_its_own = tree.base == stored.base
