@@ -119,3 +119,22 @@ async def test_a_sink_that_fails_for_long_holds_up_no_other(clock: VirtualClock)
 
     assert lines(healthy) == ["a", "b"]
     assert lines(broken) == []
+
+
+class MovedSink(MemorySink):
+    """Has another mark to remember as soon as it is open."""
+
+    async def open(self, mark: bytes | None) -> bytes | None:
+        await MemorySink.open(self, mark)
+        return b"moved"
+
+
+async def test_a_mark_that_changes_with_the_opening_is_stored_before_any_line(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a")
+    await spool.commit("memory", 1, b"before")
+
+    await deliver(MovedSink(), spool, clock=clock, wanted=everything)
+
+    assert (await spool.sink_place("memory")).mark == b"moved"

@@ -225,3 +225,33 @@ async def test_only_its_owner_may_look_into_a_spool(path: Path) -> None:
     await fill(path)
 
     assert {each.stat().st_mode & 0o077 for each in (path, path.parent)} == {0}
+
+
+async def test_what_a_sink_that_is_no_more_had_still_to_take_is_told(path: Path) -> None:
+    async with opening(path, sinks=("file", "old")) as opened:
+        await add(opened.spool, 1, "one")
+        await add(opened.spool, 2, "two")
+        batch = await opened.spool.next_batch("old")
+        assert batch is not None
+        await opened.spool.commit("old", batch.position, None)
+
+    async with opening(path) as opened:
+        abandoned = opened.abandoned
+
+    assert abandoned == {"old": 1}
+
+
+async def test_one_spool_has_one_lock_whatever_links_lead_to_it(path: Path) -> None:
+    link = path.with_name("link.db")
+    async with opening(path):
+        link.symlink_to(path)
+
+        with pytest.raises(ConfigError, match="in use by process"):
+            async with opening(link):
+                pass
+
+
+async def test_a_path_without_a_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="names no file"):
+        async with opening(Path("/")):
+            pass

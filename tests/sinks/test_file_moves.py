@@ -1,0 +1,41 @@
+"""A sink whose folder is another one than last time, and who comes after it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sinks.batches import lines
+from sinks.file_bench import Bench
+
+from tailer.clock import Clock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, clock: Clock) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path / "logs", clock)
+    yield bench
+    await bench.close()
+
+
+async def test_a_sink_that_has_moved_is_done_with_its_old_folder_once_that_is_stored(
+    bench: Bench,
+) -> None:
+    before = await bench.opened("old/{id}.log")
+    mark = await before.write(lines("mine"))
+    moved = await bench.opened("new/{id}.log", mark)
+    mark_to_store = await moved.open(mark)
+    with (bench.folder / "old/d1a2.log").open("a") as heirs:
+        heirs.write("the heir's\n")
+
+    await moved.open(mark_to_store)
+
+    assert (bench.folder / "old/d1a2.log").read_text() == "mine\nthe heir's\n"
+
+
+async def test_a_sink_that_stays_keeps_its_mark(bench: Bench) -> None:
+    sink = await bench.opened()
+    mark = await sink.write(lines("one"))
+
+    assert await sink.open(mark) == mark
