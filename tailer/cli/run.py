@@ -73,15 +73,23 @@ def _text_of(path: Path) -> str:
 
 
 async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
-    clock, health = SystemClock(), Health()
-    await run_daemon(
-        config,
-        credentials=credentials_for(config.aicore.service_key_file),
-        outlets=build_outlets(config, clock=clock, health=health),
-        clock=clock,
-        rng=random.Random(),
-        environ=os.environ,
-        stop=lambda: signalled(health),
-        health=health,
-        strict=strict,
-    )
+    clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
+
+    async def listen() -> None:
+        await signalled(health)
+        asked_to_stop.set()
+
+    async with anyio.create_task_group() as listening:
+        listening.start_soon(listen)  # from before the spool is open: that may take its time
+        await run_daemon(
+            config,
+            credentials=credentials_for(config.aicore.service_key_file),
+            outlets=build_outlets(config, clock=clock, health=health),
+            clock=clock,
+            rng=random.Random(),
+            environ=os.environ,
+            stop=asked_to_stop.wait,
+            health=health,
+            strict=strict,
+        )
+        listening.cancel_scope.cancel()
