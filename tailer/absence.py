@@ -4,7 +4,7 @@ Just after a creation the service may not know yet what it has been given, and o
 may know less than another. So a 404 means something only when it is all that is heard.
 """
 
-_ANSWERS = 3
+_ANSWERS = 3  # one may be a replica that lags, two its echo
 
 
 class Absence:

@@ -13,7 +13,7 @@ from tailer.spool.contract import Spool
 
 log = structlog.get_logger()
 
-_LONGEST_WAIT_S = 30.0
+_LONGEST_WAIT_S = 30.0  # a mended sink is found again within half a minute
 
 
 async def deliver(

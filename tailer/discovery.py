@@ -1,12 +1,11 @@
 """Which targets are meant."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from tailer.errors import ConfigError, NotFoundError, TransientApiError
+from tailer.errors import ConfigError, NotFoundError
 from tailer.model import Kind, Target, Workload
-
-Trouble = Callable[[TransientApiError, float], None]
+from tailer.target_logs import Trouble
 
 
 class TargetSource(Protocol):

@@ -14,7 +14,6 @@ from tailer.model import Gap, GapReason, Status, Target
 class Phase(StrEnum):
     STARTING = "starting"
     WAITING = "waiting"  # not running yet, or no logs yet
-    CATCHING_UP = "catching_up"  # page after page, behind the service's clock
     FOLLOWING = "following"
     BACKING_OFF = "backing_off"  # requests fail and are tried again
     FAILED = "failed"  # refused; asked again now and then

@@ -74,8 +74,8 @@ def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
             )
         case SyslogSection():
             raise ConfigError(
-                f'sink "{section.name}": this version writes to files only',
-                hint="remove the sink, or give it another kind",
+                f'[[sink]] "{section.name}" kind: this version writes to files only',
+                hint='remove that sink, or make it kind = "file"',
             )
         case _:
             assert_never(section.to)

@@ -30,8 +30,8 @@ def pause_after(
 ) -> float:
     """Seconds until the next poll of a target. `jitter` is a random number in [0, 1).
 
-    New lines: one interval. Silence: longer and
-    longer pauses, each at least 1.28 times the one before, until the idle interval.
+    New lines: one interval. Silence: longer and longer pauses, each at least 1.28 times the
+    one before, until the idle interval.
     """
     if found_lines:
         return settings.interval_s

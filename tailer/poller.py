@@ -24,9 +24,9 @@ from tailer.window import Slice, Window
 
 # A read ends this far ahead of the service's clock as we know it: our knowledge is a lower
 # bound, and a line dated slightly ahead is still a line.
-_AHEAD_NS = 60 * NS_PER_S
-_NO_LOGS_S = 2.0
-_GONE_S = 30.0
+AHEAD_NS = 60 * NS_PER_S
+_NO_LOGS_BELIEF_S = 2.0  # logs that are denied for so long: there are none
+_GONE_BELIEF_S = 30.0  # a target denied for so long: deleted, rather than a replica behind
 NO_LOGS_YET = "no logs yet"
 _NOT_STARTED = frozenset({Status.UNKNOWN, Status.PENDING})
 
@@ -69,8 +69,8 @@ class Poller:
         self._ending = Ending(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
         self._asked_status_s = float("-inf")
         self._is_known = False
-        self._absence = Absence(belief_s=_NO_LOGS_S)
-        self._absence_of_target = Absence(belief_s=_GONE_S)
+        self._absence_of_logs = Absence(belief_s=_NO_LOGS_BELIEF_S)
+        self._absence_of_target = Absence(belief_s=_GONE_BELIEF_S)
 
     async def read(self, *, start_ns: int, end_ns: int, last: int | None = None) -> None:
         """Take [start_ns, end_ns) once, in order of time; with `last`, its last lines only."""
@@ -84,8 +84,11 @@ class Poller:
                     await self._take_lines(*await self._logs.last_lines(last, window))
             except NotFoundError:
                 await self._ask_status()
-                self._absence.note(self._clock.monotonic_s())
-                if not self._absence.is_believed and self._health.status not in _NOT_STARTED:
+                self._absence_of_logs.note(self._clock.monotonic_s())
+                if (
+                    not self._absence_of_logs.is_believed
+                    and self._health.status not in _NOT_STARTED
+                ):
                     await self._clock.sleep(self._settings.pace.interval_s)
                     continue
                 self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
@@ -113,7 +116,7 @@ class Poller:
             else:
                 edge_ns = min(covered_ns, now_ns) - round(self._settings.edge_s * NS_PER_S)
                 start_ns = max(start_ns, edge_ns)
-            found = await self._patiently(self._read(Window(start_ns, now_ns + _AHEAD_NS)))
+            found = await self._patiently(self._read(Window(start_ns, now_ns + AHEAD_NS)))
             if found is not None:
                 covered_ns = max(covered_ns, now_ns)
                 if self._ending.is_over_after(began_s, found_lines=found > 0):
@@ -148,9 +151,9 @@ class Poller:
         except NotFoundError:
             await self._ask_status()
             self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
-            self._absence.note(self._clock.monotonic_s())
-            return 0 if self._absence.is_believed else None
-        self._absence.end()
+            self._absence_of_logs.note(self._clock.monotonic_s())
+            return 0 if self._absence_of_logs.is_believed else None
+        self._absence_of_logs.end()
         if self._ending.has_begun:
             self._reporter.enter(Phase.DRAINING, why=self._health.status)
         elif self._health.status not in _NOT_STARTED or self._health.lines:
@@ -171,7 +174,7 @@ class Poller:
         settled_ns = max(start_ns, now_ns - self._lateness_ns)
         entries: list[Entry] = []
         times_ns: list[int] = []
-        async for shown in self._logs.slices(Window(settled_ns, now_ns + _AHEAD_NS)):
+        async for shown in self._logs.slices(Window(settled_ns, now_ns + AHEAD_NS)):
             entries += shown.entries
             times_ns += shown.times_ns
         older, older_times_ns = await self._logs.last_lines(
@@ -231,7 +234,7 @@ class Poller:
             workload, now_s=self._asked_status_s, server_now_ns=self._logs.now_ns()
         )
         if workload.status in _NOT_STARTED and not self._health.lines:
-            self._reporter.enter(Phase.WAITING, why=workload.status)
+            self._reporter.enter(Phase.WAITING, why=f"it has not started ({workload.status})")
 
     def _leave(self) -> None:
         if not self._ending.has_begun:

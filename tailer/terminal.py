@@ -1,6 +1,6 @@
 """The composition root of a terminal: builds the parts, wires them, ends them in order.
 
-The only module that knows implementations. Ending is nesting: pollers stop first, then
+Ending is nesting: pollers stop first, then
 the spool's input is closed, then the sinks drain and end by themselves.
 """
 

@@ -46,6 +46,7 @@ Examples:
 @option(
     "-o",
     "--output",
+    show_envvar=True,
     variable="TAILER_LIST_OUTPUT",  # TAILER_OUTPUT is that of `logs`, with other values
     type=click.Choice(["table", "json"]),
     default="table",
@@ -127,12 +128,12 @@ def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> N
     headings = ["TARGET", "STATUS", "AGE", "SCENARIO", "CONFIGURATION"]
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in (["GROUP"] if several_groups else []) + headings:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=heading not in {"SCENARIO", "CONFIGURATION"})
     for one in workloads:
         cells = [one.target.resource_group] if several_groups else []
         cells += [one.target.name, one.status, _age(one.created_at, now_ns)]
         cells += [one.scenario_id, one.configuration_name]
-        texts = [Text(visible(cell)) for cell in cells]
+        texts = [Text(visible(cell), no_wrap=True, overflow="ellipsis") for cell in cells]
         texts[-4].stylize(_STYLES.get(one.status, ""))
         table.add_row(*texts)
     with console.capture() as drawn:  # rich ends the program itself when a reader leaves

@@ -13,15 +13,14 @@ from tailer.config import PollSettings
 from tailer.errors import ConfigError
 from tailer.model import Workload
 from tailer.pacing import PaceSettings
+from tailer.poller import AHEAD_NS
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.line_filter import LineFilter, compile_pattern
 from tailer.sinks.wall_time import timezone_named
 from tailer.terminal import Reading
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import parse_ns
 
 _DEFAULT_SINCE = When(ago_s=3600)
-# What we know of the service's clock is a lower bound: "up to now" has to reach past it.
-_AHEAD_NS = 60 * NS_PER_S
 # A person watches: a quiet target is still asked every few seconds.
 _PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
 
@@ -111,7 +110,7 @@ def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) ->
     """
     since = request.since or _DEFAULT_SINCE
     start_ns = since.resolve_ns(now_ns)
-    end_ns = None if request.follow else now_ns + _AHEAD_NS
+    end_ns = None if request.follow else now_ns + AHEAD_NS
     if request.until is not None:
         end_ns = request.until.resolve_ns(now_ns)
     _refuse_empty_range(request, start_ns, now_ns=now_ns)

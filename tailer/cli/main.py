@@ -127,7 +127,9 @@ def _exit_code_after(error: BaseException) -> int:
                 if isinstance(refused, click.UsageError) and refused.ctx
                 else "tailer"
             )
-            _complain(f"{refused.format_message().rstrip('.')} (see {where} --help)")
+            _complain(
+                f"{' '.join(refused.format_message().split()).rstrip('.')} (see {where} --help)"
+            )
             return 2
         case KeyboardInterrupt() | click.Abort():
             return _INTERRUPTED

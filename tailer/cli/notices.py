@@ -12,7 +12,7 @@ _Fields = MutableMapping[str, Any]
 Style: TypeAlias = Literal["people", "logfmt", "json"]
 
 _SENTENCES: dict[str, Callable[[_Fields], str]] = {
-    "waiting": lambda f: f"waiting for it to start ({f['why']})",
+    "waiting": lambda f: f"waiting: {f['why']}",
     "following": lambda _: "following",
     "backing_off": lambda f: (
         f"no luck for {f['for_s']} s: {f['why']}; next try in {f['retry_in_s']} s"

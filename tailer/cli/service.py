@@ -1,4 +1,4 @@
-"""From what the user gave to a connected client, and from names to targets."""
+"""From what the user gave to a connected client."""
 
 import os
 import random

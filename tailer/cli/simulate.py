@@ -1,5 +1,6 @@
 """`tailer simulate`: a stand-in AI Core that others can talk to."""
 
+import os
 import shlex
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -32,6 +33,7 @@ Examples:
 @click.command("simulate", epilog=_EPILOG)
 @option(
     "--config",
+    show_envvar=True,
     variable="TAILER_SIMULATE_CONFIG",  # TAILER_CONFIG is that of `run`
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -97,9 +99,10 @@ async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:
         try:
             url = await running.enter_async_context(simulator.serving(host, port))
         except OSError as error:
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
             raise ConfigError(
-                f"cannot listen on {host}:{port}: {error.strerror or error}",
-                hint="pick another --port",
+                f"cannot listen on {host}:{port}: {why}",
+                hint="pick another --host or --port",
             ) from error
         for name, value in simulator.credentials(url).items():
             click.echo(f"export {name}={shlex.quote(value)}")

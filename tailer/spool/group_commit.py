@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 Work: TypeAlias = Callable[[sqlite3.Connection], _Result]
 """Something to do with the database, in its thread."""
 
-_RETRY_S = 1.0
+_RETRY_S = 1.0  # room on a disk comes when somebody makes some
 # After these SQLite has rolled back, and nothing happened. After any other error it may have.
 _DEFINITE = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY})
 
