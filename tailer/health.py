@@ -23,9 +23,9 @@ class Phase(StrEnum):
 
 
 OUTAGE_S = 3.0  # a failure mended sooner is a hiccup that nobody needs to hear of
-
-
-_KEPT_GAPS = 100  # of a target; older ones are only counted
+# Of a target; older ones are only counted. More than a lateness of reads can find again,
+# or those would be news each time.
+_KEPT_GAPS = 1000
 
 
 @dataclass(slots=True)
@@ -111,4 +111,4 @@ class Health:
 
     @property
     def gaps(self) -> Counter[GapReason]:
-        return sum((one.gap_counts for one in self.targets.values()), start=self.sink_gaps)
+        return sum((one.gap_counts for one in self.targets.values()), start=Counter(self.sink_gaps))

@@ -105,8 +105,8 @@ class Poller:
         await self._ask_status()
         start_ns = start(self._logs.now_ns())
         await self._resume(start_ns, lateness_ns=self._lateness_ns)
-        if last is not None:
-            await self._patiently(self._begin_with_last(last, start_ns))
+        while last is not None and not await self._has_begun_with_last(last, start_ns):
+            await self._clock.sleep(self._settings.pace.interval_s)
         pause_s, swept_s, covered_ns = 0.0, float("-inf"), self._cursor.watermark_ns
         while self._health.phase is not Phase.GONE:
             began_s, now_ns = self._clock.monotonic_s(), self._logs.now_ns()
@@ -167,6 +167,12 @@ class Poller:
             found += await self._take(shown)
         self._health.reads += 1
         return found
+
+    async def _has_begun_with_last(self, count: int, start_ns: int) -> bool:
+        """Whether its last lines are taken, or it has none: then all that come are the last."""
+        found = await self._patiently(self._begin_with_last(count, start_ns))
+        is_over = self._health.phase is Phase.GONE or self._health.status in _NOT_STARTED
+        return found is not None or is_over
 
     async def _begin_with_last(self, count: int, start_ns: int) -> int:
         """Take the last `count` lines so far; what is older and no longer late counts as seen."""

@@ -366,6 +366,16 @@ async def test_an_unknown_target_is_an_error_after_a_hiccup_too(rig: Rig) -> Non
         await rig.poller.follow(start=lambda now_ns: now_ns)
 
 
+async def test_a_404_before_the_last_lines_does_not_print_all_lines(rig: Rig) -> None:
+    for number in range(20):
+        rig.source.store.add(START_NS - 600 * NS_PER_S + number, f"{number}")
+    rig.source.denies = lambda request: request == 2
+
+    await rig.follow(for_s=60, last=2)
+
+    assert messages(rig.taken) == ["18", "19"]
+
+
 @pytest.mark.parametrize("visible_before", [0, 1, 5])
 async def test_a_line_shown_late_after_the_last_lines_were_taken_is_not_missed(
     rig: Rig, visible_before: int

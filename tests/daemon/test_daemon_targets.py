@@ -10,6 +10,7 @@ from fakes import MemorySink
 from structlog.testing import capture_logs
 
 from tailer.errors import AuthError
+from tailer.health import Phase
 from tailer.model import Kind, Target
 from tailer.simulator import Fault, TargetSettings
 
@@ -67,6 +68,8 @@ async def test_one_without_permission_stops_no_other(bench: Bench, sink: MemoryS
     await bench.run_to_the_end()
 
     assert lines_of(sink) == shown_of(bench, FIRST)
+    phases = {one.target.resource_group: one.phase for one in bench.health.targets.values()}
+    assert phases[FORBIDDEN_GROUP] is Phase.FAILED
 
 
 async def test_a_bare_id_is_looked_up(bench: Bench, sink: MemorySink) -> None:
