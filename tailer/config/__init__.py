@@ -11,4 +11,4 @@ from tailer.config.sections import StatusSection as StatusSection
 from tailer.config.sections import Watch as Watch
 from tailer.config.sinks import FileSection as FileSection
 from tailer.config.sinks import SinkSection as SinkSection
-from tailer.config.sinks import SyslogSection as SyslogSection
+from tailer.config.syslog import SyslogSection as SyslogSection

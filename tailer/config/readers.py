@@ -151,6 +151,23 @@ class ListOf:
         return [part.strip() for part in text.split(self.separator) if part.strip()]
 
 
+@dataclass(frozen=True, slots=True)
+class OneOrMore:
+    """A text, or a list of at least one. In a variable they stand apart by commas."""
+
+    one: Text
+
+    def read(self, value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            return (self.one.read(value),)
+        if not value:
+            raise WrongValueError("the list is empty; write at least one")
+        return tuple(self.one.read(item) for item in value)
+
+    def from_text(self, text: str) -> object:
+        return ListOf(self.one).from_text(text) if "," in text else text
+
+
 def choice(*words: str) -> Text:
     """One of `words`, exactly."""
 

@@ -5,14 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
 from tailer.config.readers import PATTERNS, ListOf, Number, Switch, choice
-from tailer.config.texts import (
-    FACILITIES,
-    LINE_TEMPLATE,
-    NAME,
-    PATH_TEMPLATE,
-    SYSLOG_URL,
-    TARGET,
-)
+from tailer.config.syslog import SyslogSection
+from tailer.config.texts import LINE_TEMPLATE, NAME, PATH_TEMPLATE, TARGET
 
 _YEAR_S: Final = 365 * 86_400.0
 _MIB: Final = 1 << 20
@@ -61,14 +55,6 @@ class FileSection:
         ),
     ] = 7
     compress: Annotated[bool, Switch()] = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyslogSection:
-    """`url` is udp:// tcp:// tls:// relp:// relp+tls:// with a host, or unix:///socket."""
-
-    url: Annotated[str, SYSLOG_URL]
-    facility: Annotated[str, choice(*FACILITIES)] = "local0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

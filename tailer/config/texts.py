@@ -30,11 +30,22 @@ FACILITIES: Final = (
     *("kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron"),
     *("authpriv", "ftp", *(f"local{number}" for number in range(8))),
 )  # RFC 5424, table 1, by the names that syslog daemons know
+SEVERITIES: Final = (
+    *("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"),
+)  # RFC 5424, table 2: the place is the code
+HEADER_FIELDS: Final = (
+    *("resource_group", "kind", "id", "target", "scenario", "pod", "container", "stream"),
+)
 _NETWORK_SCHEMES: Final = ("udp", "tcp", "tls", "relp", "relp+tls")
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}")  # from the left, as the formatter takes them
+# RFC 5424, 7.2.2: an enterprise number, with sub-identifiers if wanted. With "aicore@" before
+# it, the whole must not be longer than 32 characters.
+_ENTERPRISE_ID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
+_LONGEST_ENTERPRISE_ID: Final = 32 - len("aicore@")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:-]{0,252})", re.ASCII)
 _LINE_FIELD = re.compile(r"(?P<name>[^:]*)(?::[0-9]{1,3})?", re.ASCII)
 _LAST_PORT: Final = 65_535
 
@@ -137,12 +148,36 @@ def _line_template(text: str) -> str:
     return text
 
 
+def _header_template(text: str) -> str:
+    if not text:
+        raise WrongValueError('the template is empty; as in "{pod}", or "-" for nothing')
+    _refuse_unknown_fields(text, HEADER_FIELDS, _FIELD)
+    return text
+
+
+def _enterprise_id(text: str) -> str:
+    if not _ENTERPRISE_ID.fullmatch(text) or len(text) > _LONGEST_ENTERPRISE_ID:
+        raise WrongValueError(
+            f"{shown(text)} is not an enterprise number; your organisation's own, in quotes and "
+            'without a name, as in "32473"'
+        )
+    return text
+
+
+def _server_name(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        raise WrongValueError(
+            f"{shown(text)} is not the name of a host; the one in the server's certificate"
+        )
+    return text
+
+
 def _refuse_unknown_fields(text: str, known: tuple[str, ...], pattern: re.Pattern[str]) -> None:
     for field in pattern.finditer(text):
         name, _, width = field[1].partition(":")
         if name not in known:
             raise WrongValueError(f"there is no field {{{name}}}; {suggestion(name, known)}")
-        if ":" in field[1] and (known is PATH_FIELDS or not _LINE_FIELD.fullmatch(field[1])):
+        if ":" in field[1] and (known is not LINE_FIELDS or not _LINE_FIELD.fullmatch(field[1])):
             raise WrongValueError(f"{shown(width)} is not a width for {{{name}}}; write {{{name}}}")
     rest = pattern.sub("", text)
     if "{" in rest or "}" in rest:
@@ -164,3 +199,6 @@ LISTEN_ADDRESS = Text(_listen_address, for_example='"127.0.0.1:9464"')
 SYSLOG_URL = Text(_syslog_url)
 PATH_TEMPLATE = Text(_path_template)
 LINE_TEMPLATE = Text(_line_template)
+HEADER_TEMPLATE = Text(_header_template)
+ENTERPRISE_ID = Text(_enterprise_id)
+SERVER_NAME = Text(_server_name)
