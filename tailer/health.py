@@ -48,6 +48,7 @@ class TargetHealth:
     since_s: float = 0.0
     status: Status = Status.UNKNOWN
     status_message: str = ""
+    scenario: str = ""
     lines: int = 0
     late: int = 0
     repeated: int = 0

@@ -236,6 +236,7 @@ class Poller:
         self._asked_status_s = self._clock.monotonic_s()
         self._health.status = workload.status
         self._health.status_message = workload.status_message
+        self._health.scenario = workload.scenario_id
         self._ending.note_status(
             workload, now_s=self._asked_status_s, server_now_ns=self._logs.now_ns()
         )

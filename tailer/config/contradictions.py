@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from tailer.config.complaints import Complaints
 from tailer.config.sections import PollSection
+from tailer.config.syslog_contradictions import check_syslog
 
 Right: TypeAlias = Mapping[str, Any]
 Written: TypeAlias = Mapping[str, Any]
@@ -78,6 +79,8 @@ def check_sinks(sinks: Sequence[tuple[Right, Written]], complaints: Complaints) 
                 ("sink", number, "template"),
                 f'contradicts format = "{right["format"]}"; leave one of them out',
             )
+        if right.get("kind") == "syslog":
+            check_syslog(number, right, complaints)
     _check_names(sinks, complaints)
 
 
