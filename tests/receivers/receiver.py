@@ -1,0 +1,161 @@
+"""A syslog service in a process of its own, which the test may stop, kill, freeze and restart."""
+
+import ctypes
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from receivers.received import Received
+
+from tailer.clock import SystemClock
+from tailer.timestamp import NS_PER_S
+
+PATIENCE_S = 30.0  # for what must happen soon: a machine may be busy
+_LOOK_S = 0.01
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_the_test() -> None:
+    """In the child: whoever kills the test outright leaves no receiver behind."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How to run it, and how to see that it can be reached. It stays in the foreground."""
+
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    is_ready: Callable[[], bool]
+    log: Path  # what it says about itself
+
+
+class Receiver:
+    """`urls` has a syslog address for each transport; `read` makes sense of a line of its files.
+
+    Started from the main thread only: it dies with the thread that started it.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        urls: Mapping[str, str],
+        folder: Path,
+        read: Callable[[str, dict[str, Any]], Received],
+    ) -> None:
+        self._service = service
+        self._folder = folder
+        self._read = read
+        self._process: subprocess.Popen[bytes] | None = None
+        self.urls = urls
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "not started"
+        return self._process
+
+    @property
+    def said(self) -> str:
+        return self._service.log.read_text(errors="replace")
+
+    def port(self, transport: str) -> int:
+        return int(self.urls[transport].rpartition(":")[2])
+
+    def start(self) -> None:
+        """Returns when it can be reached by every transport."""
+        assert self._process is None or self._process.poll() is not None, "it still runs"
+        with self._service.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._service.command,
+                env=self._service.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_the_test,  # noqa: PLW1509 - one thread, and one call in it
+            )
+        self._wait_until(self._service.is_ready, "cannot be reached")
+
+    def stop(self) -> None:
+        """In good order: what it had taken is written when this returns."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """On the same ports, with the same files."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """It goes on accepting, as far as the kernel does that for it, and does nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def clean_up(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def received(self, transport: str) -> list[Received]:
+        """What is written by now, in order."""
+        lines = read_lines(self._folder / f"{transport}.jsonl")
+        return [self._read(transport, json.loads(line)) for line in lines]
+
+    def wait_for(self, transport: str, count: int) -> list[Received]:
+        """At least `count` messages, as soon as so many are written."""
+        path = self._folder / f"{transport}.jsonl"
+        self._wait_until(
+            lambda: len(read_lines(path)) >= count, f"has fewer than {count} messages in {path}"
+        )
+        return self.received(transport)
+
+    def wait_to_say(self, text: str) -> None:
+        self._wait_until(lambda: text in self.said, f"does not say {text!r}")
+
+    def _end(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _wait_until(self, claim: Callable[[], bool], otherwise: str) -> None:
+        clock = SystemClock()
+        end_ns = clock.wall_ns() + round(PATIENCE_S * NS_PER_S)
+        while not claim():
+            try:
+                code = self.process.wait(_LOOK_S)
+            except subprocess.TimeoutExpired:
+                assert clock.wall_ns() < end_ns, f"{otherwise}: {self.said}"
+            else:
+                assert claim(), f"ended with {code}: {self.said}"
+
+
+def read_lines(path: Path) -> list[str]:
+    """The whole lines of a file that may still grow, or not exist yet."""
+    try:
+        return path.read_bytes().decode().split("\n")[:-1]
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def running(receiver: Receiver) -> Iterator[Receiver]:
+    """Whatever the test did to it: at the end it does not run."""
+    try:
+        receiver.start()
+        yield receiver
+    finally:
+        receiver.clean_up()

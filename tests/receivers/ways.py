@@ -1,0 +1,55 @@
+"""Every way into the two receivers, by the names that their files have."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a sender must speak there. `asks_for_certificate`: of the sender, too."""
+
+    scheme: str
+    framing: Literal["octet-counting", "lf", ""] = ""
+    format: Literal["rfc5424", "rfc3164"] = "rfc5424"
+    asks_for_certificate: bool = False
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.scheme in {"tls", "relp+tls"}
+
+    @property
+    def is_stream(self) -> bool:
+        """Bytes one after the other, so that messages must be told apart by their framing."""
+        return bool(self.framing)
+
+    @property
+    def has_port(self) -> bool:
+        return self.scheme != "unix"
+
+
+_TCP = Way("tcp", "octet-counting")
+_LINES = Way("tcp", "lf")
+_TLS = Way("tls", "octet-counting")
+_MUTUAL_TLS = Way("tls", "octet-counting", asks_for_certificate=True)
+
+RSYSLOG: Final = {
+    "tcp": _TCP,
+    "tcp-lf": _LINES,
+    "tls-ossl": _TLS,
+    "tls-gtls": _TLS,
+    "mtls": _MUTUAL_TLS,
+    "relp": Way("relp"),
+    "relp+tls": Way("relp+tls", asks_for_certificate=True),
+    "udp": Way("udp"),
+    "unix": Way("unix"),
+}
+SYSLOG_NG: Final = {
+    "tcp": _TCP,
+    "tcp-lf": _LINES,
+    "tls": _TLS,
+    "mtls": _MUTUAL_TLS,
+    "rfc3164": Way("tcp", "lf", "rfc3164"),
+    "udp": Way("udp"),
+    "unix": Way("unix"),
+    "unix-stream": Way("unix", "lf"),
+}
