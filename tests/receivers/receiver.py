@@ -81,7 +81,7 @@ class Receiver:
                 stderr=log,
                 preexec_fn=_die_with_the_test,  # noqa: PLW1509 - one thread, and one call in it
             )
-        self._wait_until(self._service.is_ready, "cannot be reached")
+        self.wait_until(self._service.is_ready, "cannot be reached")
 
     def stop(self) -> None:
         """In good order: what it had taken is written when this returns."""
@@ -114,13 +114,13 @@ class Receiver:
     def wait_for(self, transport: str, count: int) -> list[Received]:
         """At least `count` messages, as soon as so many are written."""
         path = self._folder / f"{transport}.jsonl"
-        self._wait_until(
+        self.wait_until(
             lambda: len(read_lines(path)) >= count, f"has fewer than {count} messages in {path}"
         )
         return self.received(transport)
 
     def wait_to_say(self, text: str) -> None:
-        self._wait_until(lambda: text in self.said, f"does not say {text!r}")
+        self.wait_until(lambda: text in self.said, f"does not say {text!r}")
 
     def _end(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -131,7 +131,7 @@ class Receiver:
             self.process.wait()
             raise
 
-    def _wait_until(self, claim: Callable[[], bool], otherwise: str) -> None:
+    def wait_until(self, claim: Callable[[], bool], otherwise: str) -> None:
         clock = SystemClock()
         end_ns = clock.wall_ns() + round(PATIENCE_S * NS_PER_S)
         while not claim():

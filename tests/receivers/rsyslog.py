@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from receivers.certificates import CLIENT_NAME, Certificates
-from receivers.ports import reserved_places
-from receivers.programs import find_rsyslog
+from receivers.ports import Places, reserved_places
+from receivers.programs import Program, find_rsyslog
 from receivers.received import Received
 from receivers.receiver import Receiver, Service, running
 from receivers.ways import RSYSLOG
@@ -95,14 +95,18 @@ def running_rsyslog(
                 key=server.key_file,
             )
         )
-        service = Service(
-            [str(program.path), "-n", "-f", str(config), "-i", str(folder / "pid")],
-            {"TZ": "UTC", "LC_ALL": "C.UTF-8"},
-            places.are_taken,
-            folder / "rsyslog.log",
-        )
+        service = rsyslog_service(program, config, places)
         with running(Receiver(service, urls=places.urls, folder=folder, read=_read)) as receiver:
             yield receiver
+
+
+def rsyslog_service(program: Program, config: Path, places: Places) -> Service:
+    return Service(
+        [str(program.path), "-n", "-f", str(config), "-i", str(config.parent / "pid")],
+        {"TZ": "UTC", "LC_ALL": "C.UTF-8"},
+        places.are_taken,
+        config.parent / "rsyslog.log",
+    )
 
 
 def _read(transport: str, fields: dict[str, Any]) -> Received:

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from receivers.certificates import Certificates
-from receivers.ports import reserved_places
+from receivers.ports import Places, reserved_places
 from receivers.programs import Program, config_version, find_syslog_ng
 from receivers.received import NIL, Received
 from receivers.receiver import Receiver, Service, running
@@ -90,24 +90,24 @@ def running_syslog_ng(
             version=config_version(program), max_message_size=size, fields=" ".join(_FIELDS)
         )
         config.write_text(head + "".join(logs))
-        service = Service(
-            syslog_ng_command(program, config, control=f"{short}/control"),
-            {"TZ": "UTC", "LC_ALL": "C.UTF-8", **program.environ},
-            places.are_taken,
-            folder / "syslog-ng.log",
-        )
+        service = syslog_ng_service(program, config, places, control=f"{short}/control")
         with running(Receiver(service, urls=places.urls, folder=folder, read=_read)) as receiver:
             yield receiver
 
 
-def syslog_ng_command(program: Program, config: Path, *, control: str) -> tuple[str, ...]:
+def syslog_ng_service(program: Program, config: Path, places: Places, *, control: str) -> Service:
     """Everything that it keeps is beside its configuration; `control` is a socket's short path."""
-    return (
-        str(program.path),
-        *program.options,
-        *("--foreground", "--stderr", "--no-caps", f"--cfgfile={config}"),
-        *(f"--persist-file={config.parent}/persist", f"--pidfile={config.parent}/pid"),
-        f"--control={control}",
+    return Service(
+        [
+            str(program.path),
+            *program.options,
+            *("--foreground", "--stderr", "--no-caps", f"--cfgfile={config}"),
+            *(f"--persist-file={config.parent}/persist", f"--pidfile={config.parent}/pid"),
+            f"--control={control}",
+        ],
+        {"TZ": "UTC", "LC_ALL": "C.UTF-8", **program.environ},
+        places.are_taken,
+        config.parent / "syslog-ng.log",
     )
 
 
