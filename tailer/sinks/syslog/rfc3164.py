@@ -18,12 +18,15 @@ from tailer.sinks.syslog.header import Header, Origin
 from tailer.sinks.syslog.oversize import cut, most_pieces, pieces
 from tailer.sinks.syslog.severity import Severity, priorities
 from tailer.sinks.syslog.spelling import Spelling
-from tailer.sinks.syslog.stamp import LocalStamps
+from tailer.sinks.syslog.stamp import NILVALUE, LocalStamps
 
 _NOT_OF_A_TAG: Final = re.compile("[^A-Za-z0-9]")  # RFC 3164, 4.1.3: anything else ends it
 _LONGEST_TAG: Final = 32
 _NOT_OF_A_PROCID: Final = re.compile(r"[][:]")
-_NOBODY: Final = "-"
+# rsyslog takes the second word for a host only if it is of these and ends with a letter or
+# digit; else it is the tag, and the tag belongs to the text.
+_NOT_OF_A_HOST: Final = re.compile("[^A-Za-z0-9._-]")
+_NO_HOST: Final = "unknown"
 _NO_TAG: Final = "aicore"
 _KEPT_ORIGINS: Final = 1024  # strangers name pods, so there is no end of them
 _LONGEST_KEPT: Final = 1024  # characters of one's names
@@ -82,11 +85,12 @@ class Rfc3164Formatter:
 
     def _new_frame(self, origin: Origin) -> _Frame:
         names = self._header.names(origin.fields)
+        host = _NOT_OF_A_HOST.sub("_", names.hostname).rstrip("._-") or _NO_HOST
         tag = _NOT_OF_A_TAG.sub("", names.app_name)[:_LONGEST_TAG] or _NO_TAG
         procid = _NOT_OF_A_PROCID.sub("_", names.procid)
-        process = f"[{procid}]" if procid and procid != _NOBODY else ""
+        process = f"[{procid}]" if procid and procid != NILVALUE else ""
         severity = self._severity.of_stream(origin.stream)
-        return _Frame(severity, f" {names.hostname or _NOBODY} {tag}{process}: ")
+        return _Frame(severity, f" {host} {tag}{process}: ")
 
     def _fitted(self, head: bytes, text: bytes) -> list[bytes]:
         """A message that is too long: its beginning, or all of it in parts."""

@@ -15,7 +15,7 @@ from tailer.sinks.line import said
 
 MESSAGE = re.compile(
     rb"<\d{1,3}>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123]\d \d\d:\d\d:\d\d"
-    rb" [!-~]{1,255} [A-Za-z0-9]{1,32}(?:\[[!-Z^-~\\]{1,128}\])?: (?P<msg>.*)",
+    rb" [A-Za-z0-9._-]{0,254}[A-Za-z0-9] [A-Za-z0-9]{1,32}(?:\[[!-Z^-~\\]{1,128}\])?: (?P<msg>.*)",
     re.DOTALL,
 )
 DAY_NS = 86_400_000_000_000
@@ -33,10 +33,10 @@ def test_a_usual_line_is_written_as_documented() -> None:
     assert message == b"<14>Sep 18 16:06:50 pod-a d1a2[main]: started"
 
 
-def test_names_that_a_line_has_not_are_left_out_or_a_dash() -> None:
+def test_names_that_a_line_has_not_are_left_out_or_unknown() -> None:
     write = formatter(format="rfc3164", app_name="{pod}", procid="-")
 
-    assert write(batch(Entry(msg="x"))) == [b"<134>Sep 18 16:06:50 - aicore: x"]
+    assert write(batch(Entry(msg="x"))) == [b"<134>Sep 18 16:06:50 unknown aicore: x"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,12 @@ def test_the_time_is_local_and_its_day_padded_with_a_space(
 
 def test_the_machines_own_zone_is_taken_if_none_is_named() -> None:
     assert len(formatter(format="rfc3164", timezone=None)(lines("x"))) == 1
+
+
+def test_a_host_is_one_that_rsyslog_takes_for_one() -> None:
+    write = formatter(format="rfc3164", hostname="{kind}/{pod}: é")
+
+    assert b" deployment_pod-a d1a2[main]: " in write(lines("x"))[0]
 
 
 def test_a_tag_is_letters_and_digits_only() -> None:
