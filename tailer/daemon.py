@@ -137,7 +137,7 @@ async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> 
 async def _is_drained_within(seconds: float, outlet: Outlet, spool: Spool, clock: Clock) -> bool:
     """Waits so long, or until nothing will ever come for this sink: then it need not open."""
     with anyio.move_on_after(seconds):
-        while await spool.next_batch(outlet.sink.name) is not None:
+        while await spool.next_batches(outlet.sink.name, max_lines=1):
             await clock.sleep(1.0)
         return True
     return False

@@ -1,4 +1,4 @@
-"""One sink's way through the spool: take a batch, write it, remember that. One task a sink."""
+"""One sink's way through the spool: take batches, write them, remember that. One task a sink."""
 
 from collections.abc import Callable
 
@@ -7,19 +7,24 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
-from tailer.model import Batch
+from tailer.model import MAX_TOP, Batch
 from tailer.sinks.contract import Sink
 from tailer.spool.contract import Spool
 
 log = structlog.get_logger()
 
 _LONGEST_WAIT_S = 30.0  # a mended sink is found again within half a minute
+# In one write: as many as the largest batch has, so a sink meets nothing larger than before.
+_MOST_LINES = MAX_TOP
 
 
 async def deliver(
     sink: Sink, spool: Spool, *, clock: Clock, wanted: Callable[[Batch], Batch]
 ) -> None:
     """Bring every batch to `sink`, in order, until the spool's input has ended and is empty.
+
+    As many at a time as there are, up to a bound: a sink that waits for an answer to each
+    write keeps up with a hundred quiet targets.
 
     `wanted` narrows a batch to the lines that this sink is for; a batch of which nothing
     is left counts as delivered.
@@ -35,7 +40,7 @@ async def deliver(
         retry=retry_if_exception_type(TransientSinkError),
         wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
         sleep=clock.sleep,
-        before_sleep=lambda state: _tell(sink, state),
+        before_sleep=_Trouble(sink.name).tell,
         reraise=True,
     )
     try:
@@ -46,19 +51,30 @@ async def deliver(
             raise SinkUnavailableError(error.message, hint=error.hint) from error
         if mark != place.mark:
             await spool.commit(sink.name, place.position, mark)
-        while (batch := await spool.next_batch(sink.name)) is not None:
-            lines = wanted(batch)
-            if lines.entries:
+        while batches := await spool.next_batches(sink.name, max_lines=_MOST_LINES):
+            narrowed = [wanted(batch) for batch in batches]
+            lines = [batch for batch in narrowed if batch.entries]
+            if lines:
                 mark = await retrying(sink.write, lines)
                 _tell_recovered(sink, retrying)
-            await spool.commit(sink.name, batch.position, mark)
+            await spool.commit(sink.name, batches[-1].position, mark)
     finally:
         await sink.aclose()
 
 
-def _tell(sink: Sink, state: RetryCallState) -> None:
-    if state.attempt_number == 1 and state.outcome is not None:
-        log.warning("sink_backing_off", sink=sink.name, error=str(state.outcome.exception()))
+class _Trouble:
+    """Tells of it when it begins, and again only when it has become another."""
+
+    def __init__(self, sink: str) -> None:
+        self._sink = sink
+        self._told = ""
+
+    def tell(self, state: RetryCallState) -> None:
+        assert state.outcome is not None
+        error = str(state.outcome.exception())
+        if state.attempt_number == 1 or error != self._told:
+            self._told = error
+            log.warning("sink_backing_off", sink=self._sink, error=error)
 
 
 def _tell_recovered(sink: Sink, retrying: AsyncRetrying) -> None:

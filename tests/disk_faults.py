@@ -97,6 +97,7 @@ async def readonly_logs(world: Bench, rng: random.Random) -> None:
         for _ in range(4):
             await world.pause(rng.uniform(2.0, 4.0))
             times = world.said().count("sink_backing_off") + 1
+            recovered = world.said().count("sink_recovered") + 1
             while not disk.remount("ro"):
                 await world.pause(0.01)
             world.injected += 1
@@ -104,7 +105,7 @@ async def readonly_logs(world: Bench, rng: random.Random) -> None:
             await world.pause(rng.uniform(0.0, 4.0))
             if not disk.remount("rw"):
                 world.complain("cannot be made writable again")
-            await world.hears("sink_recovered", times=times)
+            await world.hears("sink_recovered", times=recovered)
         disk.remount("ro")
         await world.end(running)
         running = await world.begin()

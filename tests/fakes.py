@@ -1,7 +1,7 @@
 """Working stand-ins for the seams of the flow: a service in memory, a sink that remembers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from memory_service import MemoryService
 
@@ -76,7 +76,6 @@ class MemorySink:
 
     name: str = "memory"
     lines: list[Entry] = field(default_factory=list)
-    batches: list[Batch] = field(default_factory=list)
     opened_with: bytes | None = None
     is_open: bool = False
     fails: Callable[[], SinkError | None] = lambda: None
@@ -85,16 +84,27 @@ class MemorySink:
         self.opened_with, self.is_open = mark, True
         return mark
 
-    async def write(self, batch: Batch) -> bytes | None:
+    async def write(self, batches: Sequence[Batch]) -> bytes | None:
         error = self.fails()
         if error is not None:
             raise error
-        self.batches.append(replace(batch))
-        self.lines += batch.entries
+        self.lines += [entry for batch in batches for entry in batch.entries]
         return str(len(self.lines)).encode()
 
     async def aclose(self) -> None:
         self.is_open = False
+
+
+@dataclass(slots=True)
+class SlowSink(MemorySink):
+    """Takes `write_s` for each write, however much that is."""
+
+    clock: Clock = field(kw_only=True)
+    write_s: float = field(kw_only=True)
+
+    async def write(self, batches: Sequence[Batch]) -> bytes | None:
+        await self.clock.sleep(self.write_s)
+        return await MemorySink.write(self, batches)
 
 
 def hiccup() -> TransientSinkError:

@@ -4,12 +4,13 @@ from functools import partial
 
 import anyio
 import pytest
-from fakes import TARGET, MemorySink, hiccup
+from fakes import TARGET, MemorySink, SlowSink, hiccup
+from structlog.testing import capture_logs
 from virtual_time import VirtualClock
 
 from tailer.delivery import deliver
-from tailer.errors import SinkError
-from tailer.model import Batch, Entry
+from tailer.errors import SinkError, TransientSinkError
+from tailer.model import MAX_TOP, Batch, Entry, Kind, Target
 from tailer.spool.memory import MemorySpool
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,81 @@ async def test_a_hiccup_is_retried_until_the_batch_is_through(clock: VirtualCloc
     await deliver(sink, await spool_with("a", "b"), clock=clock, wanted=everything)
 
     assert lines(sink) == ["a", "b"]
+
+
+async def test_a_hundred_quiet_targets_do_not_outrun_a_sink_that_takes_its_time(
+    clock: VirtualClock,
+) -> None:
+    targets = [Target("default", Kind.DEPLOYMENT, f"d{number}") for number in range(100)]
+    spool = MemorySpool(sinks=["slow"], max_bytes=10**9)
+    sink = SlowSink(name="slow", clock=clock, write_s=0.05)
+
+    async def speak() -> None:
+        for second in range(10):
+            for target in targets:
+                await spool.append(target, [Entry(msg=target.id)], [second], watermark_ns=0)
+                await clock.sleep(0.01)
+        spool.close_input()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(speak)
+        await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert lines(sink) == [target.id for target in targets] * 10
+    assert clock.monotonic_s() < 10 + 2 * sink.write_s
+
+
+async def test_a_backlog_of_little_batches_takes_a_slow_sink_as_long_as_one_of_large_ones(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with(*map(str, range(2 * MAX_TOP)), sinks=("slow",))
+    sink = SlowSink(name="slow", clock=clock, write_s=0.05)
+
+    await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert lines(sink) == [str(number) for number in range(2 * MAX_TOP)]
+    assert clock.monotonic_s() == pytest.approx(2 * sink.write_s)
+
+
+async def test_several_batches_of_which_nothing_is_wanted_reach_no_sink(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a", "b")
+    sink = MemorySink(fails=lambda: SinkError("nobody should write"))
+
+    def nothing(batch: Batch) -> Batch:
+        return replace(batch, entries=(), times_ns=())
+
+    await deliver(sink, spool, clock=clock, wanted=nothing)
+
+    assert (await spool.sink_place("memory")).position == 2
+
+
+async def test_trouble_is_told_once_and_once_more_when_it_becomes_another(
+    clock: VirtualClock,
+) -> None:
+    said = ["refused", "refused", "not trusted", "not trusted", "refused", "refused"]
+    failures = iter([TransientSinkError(error) for error in said])
+    sink = MemorySink(fails=lambda: next(failures, None))
+
+    with capture_logs() as events:
+        await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
+
+    told = [each["error"] for each in events if each["event"] == "sink_backing_off"]
+    assert told == ["refused", "not trusted", "refused"]
+
+
+async def test_the_same_trouble_is_told_again_after_the_sink_had_recovered(
+    clock: VirtualClock,
+) -> None:
+    failures = iter([hiccup(), None, hiccup(), None])
+    sink = MemorySink(fails=lambda: next(failures))
+
+    with capture_logs() as events:
+        for _ in range(2):
+            await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
+
+    assert [event["event"] for event in events] == ["sink_backing_off", "sink_recovered"] * 2
 
 
 async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink(

@@ -15,7 +15,7 @@ from tailer.config import PollSettings
 from tailer.cursor import MAX_KEYS
 from tailer.errors import NotFoundError
 from tailer.health import Phase, TargetHealth
-from tailer.model import Entry, GapReason, Status
+from tailer.model import MAX_TOP, Entry, GapReason, Status
 from tailer.pacing import PaceSettings
 from tailer.poller import Poller
 from tailer.spool.memory import MemorySpool
@@ -57,9 +57,9 @@ class Rig:
         return Counter(line.entry for line in self.source.store.lines)
 
     async def take(self) -> None:
-        while (batch := await self.spool.next_batch("all")) is not None:
-            self.taken += batch.entries
-            await self.spool.commit("all", batch.position, None)
+        while batches := await self.spool.next_batches("all", max_lines=MAX_TOP):
+            self.taken += [entry for batch in batches for entry in batch.entries]
+            await self.spool.commit("all", batches[-1].position, None)
 
     async def follow(self, *, for_s: float, last: int | None = None) -> Status | None:
         """Follow from an hour ago, for at most that long."""

@@ -51,8 +51,7 @@ async def add(
 
 async def take(spool: Spool, sink: str) -> list[object]:
     """Take one batch and commit it."""
-    batch = await spool.next_batch(sink)
-    assert batch is not None
+    (batch,) = await spool.next_batches(sink, max_lines=1)
     await spool.commit(sink, batch.position, None)
     return [entry.msg for entry in batch.entries]
 
@@ -80,18 +79,67 @@ async def test_batches_come_to_each_sink_in_the_order_of_appending(spool: Spool)
     assert [await take(spool, "slow"), await take(spool, "slow")] == [["a", "b"], ["c"]]
 
 
+async def at_once(spool: Spool, sink: str, *, max_lines: int) -> list[list[object]]:
+    """The messages of each batch that comes; none is taken."""
+    batches = await spool.next_batches(sink, max_lines=max_lines)
+    return [[entry.msg for entry in batch.entries] for batch in batches]
+
+
+async def test_several_batches_come_at_once_in_the_order_of_appending(spool: Spool) -> None:
+    await add(spool, (5, "a"), (6, "b"))
+    await add(spool, (1, "c"), target=OTHER)
+    await add(spool, (7, "d"))
+
+    assert await at_once(spool, "fast", max_lines=100) == [["a", "b"], ["c"], ["d"]]
+
+
+@pytest.mark.parametrize(("max_lines", "fitting"), [(2, 1), (3, 2), (4, 2), (5, 3), (6, 3)])
+async def test_no_more_lines_come_at_once_than_were_asked_for(
+    spool: Spool, max_lines: int, fitting: int
+) -> None:
+    await add(spool, (5, "a"), (6, "b"))
+    await add(spool, (1, "c"), target=OTHER)
+    await add(spool, (7, "d"), (8, "e"))
+
+    assert len(await at_once(spool, "fast", max_lines=max_lines)) == fitting
+
+
+async def test_a_batch_larger_than_was_asked_for_comes_alone(spool: Spool) -> None:
+    await add(spool, (5, "a"), (6, "b"), (7, "c"))
+    await add(spool, (8, "d"))
+
+    assert await at_once(spool, "fast", max_lines=2) == [["a", "b", "c"]]
+
+
+async def test_a_small_batch_does_not_overtake_one_that_does_not_fit(spool: Spool) -> None:
+    await add(spool, (5, "a"))
+    await add(spool, (6, "b"), (7, "c"), (8, "d"))
+    await add(spool, (9, "e"))
+
+    assert await at_once(spool, "fast", max_lines=2) == [["a"]]
+
+
+async def test_what_comes_next_begins_behind_what_was_committed(spool: Spool) -> None:
+    for number in range(5):
+        await add(spool, (number, str(number)))
+    batches = await spool.next_batches("fast", max_lines=3)
+    await spool.commit("fast", batches[-1].position, None)
+
+    assert await at_once(spool, "fast", max_lines=3) == [["3"], ["4"]]
+    assert await at_once(spool, "slow", max_lines=3) == [["0"], ["1"], ["2"]]
+
+
 async def test_a_batch_that_was_not_committed_comes_again(spool: Spool) -> None:
     await add(spool, (5, "a"))
 
-    first = await spool.next_batch("fast")
+    first = await spool.next_batches("fast", max_lines=10)
 
-    assert await spool.next_batch("fast") == first
+    assert await spool.next_batches("fast", max_lines=10) == first
 
 
 async def test_a_commit_stores_the_mark_with_the_position(spool: Spool) -> None:
     await add(spool, (5, "a"))
-    batch = await spool.next_batch("fast")
-    assert batch is not None
+    (batch,) = await spool.next_batches("fast", max_lines=10)
     await spool.commit("fast", batch.position, b"42")
 
     assert await spool.sink_place("fast") == SinkPlace(batch.position, b"42")
@@ -149,7 +197,7 @@ async def test_after_the_input_has_ended_the_rest_is_given_and_then_nothing(spoo
     spool.close_input()
 
     assert await take(spool, "fast") == ["a"]
-    assert await spool.next_batch("fast") is None
+    assert await spool.next_batches("fast", max_lines=10) == ()
 
 
 async def test_a_full_spool_holds_up_who_appends_until_the_slowest_sink_has_taken_some(

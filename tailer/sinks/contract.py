@@ -1,24 +1,25 @@
 """What every sink promises, and nothing else."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tailer.model import Batch
 
 
 class Sink(Protocol):
-    """Takes batches in order, one at a time.
+    """Takes batches in order, some at a time, so that what one write costs is shared by many.
 
-    `write` returns only when the lines are out of tailer's hands: the caller then counts
+    `write` returns only when all the lines are out of tailer's hands: the caller then counts
     them as delivered. What it returns is the sink's *mark*, such as a file's committed
     length, which is stored together with that fact and comes back through `open`. None
     is a mark too: nothing to remember.
 
-    A write that is cancelled, or that raised, may have got part of its batch through.
+    A write that is cancelled, or that raised, may have got part of its batches through.
 
     Resources: a constructor opens nothing. `aclose` ends what `open` began, may be called
     twice, and leaves alone what was handed in.
 
-    Errors: TransientSinkError when the same batch, written again, may go through. Any
+    Errors: TransientSinkError when the same batches, written again, may go through. Any
     other SinkError when retrying does not help.
     """
 
@@ -30,6 +31,6 @@ class Sink(Protocol):
         Returns the mark to store now: most often the same.
         """
 
-    async def write(self, batch: Batch) -> bytes | None: ...
+    async def write(self, batches: Sequence[Batch]) -> bytes | None: ...
 
     async def aclose(self) -> None: ...

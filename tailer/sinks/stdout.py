@@ -1,5 +1,7 @@
 """Lines to whoever reads our standard output: a person, a pipe, a file."""
 
+from collections.abc import Sequence
+
 from tailer.model import Batch
 from tailer.sinks.descriptor import Descriptor
 from tailer.sinks.format import Formatter
@@ -30,8 +32,9 @@ class StdoutSink:
         self._descriptor.open()
         return None
 
-    async def write(self, batch: Batch) -> bytes | None:
-        await self._descriptor.write(self._formatter(batch))
+    async def write(self, batches: Sequence[Batch]) -> bytes | None:
+        for batch in batches:
+            await self._descriptor.write(self._formatter(batch))
         return None
 
     async def reader_gone(self) -> None:

@@ -66,11 +66,15 @@ class Spool(Protocol):
 
     async def sink_place(self, sink: str) -> SinkPlace: ...
 
-    async def next_batch(self, sink: str) -> Batch | None:
-        """The first batch that `sink` has not taken. Waits; None when no more will come."""
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
+        """The first batches that `sink` has not taken, in order, none left out between them.
+
+        At most `max_lines` lines in all, and what is well held in memory; the first one
+        comes however large it is. Waits for that; empty when no more will come.
+        """
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         """`sink` has taken everything up to `position`."""
 
     def close_input(self) -> None:
-        """Nothing will be appended any more: `next_batch` ends once all is taken."""
+        """Nothing will be appended any more: `next_batches` ends once all is taken."""

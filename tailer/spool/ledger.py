@@ -12,6 +12,8 @@ from tailer.model import Entry, OddEntry, Target
 
 # A line's fixed cost in memory, measured: a struct, its time, and four strings of their own.
 _LINE_OVERHEAD_BYTES = 450
+# Of what a sink is given at once: lines are 200 bytes or so, but nothing makes them be.
+_MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
 
 
 def size_of(entries: Sequence[Entry]) -> int:
@@ -29,6 +31,7 @@ class Item:
     target: Target
     newest_ns: int
     size: int
+    lines: int
 
 
 class Ledger:
@@ -64,6 +67,18 @@ class Ledger:
         """The first batch that `sink` has not taken."""
         pending = self._pending[sink]
         return pending[0].position if pending else None
+
+    def next_positions(self, sink: str, *, max_lines: int) -> list[int]:
+        """The first batches that `sink` has not taken: one, and as many more as fit."""
+        found: list[int] = []
+        lines = size = 0
+        for item in self._pending[sink]:
+            lines += item.lines
+            size += item.size
+            if found and (lines > max_lines or size > _MOST_BYTES_AT_ONCE):
+                break
+            found.append(item.position)
+        return found
 
     def sacrifice(self, droppers: Collection[str]) -> tuple[str, int] | None:
         """A sink of `droppers`, and the batch that nobody but such sinks still waits for.

@@ -52,18 +52,18 @@ class MemorySpool:
             self._last_position += 1
             position = self._last_position
             self._batches[position] = Batch(position, target, tuple(entries), tuple(times_ns))
-            self._ledger.add(Item(position, target, max(times_ns), size))
+            self._ledger.add(Item(position, target, max(times_ns), size, len(entries)))
         self._drop(self._ledger.move(target, watermark_ns))
 
     async def sink_place(self, sink: str) -> SinkPlace:
         return self._places[sink]
 
-    async def next_batch(self, sink: str) -> Batch | None:
-        while (position := self._ledger.next_position(sink)) is None:
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
+        while not (positions := self._ledger.next_positions(sink, max_lines=max_lines)):
             if self._is_closed:
-                return None
+                return ()
             await self._changed.wait()
-        return self._batches[position]
+        return tuple(self._batches[position] for position in positions)
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         self._places[sink] = SinkPlace(position, mark)

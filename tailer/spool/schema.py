@@ -82,9 +82,10 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
         "FROM batch ORDER BY position"
     )
     for position, group, kind, id_, newest_ns, size, page in rows:
-        unpack(page)
+        entries, _ = unpack(page)
         positions.append(position)
-        ledger.add(Item(position, Target(group, Kind(kind), id_), newest_ns, size))
+        target = Target(group, Kind(kind), id_)
+        ledger.add(Item(position, target, newest_ns, size, len(entries)))
     for group, kind, id_, watermark_ns in connection.execute("SELECT * FROM target"):
         gone += ledger.move(Target(group, Kind(kind), id_), watermark_ns)
     connection.execute("BEGIN IMMEDIATE")
@@ -160,16 +161,18 @@ def deleting(positions: Sequence[int]) -> Callable[[sqlite3.Connection], object]
     return work
 
 
-def reading(position: int) -> Callable[[sqlite3.Connection], Batch | None]:
-    """The batch; None when it is deleted."""
+def reading(positions: Sequence[int]) -> Callable[[sqlite3.Connection], list[Batch]]:
+    """The batches, without those that are deleted."""
 
-    def work(connection: sqlite3.Connection) -> Batch | None:
-        row = connection.execute(
-            "SELECT resource_group, kind, id, page FROM batch WHERE position = ?", (position,)
-        ).fetchone()
-        if row is None:
-            return None
-        group, kind, id_, page = row
-        return Batch(position, Target(group, Kind(kind), id_), *unpack(page))
+    def work(connection: sqlite3.Connection) -> list[Batch]:
+        found = []
+        for position in positions:
+            row = connection.execute(
+                "SELECT resource_group, kind, id, page FROM batch WHERE position = ?", (position,)
+            ).fetchone()
+            if row is not None:
+                group, kind, id_, page = row
+                found.append(Batch(position, Target(group, Kind(kind), id_), *unpack(page)))
+        return found
 
     return work

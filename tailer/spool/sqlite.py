@@ -83,7 +83,7 @@ class SqliteSpool:
         def stored(position: int | None) -> None:
             if position is not None:
                 batch = Batch(position, target, tuple(entries), tuple(times_ns))
-                self._ledger.add(Item(position, target, max(times_ns), size))
+                self._ledger.add(Item(position, target, max(times_ns), size, len(entries)))
                 self._remember(batch, size)
             self._drop(self._ledger.move(target, watermark_ns))
 
@@ -95,16 +95,18 @@ class SqliteSpool:
     async def sink_place(self, sink: str) -> SinkPlace:
         return self._places[sink]
 
-    async def next_batch(self, sink: str) -> Batch | None:
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
         while True:
-            position = self._ledger.next_position(sink)
-            if position is not None:
-                batch = await self._batch(position)
-                if batch is not None:
-                    return batch
-                # else it was dropped while it was read
+            positions = self._ledger.next_positions(sink, max_lines=max_lines)
+            if positions:
+                batches = await self._batches(positions)
+                # What was dropped while it was read, from the first one on, is counted as lost.
+                first = self._ledger.next_position(sink)
+                left = tuple(each for each in batches if first and each.position >= first)
+                if left:
+                    return left
             elif self._is_closed:
-                return None
+                return ()
             else:
                 await self._changed.wait()
 
@@ -166,10 +168,22 @@ class SqliteSpool:
             return True
 
     async def _batch(self, position: int) -> Batch | None:
-        cached = self._cache.get(position)
-        if cached is not None:
-            return cached[0]
-        return await self._store.read(schema.reading(position))
+        """None when it is deleted."""
+        found = await self._batches([position])
+        return found[0] if found else None
+
+    async def _batches(self, positions: Sequence[int]) -> list[Batch]:
+        """In order, without those that are deleted. At most one visit to the disk."""
+        found = {
+            position: cached[0]
+            for position in positions
+            if (cached := self._cache.get(position)) is not None
+        }
+        if len(found) < len(positions):
+            uncached = [position for position in positions if position not in found]
+            read = await self._store.read(schema.reading(uncached))
+            found |= {batch.position: batch for batch in read}
+        return [found[position] for position in positions if position in found]
 
     def _remember(self, batch: Batch, size: int) -> None:
         self._cache[batch.position] = (batch, size)

@@ -145,15 +145,3 @@ def lines_of(sink: MemorySink) -> Counter[Line]:
 def line_of(entry: Entry) -> Line:
     fields = msgspec.to_builtins(entry)
     return tuple(fields.get(name) for name in LINE_FIELDS)
-
-
-@dataclass(slots=True)
-class SlowSink(MemorySink):
-    """Takes `write_s` for each batch."""
-
-    clock: Clock = field(kw_only=True)
-    write_s: float = field(kw_only=True)
-
-    async def write(self, batch: Batch) -> bytes | None:
-        await self.clock.sleep(self.write_s)
-        return await MemorySink.write(self, batch)

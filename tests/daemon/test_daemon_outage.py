@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -45,14 +45,14 @@ class CountingSink:
     async def open(self, mark: bytes | None) -> bytes | None:
         return mark
 
-    async def write(self, batch: Batch) -> bytes | None:
+    async def write(self, batches: Sequence[Batch]) -> bytes | None:
         if self.is_down(self.clock.monotonic_s()):
             raise TransientSinkError("the receiver is down")
-        said = [entry.msg for entry in batch.entries]
+        said = [entry.msg for batch in batches for entry in batch.entries]
         expected = [f"{number}\n" for number in range(self.lines, self.lines + len(said))]
         self.is_exact = self.is_exact and said == expected
         self.lines += len(said)
-        lag_s = (self.clock.wall_ns() - batch.times_ns[0]) / NS_PER_S
+        lag_s = (self.clock.wall_ns() - batches[0].times_ns[0]) / NS_PER_S
         self.longest_lag_s = max(self.longest_lag_s, lag_s)
         self.resident_bytes.append(_resident_bytes())
         return None

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, Bench, SlowSink, lines_of, outlet
+from daemon.bench import FIRST, SECOND, Bench, lines_of, outlet
 from daemon.files import shown_in_files, without_newlines
-from fakes import MemorySink, hiccup
+from fakes import MemorySink, SlowSink, hiccup
 from structlog.testing import capture_logs
 
 from tailer.clock import Clock

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, SHUTDOWN_S, Bench, SlowSink, benched, lines_of, outlet
-from fakes import MemorySink
+from daemon.bench import FIRST, SECOND, SHUTDOWN_S, Bench, benched, lines_of, outlet
+from fakes import MemorySink, SlowSink
 from virtual_time import VirtualClock
 
 pytestmark = pytest.mark.anyio

@@ -56,6 +56,23 @@ class DyingDisk(CountingDisk):
         raise PlugPulledError
 
 
+class StumblingDisk(CountingDisk):
+    """Call `at` fails, once, a write after half of its bytes."""
+
+    def __init__(self, at: int, error: int) -> None:
+        super().__init__()
+        self._at = at
+        self._error = error
+
+    def _made(self, number: int, name: str, call: Callable[..., Any], *args: Any) -> Any:
+        if number != self._at:
+            return call(*args)
+        if name == "write":
+            fd, page = args
+            call(fd, page[: len(page) // 2])
+        raise OSError(self._error, os.strerror(self._error))
+
+
 class RefusingDisk(CountingDisk):
     """Calls named `refused` fail with that error, a write after half of its bytes."""
 

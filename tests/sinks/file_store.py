@@ -95,11 +95,18 @@ class Store:
         writer.begin(self.mark)
         return writer
 
-    def deliver(self, writer: FileWriter, batches: Sequence[Batch], now_ns: int = TIME_NS) -> None:
-        """All that are not committed yet."""
-        for batch in batches[self.position :]:
-            mark = writer.write(batch, now_ns=now_ns)
-            self.position, self.mark = batch.position, mark
+    def deliver(
+        self,
+        writer: FileWriter,
+        batches: Sequence[Batch],
+        now_ns: int = TIME_NS,
+        *,
+        at_once: int = 1,
+    ) -> None:
+        """All that are not committed yet, at most so many in one write."""
+        while some := batches[self.position : self.position + at_once]:
+            mark = writer.write(some, now_ns=now_ns)
+            self.position, self.mark = some[-1].position, mark
 
     def truth(self, batches: Sequence[Batch]) -> dict[str, bytes]:
         """What the files must say together, each with its closed ones."""

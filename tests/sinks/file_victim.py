@@ -1,4 +1,4 @@
-"""A process to be killed: writes made-up batches to a file sink, and commits each.
+"""A process to be killed: writes made-up batches to a file sink, and commits some at a time.
 
 Usage: python file_victim.py FOLDER BATCHES
 
@@ -68,10 +68,12 @@ async def main(folder: Path, count: int) -> None:
         remembered_files=3,
     )
     await sink.open(mark)
-    for batch in batches(count)[position:]:
-        mark = await sink.write(batch)
-        commit(folder, batch.position, mark)
-        say(str(batch.position))
+    made_up = batches(count)
+    while some := made_up[position : position + 1 + position % 3]:
+        mark = await sink.write(some)
+        position = some[-1].position
+        commit(folder, position, mark)
+        say(str(position))
     await sink.aclose()
 
 

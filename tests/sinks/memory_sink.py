@@ -1,5 +1,7 @@
 """A sink that keeps its lines in a list: as slow as its reader, and gone when that is."""
 
+from collections.abc import Sequence
+
 import anyio
 
 from tailer.errors import ReaderGoneError
@@ -22,8 +24,8 @@ class MemorySink:
         self._written = int(mark or 0)
         return mark
 
-    async def write(self, batch: Batch) -> bytes | None:
-        for entry in batch.entries:
+    async def write(self, batches: Sequence[Batch]) -> bytes | None:
+        for entry in (entry for batch in batches for entry in batch.entries):
             while len(self._held) >= self._capacity_lines and not self._reader_gone:
                 await self._news.wait()
             if self._reader_gone:

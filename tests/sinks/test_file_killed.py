@@ -32,7 +32,7 @@ def test_each_line_is_there_once_after_many_kills(tmp_path: Path, seed: int) -> 
     chance = random.Random(seed)
     said = []
     for _ in range(KILLS):
-        said += killed_after(tmp_path, chance.randrange(1, 40))
+        said += killed_after(tmp_path, chance.randrange(1, 30))
     said += killed_after(tmp_path, COUNT + 1)
 
     store = Store(tmp_path / "logs")

@@ -23,7 +23,7 @@ async def test_a_sink_that_has_moved_is_done_with_its_old_folder_once_that_is_st
     bench: Bench,
 ) -> None:
     before = await bench.opened("old/{id}.log")
-    mark = await before.write(lines("mine"))
+    mark = await before.write([lines("mine")])
     moved = await bench.opened("new/{id}.log", mark)
     mark_to_store = await moved.open(mark)
     with (bench.folder / "old/d1a2.log").open("a") as heirs:
@@ -36,6 +36,6 @@ async def test_a_sink_that_has_moved_is_done_with_its_old_folder_once_that_is_st
 
 async def test_a_sink_that_stays_keeps_its_mark(bench: Bench) -> None:
     sink = await bench.opened()
-    mark = await sink.write(lines("one"))
+    mark = await sink.write([lines("one")])
 
     assert await sink.open(mark) == mark

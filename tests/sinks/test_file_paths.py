@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sinks.batches import TARGET, TIME_NS, any_text, batch, line
+from sinks.file_store import Store, batch_for, fast_folder
 
 from tailer.errors import ConfigError
 from tailer.model import Entry, Kind, Target
@@ -169,6 +170,25 @@ def test_a_file_that_is_there_may_be_written_whatever_else_began() -> None:
         "other.log": ["0", "1", "2", "4", "5", "6"],
         "p3.log": ["3", "7"],
     }
+
+
+def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
+    with fast_folder() as folder:
+        store = Store(folder)
+        store.deliver(
+            store.start(),
+            [
+                batch_for(1, *((f"a{number}", "x") for number in range(MOST_NEW_FILES - 1))),
+                batch_for(2, ("b1", "x"), ("b2", "x"), ("a1", "x")),
+                batch_for(3, ("b3", "x"), ("b1", "x")),
+                batch_for(4, ("b1", "x"), ("b2", "x"), id_="d2"),
+            ],
+            at_once=4,
+        )
+        found = {path: page.count(b"x") for path, page in store.read().items()}
+
+    assert [found[f"d1/{name}.log"] for name in ("a0", "a1", "b1", "other")] == [1, 2, 2, 2]
+    assert len(found) == MOST_NEW_FILES + 1 + 2
 
 
 def test_a_target_may_begin_new_files_again_the_next_day() -> None:

@@ -51,15 +51,15 @@ async def test_trouble_that_passes_costs_nothing(
 ) -> None:
     disk = RefusingDisk(refused, error)
     sink = await bench.opened("{kind}/{pod}.log", disk=disk, rotate_bytes=6)
-    mark = await sink.write(PODS_ONE)
+    mark = await sink.write([PODS_ONE])
     disk.is_broken = True
     for _ in range(3):
         with pytest.raises(TransientSinkError):
-            await sink.write(PODS_TWO)
+            await sink.write([PODS_TWO])
     disk.is_broken = False
     if restarted:
         sink = await bench.opened("{kind}/{pod}.log", mark, rotate_bytes=6)
-    await sink.write(PODS_TWO)
+    await sink.write([PODS_TWO])
 
     assert bench.joined("deployment/a") == bench.joined("deployment/b") == "one\ntwo\n"
     assert bench.gaps == []
@@ -72,14 +72,14 @@ async def test_files_that_are_out_of_sight_for_a_moment_are_not_taken_for_our_ow
     """As when a mount goes and comes back: whatever was begun there, these stay."""
     disk = RefusingDisk("status", errno.ENOENT)
     sink = await bench.opened("{kind}/{pod}.log", disk=disk)
-    mark = await sink.write(PODS_ONE)
+    mark = await sink.write([PODS_ONE])
     disk.is_broken = True
     with pytest.raises(TransientSinkError):
-        await sink.write(PODS_TWO)
+        await sink.write([PODS_TWO])
     disk.is_broken = False
     if restarted:
         sink = await bench.opened("{kind}/{pod}.log", mark)
-    await sink.write(PODS_TWO)
+    await sink.write([PODS_TWO])
 
     assert bench.joined("deployment/a") == bench.joined("deployment/b") == "one\ntwo\n"
 
@@ -87,10 +87,10 @@ async def test_files_that_are_out_of_sight_for_a_moment_are_not_taken_for_our_ow
 async def test_half_a_line_is_cut_off_before_the_sink_backs_off(bench: Bench) -> None:
     disk = RefusingDisk("write", errno.ENOSPC)
     sink = await bench.opened(disk=disk)
-    await sink.write(lines("one"))
+    await sink.write([lines("one")])
     disk.is_broken = True
     with pytest.raises(TransientSinkError, match=r"No space left on device \(make room"):
-        await sink.write(lines("two"))
+        await sink.write([lines("two")])
 
     assert (bench.folder / "d1a2.log").read_text() == "one\n"
 
@@ -99,15 +99,15 @@ async def test_half_a_line_that_cannot_be_cut_off_now_is_cut_off_later(bench: Be
     disk, cutting = RefusingDisk("write", errno.EIO), RefusingDisk("truncate", errno.EIO)
     disk.then = cutting
     sink = await bench.opened(disk=disk)
-    await sink.write(lines("one"))
+    await sink.write([lines("one")])
     disk.is_broken = cutting.is_broken = True
     with pytest.raises(TransientSinkError):
-        await sink.write(lines("two"))
+        await sink.write([lines("two")])
     disk.is_broken = False
     with pytest.raises(TransientSinkError):
-        await sink.write(lines("two"))
+        await sink.write([lines("two")])
     cutting.is_broken = False
-    await sink.write(lines("two"))
+    await sink.write([lines("two")])
 
     assert (bench.folder / "d1a2.log").read_text() == "one\ntwo\n"
 
@@ -117,10 +117,10 @@ async def test_half_a_line_that_cannot_be_cut_off_now_is_cut_off_later(bench: Be
 async def test_a_failed_sync_is_never_tried_again(bench: Bench, refused: str, error: int) -> None:
     disk = RefusingDisk(refused, error)
     sink = await bench.opened("{pod}.log", disk=disk)
-    mark = await sink.write(lines("one"))
+    mark = await sink.write([lines("one")])
     disk.is_broken = True
     with pytest.raises(SinkError, match="could not be brought to disk") as raised:
-        await sink.write(batch(line("two\n"), line("two\n", pod="new")))
+        await sink.write([batch(line("two\n"), line("two\n", pod="new"))])
     await sink.aclose()
     sink = await bench.opened("{pod}.log", mark)
 
@@ -133,9 +133,9 @@ async def test_compression_that_fails_leaves_the_closed_file(bench: Bench) -> No
     disk = RefusingDisk("read", errno.EIO)
     sink = await bench.opened(disk=disk, rotate_bytes=1, compress=True)
     disk.is_broken = True
-    await sink.write(lines("one"))
-    await sink.write(lines("two"))
-    await sink.write(lines("three"))
+    await sink.write([lines("one")])
+    await sink.write([lines("two")])
+    await sink.write([lines("three")])
     await sink.aclose()
 
     closed = [name for name in bench.names() if "d1a2.0" in name]
@@ -166,11 +166,11 @@ async def test_a_full_disk_holds_whole_lines_and_goes_on_when_there_is_room(
     written = 0
     with pytest.raises(TransientSinkError):  # noqa: PT012 - nobody knows when
         while True:
-            await sink.write(lines(*[str(written)] * 1000))
+            await sink.write([lines(*[str(written)] * 1000)])
             written += 1
     before = (small_disk / "d1a2.log").read_text().splitlines()
     ballast.unlink()
-    await sink.write(lines(*[str(written)] * 1000))
+    await sink.write([lines(*[str(written)] * 1000)])
 
     assert before == [str(number) for number in range(written) for _ in range(1000)]
     assert (small_disk / "d1a2.log").read_text().splitlines() == before + [str(written)] * 1000
@@ -178,12 +178,12 @@ async def test_a_full_disk_holds_whole_lines_and_goes_on_when_there_is_room(
 
 async def test_a_read_only_disk_is_waited_for(bench: Bench, small_disk: Path) -> None:
     sink = await bench.opened()
-    await sink.write(lines("one"))
+    await sink.write([lines("one")])
     remount(small_disk, "ro")
     with pytest.raises(TransientSinkError, match="read-only"):
-        await sink.write(lines("two"))
+        await sink.write([lines("two")])
     remount(small_disk, "rw")
-    await sink.write(lines("two"))
+    await sink.write([lines("two")])
 
     assert (small_disk / "d1a2.log").read_text() == "one\ntwo\n"
 
@@ -199,4 +199,4 @@ async def test_what_is_not_open_to_us_is_waited_for(bench: Bench) -> None:
     sink = await bench.opened()
 
     with pytest.raises(TransientSinkError, match="needs the right"):
-        await sink.write(lines("one"))
+        await sink.write([lines("one")])

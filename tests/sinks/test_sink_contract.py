@@ -142,7 +142,7 @@ def rig_with_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
 
 async def test_lines_are_out_of_our_hands_when_write_returns(rig: Rig) -> None:
     await rig.sink.open(None)
-    await rig.sink.write(lines("one", "two"))
+    await rig.sink.write([lines("one", "two")])
 
     assert rig.read_back(2) == ["one", "two"]
     await rig.sink.aclose()
@@ -150,18 +150,27 @@ async def test_lines_are_out_of_our_hands_when_write_returns(rig: Rig) -> None:
 
 async def test_batches_come_out_in_the_order_in_which_they_went_in(rig: Rig) -> None:
     await rig.sink.open(None)
-    await rig.sink.write(lines("one"))
-    await rig.sink.write(lines("two"))
-    await rig.sink.write(lines("three"))
+    await rig.sink.write([lines("one")])
+    await rig.sink.write([lines("two")])
+    await rig.sink.write([lines("three")])
 
     assert rig.read_back(3) == ["one", "two", "three"]
     await rig.sink.aclose()
 
 
+async def test_batches_of_one_write_come_out_in_their_order(rig: Rig) -> None:
+    await rig.sink.open(None)
+    await rig.sink.write([lines("one", "two"), lines("three"), lines(), lines("four")])
+    await rig.sink.write([lines("five")])
+
+    assert rig.read_back(5) == ["one", "two", "three", "four", "five"]
+    await rig.sink.aclose()
+
+
 async def test_a_batch_without_lines_is_taken_and_changes_nothing(rig: Rig) -> None:
     await rig.sink.open(None)
-    await rig.sink.write(lines())
-    await rig.sink.write(lines("one"))
+    await rig.sink.write([lines()])
+    await rig.sink.write([lines("one")])
 
     assert rig.read_back(1) == ["one"]
     await rig.sink.aclose()
@@ -169,10 +178,10 @@ async def test_a_batch_without_lines_is_taken_and_changes_nothing(rig: Rig) -> N
 
 async def test_a_sink_goes_on_from_the_mark_that_it_gave(rig: Rig) -> None:
     await rig.sink.open(None)
-    mark = await rig.sink.write(lines("one"))
+    mark = await rig.sink.write([lines("one")])
     await rig.sink.aclose()
     await rig.sink.open(mark)
-    await rig.sink.write(lines("two"))
+    await rig.sink.write([lines("two")])
 
     assert rig.read_back(2) == ["one", "two"]
     await rig.sink.aclose()
@@ -181,7 +190,7 @@ async def test_a_sink_goes_on_from_the_mark_that_it_gave(rig: Rig) -> None:
 async def test_closing_twice_or_before_opening_is_harmless(rig: Rig) -> None:
     await rig.sink.aclose()
     await rig.sink.open(None)
-    await rig.sink.write(lines("one"))
+    await rig.sink.write([lines("one")])
     await rig.sink.aclose()
     await rig.sink.aclose()
 
@@ -191,7 +200,7 @@ async def test_closing_twice_or_before_opening_is_harmless(rig: Rig) -> None:
 async def test_a_write_that_waits_for_its_reader_is_cancelled_at_once(rig_with_reader: Rig) -> None:
     await rig_with_reader.sink.open(None)
     with anyio.move_on_after(5) as waiting:
-        await rig_with_reader.sink.write(MORE_THAN_FITS)
+        await rig_with_reader.sink.write([MORE_THAN_FITS])
 
     assert waiting.cancelled_caught
     await rig_with_reader.sink.aclose()
@@ -199,11 +208,11 @@ async def test_a_write_that_waits_for_its_reader_is_cancelled_at_once(rig_with_r
 
 async def test_a_reader_that_has_left_is_an_end_and_not_a_failure(rig_with_reader: Rig) -> None:
     await rig_with_reader.sink.open(None)
-    await rig_with_reader.sink.write(lines("one"))
+    await rig_with_reader.sink.write([lines("one")])
     rig_with_reader.lose_reader()
 
     with pytest.raises(ReaderGoneError):
-        await rig_with_reader.sink.write(lines("two"))
+        await rig_with_reader.sink.write([lines("two")])
     await rig_with_reader.sink.aclose()
 
 
@@ -219,5 +228,5 @@ async def test_a_reader_that_leaves_while_we_wait_for_it_ends_the_waiting(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(leave_after_a_while)
         with pytest.raises(ReaderGoneError):
-            await rig_with_reader.sink.write(MORE_THAN_FITS)
+            await rig_with_reader.sink.write([MORE_THAN_FITS])
     await rig_with_reader.sink.aclose()

@@ -64,7 +64,7 @@ async def test_a_batch_larger_than_the_pipe_arrives_whole_at_a_slow_reader(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read_slowly)
-        await sink.write(BIG)
+        await sink.write([BIG])
         await sink.aclose()
         pipe.writer.close()
 
@@ -77,7 +77,7 @@ async def test_other_tasks_go_on_while_nobody_reads(pipe: Pipe) -> None:
 
     with anyio.move_on_after(10.5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(sink.write, BIG)
+            tasks.start_soon(sink.write, [BIG])
             while True:
                 await anyio.sleep(1)  # noqa: TID251 - of virtual time
                 ticks += 1
@@ -91,7 +91,7 @@ async def test_what_a_cancelled_write_has_left_in_the_pipe_is_the_beginning_of_i
 ) -> None:
     sink = await opened(pipe.writer.fileno())
     with anyio.move_on_after(1):
-        await sink.write(BIG)
+        await sink.write([BIG])
     left = pipe.reader.read(1_000_000)
 
     assert RAW(BIG).startswith(left)
@@ -103,7 +103,7 @@ async def test_processes_that_share_our_output_do_not_find_it_non_blocking(make:
     assert callable(make)
     ends = [end if isinstance(end, int) else end.detach() for end in make()]
     sink = await opened(ends[1])
-    await sink.write(lines("one"))
+    await sink.write([lines("one")])
 
     assert os.get_blocking(ends[1])
     await sink.aclose()
@@ -133,7 +133,7 @@ async def test_a_descriptor_that_is_open_for_reading_only_is_a_failure(tmp_path:
         sink = await opened(file.fileno())
 
         with pytest.raises(SinkError, match="stdout is not open for writing"):
-            await sink.write(lines("one"))
+            await sink.write([lines("one")])
         await sink.aclose()
 
 
@@ -142,7 +142,7 @@ async def test_a_full_disk_is_a_failure_that_names_what_is_full() -> None:
     sink = await opened(full)
 
     with pytest.raises(SinkError, match="stdout cannot be written: No space left on device"):
-        await sink.write(lines("one"))
+        await sink.write([lines("one")])
     await sink.aclose()
     os.close(full)
 
@@ -150,7 +150,7 @@ async def test_a_full_disk_is_a_failure_that_names_what_is_full() -> None:
 async def test_the_void_takes_everything() -> None:
     void = os.open(os.devnull, os.O_WRONLY)
     sink = await opened(void)
-    await sink.write(BIG)
+    await sink.write([BIG])
     await sink.aclose()
     os.close(void)
 
@@ -160,7 +160,7 @@ async def test_a_file_is_continued_where_its_owner_stands(tmp_path: Path) -> Non
     with path.open("wb", buffering=0) as file:
         file.write(b"banner\n")
         sink = await opened(file.fileno())
-        await sink.write(lines("one"))
+        await sink.write([lines("one")])
         file.write(b"footer\n")
 
     assert path.read_bytes() == b"banner\none\nfooter\n"
@@ -196,7 +196,7 @@ async def test_we_notice_that_the_reader_has_left_though_the_pipe_is_full(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch)
         with anyio.move_on_after(1):
-            await sink.write(BIG)
+            await sink.write([BIG])
         pipe.reader.close()
         await gone.wait()
 
@@ -207,7 +207,7 @@ async def test_we_notice_that_the_reader_has_left_though_the_pipe_is_full(
 async def test_a_reader_that_stays_is_not_taken_for_gone(pipe: Pipe, *, writes: bool) -> None:
     sink = await opened(pipe.writer.fileno())
     if writes:
-        await sink.write(lines("one"))
+        await sink.write([lines("one")])
     with anyio.move_on_after(3600) as patience:
         await sink.reader_gone()
 
@@ -234,7 +234,7 @@ async def test_a_named_pipe_whose_reader_has_left_already_is_an_end(tmp_path: Pa
     sink = await opened(writer)
 
     with pytest.raises(ReaderGoneError, match="nobody reads stdout any more"):
-        await sink.write(lines("one"))
+        await sink.write([lines("one")])
     await sink.aclose()
     os.close(writer)
 
@@ -242,7 +242,7 @@ async def test_a_named_pipe_whose_reader_has_left_already_is_an_end(tmp_path: Pa
 async def test_a_terminal_shows_lines_from_their_first_column() -> None:
     reader, writer = pty.openpty()
     sink = await opened(writer)
-    await sink.write(lines("one", "two"))
+    await sink.write([lines("one", "two")])
     shown = b""
     while shown.count(b"\n") < 2:
         await anyio.wait_readable(reader)
@@ -259,7 +259,7 @@ async def test_a_terminal_never_receives_an_escape_of_a_log_line() -> None:
     tty.setraw(writer)
     formatter = build_formatter(FormatSettings(escape=True), [])
     sink = await opened(writer, formatter)
-    await sink.write(lines("\x1b]0;owned\x07\x1b[2J"))
+    await sink.write([lines("\x1b]0;owned\x07\x1b[2J")])
     shown = b""
     while not shown.endswith(b"\n"):
         await anyio.wait_readable(reader)

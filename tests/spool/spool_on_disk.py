@@ -38,8 +38,7 @@ async def add(spool: Spool, time_ns: int, *messages: str, target: Target = TARGE
 
 async def take(spool: Spool, sink: str = "file", mark: bytes | None = None) -> list[object]:
     """Take one batch and commit it."""
-    batch = await spool.next_batch(sink)
-    assert batch is not None
+    (batch,) = await spool.next_batches(sink, max_lines=1)
     await spool.commit(sink, batch.position, mark)
     return [entry.msg for entry in batch.entries]
 
@@ -48,9 +47,9 @@ async def take_all(spool: Spool, sink: str = "file") -> list[object]:
     """Everything that is in it, after which its input has ended."""
     spool.close_input()
     taken: list[object] = []
-    while (batch := await spool.next_batch(sink)) is not None:
-        await spool.commit(sink, batch.position, None)
-        taken += [entry.msg for entry in batch.entries]
+    while batches := await spool.next_batches(sink, max_lines=7):
+        await spool.commit(sink, batches[-1].position, None)
+        taken += [entry.msg for batch in batches for entry in batch.entries]
     return taken
 
 

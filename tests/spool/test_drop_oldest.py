@@ -112,14 +112,49 @@ async def test_a_sink_that_wrote_a_dropped_batch_all_the_same_keeps_its_newest_m
     await rig.add(*range(ROOM_FOR))
     await take_some(rig, "waiting", ROOM_FOR)
     await take_some(rig, "quick", ROOM_FOR)
-    in_hand = await rig.spool.next_batch("lossy")
-    assert in_hand is not None
+    (in_hand,) = await rig.spool.next_batches("lossy", max_lines=1)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.spool.commit, "lossy", in_hand.position, b"written")
         tasks.start_soon(rig.add, ROOM_FOR)
     place = await rig.spool.sink_place("lossy")
 
     assert place.mark == b"written"
+
+
+async def test_what_is_dropped_of_several_in_hand_is_not_taken_back_by_their_commit(
+    rig: Rig,
+) -> None:
+    await rig.add(*range(ROOM_FOR))
+    await take_some(rig, "waiting", ROOM_FOR)
+    await take_some(rig, "quick", ROOM_FOR)
+    in_hand = await rig.spool.next_batches("lossy", max_lines=2)
+    await rig.add(*range(ROOM_FOR, ROOM_FOR + 3))
+    await rig.spool.commit("lossy", in_hand[-1].position, b"written")
+
+    assert rig.dropped == [("lossy", 1), ("lossy", 2), ("lossy", 3)]
+    assert await rig.spool.sink_place("lossy") == SinkPlace(3, b"written")
+    assert len(await take_all(rig.spool, "lossy")) == ROOM_FOR
+
+
+async def test_what_is_dropped_while_several_are_read_is_not_among_them(rig: Rig) -> None:
+    await rig.add(*range(ROOM_FOR))
+    await take_some(rig, "waiting", ROOM_FOR)
+    await take_some(rig, "quick", ROOM_FOR)
+    for position in (2, 3, 4):
+        del rig.spool._cache[position]  # these have to be read from the disk
+    taken: list[int] = []
+
+    async def read() -> None:
+        batches = await rig.spool.next_batches("lossy", max_lines=ROOM_FOR)
+        taken.extend(batch.position for batch in batches)
+
+    async with anyio.create_task_group() as tasks, rig.spool._store._thread:
+        tasks.start_soon(rig.add, ROOM_FOR)  # its drop waits for the disk
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(read)  # and the reading waits behind that
+        await anyio.wait_all_tasks_blocked()
+
+    assert (rig.dropped, taken) == ([("lossy", 1)], [2, 3, 4])
 
 
 async def test_a_drop_leaves_the_mark_as_it_is(rig: Rig) -> None:

@@ -178,8 +178,7 @@ async def test_positions_are_in_the_order_of_delivery(tmp_path: Path) -> None:
                 tasks.start_soon(add, opened.spool, number, str(number))
         positions = []
         for _ in range(30):
-            batch = await opened.spool.next_batch("file")
-            assert batch is not None
+            (batch,) = await opened.spool.next_batches("file", max_lines=1)
             positions.append(batch.position)
             await opened.spool.commit("file", batch.position, None)
 

@@ -20,7 +20,7 @@ _LEAST_DIGITS = 6
 class Rotation:
     """0 means: never, and for `keep_files`: all.
 
-    A file holds at most `max_bytes`, unless a single batch is larger, and lines that were
+    A file holds at most `max_bytes`, unless a single write is larger, and lines that were
     written within one period of `every_s` seconds, counted from 1970: 86400 starts a
     new file after midnight, UTC.
     """

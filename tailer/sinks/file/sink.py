@@ -1,6 +1,6 @@
 """The file sink as delivery sees it; all that may wait for a disk happens in a thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 _Result = TypeVar("_Result")
 
-_REMEMBERED_FILES = 64  # some 8 kB of mark, which is stored with every batch
+_REMEMBERED_FILES = 64  # some 8 kB of mark, which is stored with every write
 _PATIENCE_S = 10.0  # for compression when the sink is closed; what is left waits for the next start
 
 
@@ -29,7 +29,7 @@ class FileSink:
     """A Sink that writes each line once, whatever is killed when.
 
     `path` is a template of `path_template`, 0 in the rotation settings means never (and
-    for `keep_files`: all). No file stays open between two batches, so files may be moved
+    for `keep_files`: all). No file stays open between two writes, so files may be moved
     away at any time; `reopen` says that this was meant.
 
     `on_gap` is told, on the event loop, of a file that somebody cut, replaced or deleted:
@@ -89,9 +89,9 @@ class FileSink:
         self._writer = writer
         return writer.mark
 
-    async def write(self, batch: Batch) -> bytes | None:
+    async def write(self, batches: Sequence[Batch]) -> bytes | None:
         writer, now_ns = self._opened(), self._clock.wall_ns()
-        mark = await self._in_thread(lambda: writer.write(batch, now_ns=now_ns))
+        mark = await self._in_thread(lambda: writer.write(batches, now_ns=now_ns))
         self._told.clear()
         return mark
 

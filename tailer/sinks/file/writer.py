@@ -8,13 +8,15 @@ Laws of this file:
 """
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 
 from msgspec.structs import replace
 
 from tailer.errors import TransientSinkError
-from tailer.model import Batch
+from tailer.model import Batch, Target
 from tailer.sinks.file.confinement import Tree
 from tailer.sinks.file.housekeeping import Housekeeper, settle_path
 from tailer.sinks.file.journal import Before, UndoJournal
@@ -32,7 +34,7 @@ _MOST_CLOSED = 256  # in a mark; housekeeping takes them in this order, so the o
 class FileWriter:
     """Begins at a stored mark; a new one for every start.
 
-    Errors: OSError when the same batch may be written again: what it had changed is turned
+    Errors: OSError when the same batches may be written again: what they had changed is turned
     back, at once or, if that fails too, before the next write. SinkError when not.
     """
 
@@ -96,12 +98,11 @@ class FileWriter:
             settle_path(tree, path, number)
         return there
 
-    def write(self, batch: Batch, *, now_ns: int) -> bytes | None:
+    def write(self, batches: Sequence[Batch], *, now_ns: int) -> bytes | None:
+        """All of them or none: each file is written once, with what they have for it together."""
         self._turn_back()
         self._after_commit()
-        left = self._new_files.left(batch.target, now_ns=now_ns)
-        parts = routed(batch, self._template, exists=self._known.exists, may_begin=left)
-        pages = {path: page for path, part in parts.items() if (page := self._formatter(part))}
+        pages, begun = self._pages(batches, now_ns)
         if not pages:
             return self._mark
         before = {path: self._plan(path, len(page), now_ns) for path, page in pages.items()}
@@ -115,9 +116,34 @@ class FileWriter:
                 self._turn_back()
             raise
         self._undo = {}
-        self._new_files.note(batch.target, sum(each.state is None for each in before.values()))
+        for target, count in begun.items():
+            self._new_files.note(target, count)
         self._hand_out(written, before)
         return self._mark
+
+    def _pages(
+        self, batches: Sequence[Batch], now_ns: int
+    ) -> tuple[dict[str, bytes], Counter[Target]]:
+        """What is to be added to each file, and how many of these each target begins."""
+        pieces: dict[str, list[bytes]] = {}
+        begun: Counter[Target] = Counter()
+        there: dict[str, bool] = {}
+
+        def exists(path: str) -> bool:
+            if path not in there:
+                there[path] = self._known.exists(path)
+            return there[path]
+
+        for batch in batches:
+            left = self._new_files.left(batch.target, now_ns=now_ns) - begun[batch.target]
+            parts = routed(batch, self._template, exists=exists, may_begin=left)
+            for path, part in parts.items():
+                pieces.setdefault(path, []).append(self._formatter(part))
+                if not there.get(path, True):
+                    begun[batch.target] += 1
+                there[path] = True
+        pages = {path: b"".join(each) for path, each in pieces.items()}
+        return {path: page for path, page in pages.items() if page}, begun
 
     def forget_replaced(self) -> None:
         """Somebody has put files aside and says so: no gap, the next line begins a new one."""
