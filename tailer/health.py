@@ -110,6 +110,11 @@ class Health:
     def of(self, target: Target) -> TargetHealth:
         return self.targets.setdefault(target, TargetHealth(target))
 
+    def scenario_of(self, target: Target) -> str:
+        """Empty as long as the service was not asked."""
+        one = self.targets.get(target)
+        return "" if one is None else one.scenario
+
     @property
     def gaps(self) -> Counter[GapReason]:
         return sum((one.gap_counts for one in self.targets.values()), start=Counter(self.sink_gaps))

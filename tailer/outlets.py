@@ -13,13 +13,13 @@ import structlog
 
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
-from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.model import Batch, GapReason
 from tailer.sinks.contract import Sink
 from tailer.sinks.file.sink import FileSink
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.line_filter import LineFilter
+from tailer.sinks.syslog.building import build_syslog_sink
 
 log = structlog.get_logger()
 
@@ -37,11 +37,7 @@ class Outlet:
 
 
 def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outlet, ...]:
-    """An outlet for each sink of the configuration. Opens nothing.
-
-    Raises:
-        ConfigError: A kind that this version cannot write to.
-    """
+    """An outlet for each sink of the configuration. Opens nothing."""
     return tuple(
         Outlet(
             _sink(section, clock=clock, health=health),
@@ -53,9 +49,9 @@ def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outl
 
 
 def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
-    def note_gap(path: str, reason: GapReason, detail: str) -> None:
+    def note_gap(where: str, reason: GapReason, detail: str) -> None:
         health.sink_gaps[reason] += 1
-        log.error("gap", sink=section.name, path=path, reason=reason.value, detail=detail)
+        log.error("gap", sink=section.name, where=where, reason=reason.value, detail=detail)
 
     match section.to:
         case FileSection() as file:
@@ -72,10 +68,13 @@ def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
                 keep_files=file.keep_files,
                 compress=file.compress,
             )
-        case SyslogSection():
-            raise ConfigError(
-                f'[[sink]] "{section.name}" kind: this version writes to files only',
-                hint='remove that sink, or make it kind = "file"',
+        case SyslogSection() as syslog:
+            return build_syslog_sink(
+                syslog,
+                name=section.name,
+                clock=clock,
+                scenario_of=health.scenario_of,
+                on_gap=note_gap,
             )
         case _:
             assert_never(section.to)
