@@ -4,7 +4,18 @@ Messages are whole and formatted, without framing: that is the transport's own.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+_PATIENCE = 5  # a server that refuses a message so often, over all connections, means it
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How often servers have refused a message, and what the last one said."""
+
+    times: int
+    reason: str
 
 
 class Outbox:
@@ -15,7 +26,7 @@ class Outbox:
 
     def __init__(self, messages: Sequence[bytes]) -> None:
         self._waiting = dict(enumerate(messages))
-        self.refusals: dict[int, int] = {}  # how often a server has refused which message
+        self._refusals: dict[int, Refusal] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -30,13 +41,25 @@ class Outbox:
         for number in numbers:
             self._waiting.pop(number, None)
 
-    def refuse(self, number: int) -> None:
-        """A server answered that it will not have this one. It stays in."""
-        self.refusals[number] = self.refusals.get(number, 0) + 1
+    def refuse(self, number: int, reason: str, *, for_good: bool = False) -> None:
+        """A server will not have this one, or never can. It stays in until it is given up."""
+        known = self._refusals.get(number)
+        times = _PATIENCE if for_good else 1 + (known.times if known else 0)
+        self._refusals[number] = Refusal(times, reason)
+
+    def give_up_refused(self) -> list[tuple[bytes, Refusal]]:
+        """Takes out what was refused too often, so that the rest can go on."""
+        hopeless = [
+            (self._waiting.pop(number), refusal)
+            for number, refusal in self._refusals.items()
+            if number in self._waiting and refusal.times >= _PATIENCE
+        ]
+        self._refusals = {n: known for n, known in self._refusals.items() if n in self._waiting}
+        return hopeless
 
 
 class Connection(Protocol):
-    """To one server. Used by one task; after an error only `aclose` may be called."""
+    """To one server. Used by one task; after an error or a cancelled `send` it is not open."""
 
     async def send(self, outbox: Outbox) -> None:
         """Returns when the outbox is empty: all of it is delivered, as this transport means it.
@@ -45,7 +68,7 @@ class Connection(Protocol):
         """
 
     async def is_open(self) -> bool:
-        """False when the server has ended the connection while nothing was sent. Never waits."""
+        """False when it can take no more, such as when the server has ended it. Never waits."""
 
     async def aclose(self) -> None:
         """In good order if that is quick; never raises, may be called twice."""

@@ -1,0 +1,121 @@
+"""A socket on which each message is a datagram: over UDP and on this machine."""
+
+import errno
+import os
+import socket
+from typing import Final
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from tailer.clock import Clock
+from tailer.errors import TransientSinkError
+from tailer.sinks.syslog.contract import Outbox
+from tailer.sinks.syslog.failures import failure
+
+_BURST_S: Final = 0.02  # of datagrams at once: 20 at the usual pace, a tenth of a small buffer
+_SHORTEST_SLEEP_S: Final = 0.001  # what a timer can do
+_NO_BUFFER_S: Final = 0.005  # a socket may count as writable while the system has no buffer
+_TURN: Final = 100  # datagrams between two looks at the rest of the program
+
+
+class Pace:
+    """At most `per_s` a second, 0 for no limit. Time that nothing used is not saved up."""
+
+    def __init__(self, per_s: float, clock: Clock) -> None:
+        self._gap_s = 1 / per_s if per_s else 0.0
+        self._clock = clock
+        self._due_s = 0.0
+
+    async def wait(self) -> None:
+        if not self._gap_s:
+            return
+        now_s = self._clock.monotonic_s()
+        self._due_s = max(self._due_s, now_s - _BURST_S) + self._gap_s
+        if self._due_s - now_s >= _SHORTEST_SLEEP_S:
+            await self._clock.sleep(self._due_s - now_s)
+
+
+class DatagramConnection:
+    """Over `connected`, which is closed with it. Delivered means: in a buffer out of our hands.
+
+    Errors: TransientSinkError when nobody listens, when nothing is taken for
+    `ack_timeout_s`, and, after all others are sent, when a message is too long.
+    """
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        *,
+        server: str,
+        pace: Pace,
+        ack_timeout_s: float,
+        clock: Clock,
+    ) -> None:
+        self._socket = connected
+        self._server = server
+        self._pace = pace
+        self._ack_timeout_s = ack_timeout_s
+        self._clock = clock
+
+    async def send(self, outbox: Outbox) -> None:
+        too_long = 0
+        for turn, (number, message) in enumerate(outbox.waiting):
+            if turn % _TURN == 0:
+                await checkpoint()
+            await self._pace.wait()
+            try:
+                await self._send_one(message)
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE:
+                    raise failure(self._server, error) from error
+                outbox.refuse(number, f"{len(message)} bytes are too long", for_good=True)
+                too_long += 1
+            else:
+                outbox.deliver([number])
+        if too_long:
+            raise TransientSinkError(
+                f"{self._server}: {too_long} messages are too long for a datagram",
+                hint="set a smaller max_bytes",
+            )
+
+    async def is_open(self) -> bool:
+        return self._socket.fileno() >= 0 and not self._pending_error()
+
+    async def aclose(self) -> None:
+        self._socket.close()
+
+    async def _send_one(self, message: bytes) -> None:
+        """Raises: OSError; also the one that the message itself has called forth."""
+        if not self._is_taken(message):
+            with anyio.move_on_after(self._ack_timeout_s) as patience:
+                await self._wait_and_send(message)
+            if patience.cancelled_caught:
+                raise TransientSinkError(
+                    f"{self._server}: took nothing for {self._ack_timeout_s:g} s",
+                    hint="it hangs, or is too busy to read",
+                )
+        if code := self._pending_error():
+            raise OSError(code, os.strerror(code))
+
+    async def _wait_and_send(self, message: bytes) -> None:
+        while True:
+            await anyio.wait_writable(self._socket)
+            if self._is_taken(message):
+                return
+            await self._clock.sleep(_NO_BUFFER_S)
+
+    def _is_taken(self, message: bytes) -> bool:
+        try:
+            self._socket.send(message)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            return False
+        return True
+
+    def _pending_error(self) -> int:
+        """On this machine, that nobody listens is known as soon as a datagram was sent."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
