@@ -141,6 +141,7 @@ class GapReason(StrEnum):
     RETENTION = "retention"  # the service no longer has it
     GONE = "gone"  # the target was deleted before it could be read to its end
     SINK_DROPPED = "sink_dropped"  # a sink was told to drop rather than wait
+    SINK_REFUSED = "sink_refused"  # a server would not have a message, however often it was sent
     FILE_TRUNCATED = "file_truncated"  # somebody cut a file behind our back
     STATE_LOST = "state_lost"  # the spool was damaged
 
