@@ -6,7 +6,7 @@ import select
 import socket
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,14 @@ from sinks.batches import lines
 from sinks.memory_sink import MemorySink
 
 from tailer.clock import SystemClock
+from tailer.config import SyslogSection
 from tailer.errors import ReaderGoneError
 from tailer.sinks.contract import Sink
 from tailer.sinks.file.sink import FileSink
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
+from tailer.sinks.syslog.building import build_syslog_sink
+from tailer.sinks.syslog.sink import SyslogSink
 
 pytestmark = pytest.mark.anyio
 
@@ -124,8 +127,57 @@ def file_sink(tmp_path: Path) -> Iterator[Rig]:
     yield Rig(sink, read_back, lambda: None)
 
 
+def syslog_sink(server: socket.socket, scheme: str) -> SyslogSink:
+    return build_syslog_sink(
+        SyslogSection(url=(f"{scheme}://127.0.0.1:{server.getsockname()[1]}",), framing="lf"),
+        name="syslog",
+        clock=SystemClock(),
+        scenario_of=lambda _: "",
+        on_gap=lambda *_: pytest.fail("gap"),
+    )
+
+
+def text_of(message: bytes) -> str:
+    return message.decode().partition("] ")[2]
+
+
+@contextmanager
+def syslog_over_udp(_: Path) -> Iterator[Rig]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(_PATIENCE_S)
+
+        def read_back(count: int) -> list[str]:
+            return [text_of(server.recv(65_536)) for _ in range(count)]
+
+        yield Rig(syslog_sink(server, "udp"), read_back, lambda: None)
+
+
+@contextmanager
+def syslog_over_tcp(_: Path) -> Iterator[Rig]:
+    with ExitStack() as opened:
+        server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        readers = [server]
+
+        def read_back(count: int) -> list[str]:
+            messages: list[bytes] = []
+            while len(messages) < count and (
+                ready := select.select(readers, [], [], _PATIENCE_S)[0]
+            ):
+                for reader in ready:
+                    if reader is server:
+                        readers.append(opened.enter_context(server.accept()[0]))
+                    elif received := reader.recv(65_536):
+                        messages += received.splitlines()
+                    else:
+                        readers.remove(reader)
+            return [text_of(message) for message in messages]
+
+        yield Rig(syslog_sink(server, "tcp"), read_back, lambda: None)
+
+
 READ_BY_SOMEBODY = [memory, pipe, pipe_without_proc, terminal, socket_pair]
-ALL = [*READ_BY_SOMEBODY, regular_file, file_sink]
+ALL = [*READ_BY_SOMEBODY, regular_file, file_sink, syslog_over_udp, syslog_over_tcp]
 
 
 @pytest.fixture(params=ALL, ids=lambda make: make.__name__)
