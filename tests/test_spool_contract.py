@@ -255,3 +255,80 @@ async def test_an_append_that_is_cancelled_while_it_waits_moves_nothing(spool: S
         await add(spool, (2, big), watermark_ns=2)
 
     assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 1
+
+
+async def test_a_target_that_is_retired_is_known_and_stands_behind_all_of_its_lines(
+    spool: Spool,
+) -> None:
+    await add(spool, (5, "a"), (8, "b"), watermark_ns=3)
+    await spool.retire(TARGET)
+
+    assert spool.is_known(TARGET)
+    assert spool.is_retired(TARGET)
+    assert await spool.place_of(TARGET, start_ns=0) == Place(9, (), ())
+
+
+async def test_retiring_never_moves_a_place_back(spool: Spool) -> None:
+    await add(spool, (5, "a"), watermark_ns=30)
+    await spool.retire(TARGET)
+
+    assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 30
+
+
+async def test_the_lines_of_a_retired_target_go_to_every_sink_all_the_same(spool: Spool) -> None:
+    await add(spool, (5, "a"), watermark_ns=3)
+    await spool.retire(TARGET)
+
+    assert [await take(spool, "fast"), await take(spool, "slow")] == [["a"], ["a"]]
+
+
+async def test_which_targets_are_retired_is_known_for_each_group_and_kind(spool: Spool) -> None:
+    await spool.retire(TARGET)
+    await spool.retire(OTHER)
+
+    assert set(spool.retired("default", Kind.EXECUTION)) == {OTHER}
+    assert set(spool.retired("team-a", Kind.EXECUTION)) == set()
+
+
+async def test_a_look_is_remembered_for_its_group_and_kind(spool: Spool) -> None:
+    await spool.note_look("default", Kind.EXECUTION, at_ns=7, starts={})
+    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={})
+
+    assert spool.last_look_ns("default", Kind.EXECUTION) == 9
+    assert spool.last_look_ns("default", Kind.DEPLOYMENT) is None
+
+
+async def test_what_a_look_finds_stands_where_it_says_unless_it_is_known(spool: Spool) -> None:
+    await add(spool, (5, "a"), watermark_ns=3)
+    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={TARGET: 7, OTHER: 8})
+
+    assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 3
+    assert (await spool.place_of(OTHER, start_ns=0)).watermark_ns == 8
+
+
+async def test_a_retired_target_is_forgotten_when_it_may_be(spool: Spool) -> None:
+    await spool.retire(OTHER)
+    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+
+    assert not spool.is_known(OTHER)
+    assert not spool.is_retired(OTHER)
+
+
+async def test_a_retired_target_is_not_forgotten_before_its_lines_are_taken(spool: Spool) -> None:
+    await add(spool, (5, "a"), target=OTHER)
+    await spool.retire(OTHER)
+    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    was_retired = spool.is_retired(OTHER)
+    for sink in SINKS:
+        await take(spool, sink)
+    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+
+    assert was_retired
+    assert not spool.is_retired(OTHER)
+
+
+async def test_a_target_that_is_not_retired_is_never_forgotten(spool: Spool) -> None:
+    await add(spool, (5, "a"), watermark_ns=6, target=OTHER)
+    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+
+    assert spool.is_known(OTHER)

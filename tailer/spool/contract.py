@@ -1,10 +1,10 @@
 """The one place where a target's place and its undelivered lines live."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tailer.model import Batch, Entry, Target
+from tailer.model import Batch, Entry, Kind, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Spool(Protocol):
     - A batch goes when every sink has taken it *and* its newest line is older than the
       stored watermark, never before both are stored. Lines that no sink wants
       are kept all the same, or a restart would not know them.
+    - A target that is retired keeps its place, behind all of its lines: asked for again, it
+      repeats nothing. What is known of targets is in memory, so asking costs nothing.
 
     Raises: SinkError (exit code 5) when the state can no longer be written.
     """
@@ -63,6 +65,34 @@ class Spool(Protocol):
         watermark_ns: int,
     ) -> None:
         """`entries` in order of time, a time for each; none at all just moves the watermark."""
+
+    async def retire(self, target: Target) -> None:
+        """`target` was read to its end: nothing of it needs to be remembered but that."""
+
+    def is_known(self, target: Target) -> bool:
+        """Whether `target` has a place, retired or not."""
+
+    def is_retired(self, target: Target) -> bool: ...
+
+    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]: ...
+
+    async def note_look(
+        self,
+        resource_group: str,
+        kind: Kind,
+        *,
+        at_ns: int,
+        starts: Mapping[Target, int],
+        forgettable: Collection[Target] = (),
+    ) -> None:
+        """One transaction: somebody looked what there is, and new targets stand at `starts`.
+
+        One that is known stays where it stands. Of `forgettable`, which are retired, those
+        go that have no line left to be taken.
+        """
+
+    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+        """When that was noted; None when never."""
 
     async def sink_place(self, sink: str) -> SinkPlace: ...
 

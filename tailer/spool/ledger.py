@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailer.model import Entry, OddEntry, Target
+from tailer.model import Entry, Kind, OddEntry, Target
 
 # A line's fixed cost in memory, measured: a struct, its time, and four strings of their own.
 _LINE_OVERHEAD_BYTES = 450
@@ -43,6 +43,8 @@ class Ledger:
         self._pending: dict[str, deque[Item]] = {sink: deque() for sink in sinks}
         self._watermarks: dict[Target, int] = {}
         self._kept: dict[Target, deque[Item]] = {}
+        self._retired: dict[tuple[str, Kind], set[Target]] = {}
+        self._looks_ns: dict[tuple[str, Kind], int] = {}
         self.undelivered_bytes = 0
 
     @property
@@ -103,6 +105,46 @@ class Ledger:
         """Set the watermark; the positions that may go."""
         self._watermarks[target] = watermark_ns
         return self._forget(target)
+
+    def behind_all(self, target: Target) -> int:
+        """The watermark that is behind every line of `target`."""
+        newest_ns = (item.newest_ns + 1 for item in self._kept.get(target, ()))
+        return max(self._watermarks.get(target, 0), *newest_ns, 0)
+
+    def retire(self, target: Target) -> list[int]:
+        """Move the watermark behind every line; the positions that may go."""
+        self._retired.setdefault((target.resource_group, target.kind), set()).add(target)
+        return self.move(target, self.behind_all(target))
+
+    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
+        return self._retired.get((resource_group, kind), ())
+
+    def is_retired(self, target: Target) -> bool:
+        return target in self.retired(target.resource_group, target.kind)
+
+    def without_lines(self, targets: Iterable[Target]) -> list[Target]:
+        """Those of `targets` that are retired, and of which no batch is left."""
+        return [one for one in targets if self.is_retired(one) and not self._kept.get(one)]
+
+    def note_look(
+        self,
+        resource_group: str,
+        kind: Kind,
+        *,
+        at_ns: int,
+        starts: Mapping[Target, int],
+        forgotten: Iterable[Target],
+    ) -> None:
+        self._looks_ns[(resource_group, kind)] = at_ns
+        for target, start_ns in starts.items():
+            self._watermarks.setdefault(target, start_ns)
+        for target in forgotten:
+            self._retired[(resource_group, kind)].discard(target)
+            self._watermarks.pop(target, None)
+            self._kept.pop(target, None)
+
+    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+        return self._looks_ns.get((resource_group, kind))
 
     def add(self, item: Item) -> None:
         """A batch, at a position above all before it."""

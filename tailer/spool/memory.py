@@ -1,10 +1,10 @@
 """The spool of a terminal: the whole contract, but nothing survives the process."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import anyio
 
-from tailer.model import Batch, Entry, Target
+from tailer.model import Batch, Entry, Kind, Target
 from tailer.spool.contract import Place, SinkPlace
 from tailer.spool.ledger import Item, Ledger, size_of
 
@@ -54,6 +54,38 @@ class MemorySpool:
             self._batches[position] = Batch(position, target, tuple(entries), tuple(times_ns))
             self._ledger.add(Item(position, target, max(times_ns), size, len(entries)))
         self._drop(self._ledger.move(target, watermark_ns))
+
+    async def retire(self, target: Target) -> None:
+        self._drop(self._ledger.retire(target))
+
+    def is_known(self, target: Target) -> bool:
+        return self._ledger.watermark_ns(target) is not None
+
+    def is_retired(self, target: Target) -> bool:
+        return self._ledger.is_retired(target)
+
+    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
+        return self._ledger.retired(resource_group, kind)
+
+    async def note_look(
+        self,
+        resource_group: str,
+        kind: Kind,
+        *,
+        at_ns: int,
+        starts: Mapping[Target, int],
+        forgettable: Collection[Target] = (),
+    ) -> None:
+        self._ledger.note_look(
+            resource_group,
+            kind,
+            at_ns=at_ns,
+            starts=starts,
+            forgotten=self._ledger.without_lines(forgettable),
+        )
+
+    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+        return self._ledger.last_look_ns(resource_group, kind)
 
     async def sink_place(self, sink: str) -> SinkPlace:
         return self._places[sink]

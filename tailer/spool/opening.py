@@ -208,6 +208,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     problems = connection.execute("PRAGMA quick_check").fetchall()
     if problems != [("ok",)]:
         raise ValueError(f"quick_check: {problems[0][0]}")
+    schema.migrate(connection, version)
 
 
 def _unusable(path: Path, why: str) -> SinkError:

@@ -1,7 +1,7 @@
 """The spool's tables, and the few statements that there are. In the database's thread."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tailer.model import Batch, Entry, Kind, Target
@@ -9,7 +9,7 @@ from tailer.spool.contract import SinkPlace
 from tailer.spool.ledger import Item, Ledger
 from tailer.spool.pages import pack, unpack
 
-VERSION = 1
+VERSION = 2
 _AFTER_A_LOSS = 0x6C6F7374  # the application_id of a spool until the loss before it is told
 
 _TABLES = """
@@ -18,6 +18,7 @@ CREATE TABLE target (
     kind TEXT NOT NULL,
     id TEXT NOT NULL,
     watermark_ns INTEGER NOT NULL,
+    retired INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (resource_group, kind, id)
 ) WITHOUT ROWID;
 CREATE TABLE batch (
@@ -35,6 +36,15 @@ CREATE TABLE sink (
     mark BLOB
 ) WITHOUT ROWID;
 """
+_LOOKS = """
+CREATE TABLE look (
+    resource_group TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,
+    PRIMARY KEY (resource_group, kind)
+) WITHOUT ROWID;
+"""
+_FROM_1_TO_2 = f"ALTER TABLE target ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;{_LOOKS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,17 @@ class Stored:
 
 def create(connection: sqlite3.Connection, *, after_a_loss: bool) -> None:
     note = f"PRAGMA application_id = {_AFTER_A_LOSS};" if after_a_loss else ""
-    connection.executescript(f"BEGIN;{_TABLES}{note}PRAGMA user_version = {VERSION};COMMIT;")
+    connection.executescript(
+        f"BEGIN;{_TABLES}{_LOOKS}{note}PRAGMA user_version = {VERSION};COMMIT;"
+    )
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """From an older `version` to this one, or, when it is cut short, not at all."""
+    if version == 1:
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{_FROM_1_TO_2}PRAGMA user_version = {VERSION};COMMIT;"
+        )
 
 
 def comes_after_a_loss(connection: sqlite3.Connection) -> bool:
@@ -86,8 +106,13 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
         positions.append(position)
         target = Target(group, Kind(kind), id_)
         ledger.add(Item(position, target, newest_ns, size, len(entries)))
-    for group, kind, id_, watermark_ns in connection.execute("SELECT * FROM target"):
-        gone += ledger.move(Target(group, Kind(kind), id_), watermark_ns)
+    rows = connection.execute("SELECT resource_group, kind, id, watermark_ns, retired FROM target")
+    for group, kind, id_, watermark_ns, is_retired in rows:
+        target = Target(group, Kind(kind), id_)
+        gone += ledger.move(target, watermark_ns)
+        gone += ledger.retire(target) if is_retired else ()
+    for group, kind, at_ns in connection.execute("SELECT resource_group, kind, at_ns FROM look"):
+        ledger.note_look(group, Kind(kind), at_ns=at_ns, starts={}, forgotten=())
     connection.execute("BEGIN IMMEDIATE")
     deleting(gone)(connection)
     connection.execute("DELETE FROM sink")
@@ -115,10 +140,11 @@ def appending(
     """Store lines and watermark; gives the position of the lines, None when there are none."""
 
     def work(connection: sqlite3.Connection) -> int | None:
-        name = (target.resource_group, str(target.kind), target.id)
+        name = _name(target)
         connection.execute(
-            "INSERT INTO target VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET watermark_ns = ?",
-            (*name, watermark_ns, watermark_ns),
+            "INSERT INTO target (resource_group, kind, id, watermark_ns) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET watermark_ns = excluded.watermark_ns",
+            (*name, watermark_ns),
         )
         if not entries:
             return None
@@ -129,6 +155,45 @@ def appending(
         ).lastrowid
 
     return work
+
+
+def retiring(target: Target, *, watermark_ns: int) -> Callable[[sqlite3.Connection], object]:
+    def work(connection: sqlite3.Connection) -> object:
+        return connection.execute(
+            "INSERT INTO target VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE "
+            "SET watermark_ns = max(watermark_ns, excluded.watermark_ns), retired = 1",
+            (*_name(target), watermark_ns),
+        )
+
+    return work
+
+
+def noting_look(
+    resource_group: str,
+    kind: Kind,
+    *,
+    at_ns: int,
+    starts: Mapping[Target, int],
+    forgotten: Collection[Target],
+) -> Callable[[sqlite3.Connection], object]:
+    def work(connection: sqlite3.Connection) -> object:
+        connection.executemany(
+            "INSERT OR IGNORE INTO target VALUES (?, ?, ?, ?, 0)",
+            [(*_name(target), start_ns) for target, start_ns in starts.items()],
+        )
+        connection.executemany(
+            "DELETE FROM target WHERE resource_group = ? AND kind = ? AND id = ?",
+            map(_name, forgotten),
+        )
+        return connection.execute(
+            "INSERT OR REPLACE INTO look VALUES (?, ?, ?)", (resource_group, str(kind), at_ns)
+        )
+
+    return work
+
+
+def _name(target: Target) -> tuple[str, str, str]:
+    return (target.resource_group, str(target.kind), target.id)
 
 
 def taking(sink: str, position: int, mark: bytes | None) -> Callable[[sqlite3.Connection], object]:

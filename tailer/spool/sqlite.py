@@ -9,12 +9,12 @@ Laws of this file:
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 import structlog
 
-from tailer.model import Batch, Entry, Target
+from tailer.model import Batch, Entry, Kind, Target
 from tailer.spool import schema
 from tailer.spool.contract import Place, SinkPlace
 from tailer.spool.group_commit import GroupCommit
@@ -91,6 +91,48 @@ class SqliteSpool:
             schema.appending(target, entries, times_ns, watermark_ns=watermark_ns, size=size),
             stored,
         )
+
+    async def retire(self, target: Target) -> None:
+        def stored(_: object) -> None:
+            self._drop(self._ledger.retire(target))
+
+        watermark_ns = self._ledger.behind_all(target)
+        await self._store.commit(schema.retiring(target, watermark_ns=watermark_ns), stored)
+
+    def is_known(self, target: Target) -> bool:
+        return self._ledger.watermark_ns(target) is not None
+
+    def is_retired(self, target: Target) -> bool:
+        return self._ledger.is_retired(target)
+
+    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
+        return self._ledger.retired(resource_group, kind)
+
+    async def note_look(
+        self,
+        resource_group: str,
+        kind: Kind,
+        *,
+        at_ns: int,
+        starts: Mapping[Target, int],
+        forgettable: Collection[Target] = (),
+    ) -> None:
+        forgotten = self._ledger.without_lines(forgettable)
+
+        def stored(_: object) -> None:
+            self._ledger.note_look(
+                resource_group, kind, at_ns=at_ns, starts=starts, forgotten=forgotten
+            )
+
+        await self._store.commit(
+            schema.noting_look(
+                resource_group, kind, at_ns=at_ns, starts=starts, forgotten=forgotten
+            ),
+            stored,
+        )
+
+    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+        return self._ledger.last_look_ns(resource_group, kind)
 
     async def sink_place(self, sink: str) -> SinkPlace:
         return self._places[sink]

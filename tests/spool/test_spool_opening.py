@@ -81,7 +81,8 @@ async def test_a_spool_of_a_newer_version_is_refused_untouched(path: Path) -> No
         connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     before = contents(path)
 
-    with pytest.raises(ConfigError, match="made by a newer tailer: its version is 2") as refused:
+    newer = f"made by a newer tailer: its version is {schema.VERSION + 1}"
+    with pytest.raises(ConfigError, match=newer) as refused:
         async with opening(path):
             pass
 
