@@ -147,8 +147,9 @@ class RelpConnection:
         waiting = deque(outbox.waiting)
         while waiting or self._unanswered:
             room = self._window - len(self._unanswered)
-            # Half a window at a time: a write for each answer would cost a third of the speed.
-            if not waiting or room < max(1, self._window // 2):
+            # Never wait for more room than for one: a server's system may hold back its last
+            # answers (Nagle) until it hears from us.
+            if not waiting or not room:
                 self._answered = anyio.Event()
                 await self._answered.wait()
                 continue

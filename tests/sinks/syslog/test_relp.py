@@ -232,3 +232,28 @@ async def test_a_server_that_says_goodbye_with_its_welcome_is_not_written_to() -
     async with serving(welcome_and_leave) as port:
         with pytest.raises(TransientSinkError, match="is going away"):
             await transport_to(f"relp://127.0.0.1:{port}").connect()
+
+
+async def test_answers_that_are_held_back_until_we_say_more_do_not_stop_us() -> None:
+    """As a server's TCP does (Nagle): rsyslog took a tenth as many for half a window's wait."""
+
+    async def answer_only_three_at_once(stream: ByteStream) -> None:
+        server, frames, held = RelpServer(), FrameReader(), list[Frame]()
+        while True:
+            received = b""
+            with anyio.move_on_after(1):
+                received = await stream.receive()
+            arrived = frames.read(received)
+            count = len(arrived) if arrived and arrived[-1].content == b"last" else 3
+            for frame in [*held, *arrived[:count]]:
+                await server.answer_command(stream, frame)
+            held = arrived[count:]
+
+    async with serving(answer_only_three_at_once) as port:
+        connection = await transport_to(f"relp://127.0.0.1:{port}", relp_window=8).connect()
+        begun_s = anyio.current_time()
+        await connection.send(Outbox([*[b"x"] * 80, b"last"]))
+        lasted_s = anyio.current_time() - begun_s
+        await connection.aclose()
+
+    assert lasted_s < 0.5
