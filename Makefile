@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture disk-faults clean
+.PHONY: demo test lint mutants soak torture disk-faults syslog-losses clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -27,6 +27,9 @@ torture: $(SETUP)
 
 disk-faults: $(SETUP)
 	$(BIN)/python tests/disk_faults.py
+
+syslog-losses: $(SETUP)
+	$(BIN)/python tests/syslog_losses.py
 
 soak: $(SETUP)
 	$(BIN)/python tests/soak.py
