@@ -1,0 +1,130 @@
+import re
+from typing import Any
+
+import pytest
+
+from tailer.model import Kind, Status, Target, Workload
+from tailer.selection import Selector, census
+
+WORKLOAD = Workload(
+    Target("team-a", Kind.EXECUTION, "e1a2b3"),
+    Status.RUNNING,
+    scenario_id="churn",
+    executable_id="training",
+    configuration_id="c-17",
+    configuration_name="churn-nightly-eu",
+)
+
+
+def selector(**what: Any) -> Selector:
+    return Selector(**{"resource_groups": ("team-a",), **what})
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {},
+        {"resource_groups": None},
+        {"resource_groups": ("default", "team-a")},
+        {"kinds": (Kind.EXECUTION,)},
+        {"scenarios": ("other", "churn")},
+        {"executables": ("serving", "training")},
+        {"configurations": (re.compile("c-17"),)},
+        {"configurations": (re.compile("nightly"),)},
+        {"statuses": (Status.PENDING, Status.RUNNING)},
+        {"ids": (re.compile("^e1"),)},
+        {"scenarios": ("churn",), "ids": (re.compile("3$"),), "statuses": (Status.RUNNING,)},
+    ],
+)
+def test_a_workload_is_meant_by_what_is_true_of_it(what: dict[str, Any]) -> None:
+    assert selector(**what).matches(WORKLOAD)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"resource_groups": ("default",)},
+        {"kinds": (Kind.DEPLOYMENT,)},
+        {"scenarios": ("chur",)},
+        {"executables": ("train",)},
+        {"configurations": (re.compile("c-1"),)},
+        {"configurations": (re.compile("^nightly"),)},
+        {"statuses": (Status.DEAD,)},
+        {"ids": (re.compile("^1a"),)},
+        {"scenarios": ("churn",), "statuses": (Status.DEAD,)},
+    ],
+)
+def test_one_thing_that_is_not_true_is_enough(what: dict[str, Any]) -> None:
+    assert not selector(**what).matches(WORKLOAD)
+
+
+def test_what_is_said_of_a_workload_is_its_status_apart() -> None:
+    assert selector(statuses=(Status.DEAD,)).describes(WORKLOAD)
+
+
+def ended(status: Status) -> Workload:
+    return Workload(WORKLOAD.target, status)
+
+
+@pytest.mark.parametrize("wanted", [Status.UNKNOWN, Status.PENDING, Status.RUNNING])
+@pytest.mark.parametrize("end", [Status.COMPLETED, Status.DEAD, Status.STOPPED])
+def test_one_that_is_new_was_in_every_status_on_its_way(wanted: Status, end: Status) -> None:
+    assert selector(statuses=(wanted,)).has_matched(ended(end), since=None)
+
+
+@pytest.mark.parametrize("other", [Status.COMPLETED, Status.STOPPED, Status.STOPPING])
+def test_one_that_died_was_never_in_a_status_of_another_end(other: Status) -> None:
+    assert not selector(statuses=(other,)).has_matched(ended(Status.DEAD), since=None)
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "has_run"),
+    [
+        (Status.PENDING, Status.PENDING, False),
+        (Status.PENDING, Status.COMPLETED, True),
+        (Status.RUNNING, Status.COMPLETED, False),
+        (Status.COMPLETED, Status.COMPLETED, False),
+        (Status.UNKNOWN, Status.STOPPING, True),
+        (Status.COMPLETED, Status.PENDING, False),
+        (Status.COMPLETED, Status.RUNNING, True),
+    ],
+)
+def test_only_what_lay_between_two_statuses_was_passed(
+    since: Status, now: Status, has_run: bool
+) -> None:
+    assert selector(statuses=(Status.RUNNING,)).has_matched(ended(now), since=since) is has_run
+
+
+def test_a_selector_says_what_it_means() -> None:
+    wanted = selector(
+        kinds=(Kind.EXECUTION,),
+        scenarios=("churn", "fraud"),
+        configurations=(re.compile("nightly"),),
+        statuses=(Status.DEAD,),
+    )
+
+    assert str(wanted) == (
+        "executions of scenario churn or fraud of configuration nightly in status DEAD in team-a"
+    )
+    assert str(selector(resource_groups=None)) == (
+        "deployments and executions in all resource groups"
+    )
+
+
+def test_what_there_is_is_counted_by_kind_scenario_and_status() -> None:
+    dead = Workload(Target("g", Kind.EXECUTION, "e2"), Status.DEAD, scenario_id="churn")
+    serving = Workload(Target("g", Kind.DEPLOYMENT, "d1"), Status.RUNNING)
+
+    assert census([WORKLOAD, dead, WORKLOAD, serving]) == (
+        "3 executions of scenario churn (2 RUNNING, 1 DEAD), 1 deployment (1 RUNNING)"
+    )
+    assert census([]) == "nothing"
+
+
+def test_of_many_scenarios_only_the_largest_are_told() -> None:
+    many = [
+        Workload(Target("g", Kind.EXECUTION, f"e{n}"), Status.DEAD, scenario_id=f"s{n}")
+        for n in range(9)
+    ]
+
+    assert census(many).endswith("1 execution of scenario s4 (1 DEAD), 4 others")
