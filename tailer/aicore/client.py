@@ -51,6 +51,7 @@ class AiCoreClient:
         self._rng = rng
         self._first_contact_patience_s = first_contact_patience_s
         self._portions = Portions()
+        self.traffic = gate.traffic
 
     def server_now_ns(self) -> int | None:
         """Now by the service's clock, or earlier; None before its first answer."""
@@ -96,8 +97,8 @@ class AiCoreClient:
         self._portions.fitted(target)
         server_now_ns = self._gate.server_now_ns(answer.sent_s)
         assert server_now_ns is not None
-        is_cut_short = len(entries) == DEFAULT_TOP < top
-        return Page(entries, DEFAULT_TOP if is_cut_short else top, server_now_ns)
+        cut = len(entries) == DEFAULT_TOP < top
+        return Page(entries, DEFAULT_TOP if cut else top, server_now_ns)
 
     async def get(
         self, target: Target, *, only_status: bool = False, on_trouble: Trouble
@@ -126,8 +127,7 @@ class AiCoreClient:
         """All workloads that match, each once, in no order.
 
         The service has no snapshot of its list: when objects come and go between two pages,
-        others slide across the border. Doubles are dropped, and if some are missing from
-        `count` the list is read once more from its start.
+        others slide over. Doubles go, and if some are missing from `count` it is read again.
         """
         filters = questions.filters(
             scenario_id=scenario_id,
@@ -188,8 +188,7 @@ class AiCoreClient:
 
         async def attempt() -> int:
             question = questions.count(kind, filters=filters)
-            answer = await self._ask_group(question, kind, resource_group)
-            return decode_count(answer.body)
+            return decode_count((await self._ask_group(question, kind, resource_group)).body)
 
         return await self._patiently(attempt, on_trouble)
 
@@ -247,4 +246,5 @@ class AiCoreClient:
             on_trouble=on_trouble,
             clock=self._clock,
             rng=self._rng,
+            traffic=self.traffic,
         )

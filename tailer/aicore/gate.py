@@ -8,6 +8,7 @@ from tailer.aicore.auth import TokenKeeper
 from tailer.aicore.refusals import http_date_ns, refusal
 from tailer.aicore.secret import Secret
 from tailer.aicore.server_clock import ServerClock
+from tailer.aicore.traffic import Traffic
 from tailer.aicore.transport import Answer, Transport
 from tailer.clock import Clock
 from tailer.errors import AuthError, PermanentApiError
@@ -49,6 +50,7 @@ class Gate:
         self._accepted = False
         self._refused_since_s: float | None = None
         self.was_reached = False  # has the service ever answered, with whatever status
+        self.traffic = Traffic()
 
     async def ask(self, path: str, *, subject: str, resource_group: str | None) -> Answer:
         """The answer to GET `path` below `/v2`, quoted already, if its status is 200.
@@ -69,6 +71,7 @@ class Gate:
         answer = await self._send(url, token, resource_group)
         if answer.status == _UNAUTHORIZED:
             token = await self._tokens.refused(token)
+            self.traffic.retries += 1
             answer = await self._send(url, token, resource_group)
         if answer.status != _UNAUTHORIZED:
             self._refused_since_s = None
@@ -109,6 +112,7 @@ class Gate:
         if resource_group is not None:
             headers["AI-Resource-Group"] = resource_group
         await self._wait_for_turn()
+        self.traffic.requests += 1
         answer = await self._transport.send("GET", url, headers=headers, proxy=self._proxy)
         self.was_reached = True
         date_ns = http_date_ns(answer.headers.get("Date", ""))

@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
+from tailer.aicore.traffic import Traffic
 from tailer.clock import Clock
 from tailer.errors import TransientApiError
 
@@ -26,6 +27,7 @@ async def with_retries(
     on_trouble: Trouble,
     clock: Clock,
     rng: random.Random,
+    traffic: Traffic,
 ) -> Answered:
     """What `attempt` returns, in the end. A first try that succeeds costs nothing extra.
 
@@ -51,6 +53,7 @@ async def with_retries(
 
     def tell(state: RetryCallState) -> None:
         assert state.next_action is not None
+        traffic.retries += 1
         on_trouble(_error(state), state.next_action.sleep)
 
     retrying = AsyncRetrying(
