@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tailer.model import Gap, GapReason, Status, Target
+from tailer.model import Gap, GapReason, Status, Target, Workload
 
 
 class Phase(StrEnum):
@@ -40,15 +40,17 @@ class Outage:
 
 @dataclass(slots=True)
 class TargetHealth:
-    """Of one target, since this process began. `since_s` is monotonic."""
+    """Of one target, since this process began. `since_s` is monotonic.
+
+    `lines` are those read, whether or not somebody wants them.
+    """
 
     target: Target
     phase: Phase = Phase.STARTING
     why: str = ""
     since_s: float = 0.0
     status: Status = Status.UNKNOWN
-    status_message: str = ""
-    scenario: str = ""
+    known: Workload | None = None  # as last seen in full
     lines: int = 0
     late: int = 0
     repeated: int = 0
@@ -113,7 +115,7 @@ class Health:
     def scenario_of(self, target: Target) -> str:
         """Empty as long as the service was not asked."""
         one = self.targets.get(target)
-        return "" if one is None else one.scenario
+        return "" if one is None or one.known is None else one.known.scenario_id
 
     @property
     def gaps(self) -> Counter[GapReason]:

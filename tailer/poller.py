@@ -14,10 +14,11 @@ from tailer.cursor import MAX_KEYS, Cursor
 from tailer.ending import Ending
 from tailer.errors import NotFoundError
 from tailer.health import Phase, TargetHealth
-from tailer.model import Entry, GapReason, Status, Target
+from tailer.model import Entry, GapReason, Status, Target, Workload
 from tailer.pacing import pause_after
 from tailer.reporter import Reporter
 from tailer.spool.contract import Spool
+from tailer.status import NOT_STARTED, StatusWatch
 from tailer.target_logs import LogSource, TargetLogs
 from tailer.timestamp import NS_PER_S, format_ns
 from tailer.window import Slice, Window
@@ -26,9 +27,7 @@ from tailer.window import Slice, Window
 # bound, and a line dated slightly ahead is still a line.
 AHEAD_NS = 60 * NS_PER_S
 _NO_LOGS_BELIEF_S = 2.0  # logs that are denied for so long: there are none
-_GONE_BELIEF_S = 30.0  # a target denied for so long: deleted, rather than a replica behind
 NO_LOGS_YET = "no logs yet"
-_NOT_STARTED = frozenset({Status.UNKNOWN, Status.PENDING})
 
 
 StartAt = Callable[[int], int]
@@ -36,7 +35,7 @@ StartAt = Callable[[int], int]
 
 
 class Poller:
-    """Follows or reads one target, once.
+    """Follows or reads one target, once. `known` is the target, if it was just asked for.
 
     Errors: AuthError and PermanentApiError end it; whatever may pass is retried inside
     the source and shows in `health`. A full spool makes it wait.
@@ -53,6 +52,7 @@ class Poller:
         settings: PollSettings,
         jitter: Callable[[], float],
         max_keys: int = MAX_KEYS,
+        known: Workload | None = None,
     ) -> None:
         self._target = target
         self._source = source
@@ -67,10 +67,16 @@ class Poller:
         self._logs = TargetLogs(target, source, self._reporter)
         self._cursor = self._new_cursor(0, lateness_ns=self._lateness_ns)
         self._ending = Ending(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
-        self._asked_status_s = float("-inf")
-        self._is_known = False
         self._absence_of_logs = Absence(belief_s=_NO_LOGS_BELIEF_S)
-        self._absence_of_target = Absence(belief_s=_GONE_BELIEF_S)
+        self._status = StatusWatch(
+            target,
+            source=source,
+            clock=clock,
+            health=health,
+            reporter=self._reporter,
+            ending=self._ending,
+            known=known,
+        )
 
     async def read(self, *, start_ns: int, end_ns: int, last: int | None = None) -> None:
         """Take [start_ns, end_ns) once, in order of time; with `last`, its last lines only."""
@@ -85,10 +91,7 @@ class Poller:
             except NotFoundError:
                 await self._ask_status()
                 self._absence_of_logs.note(self._clock.monotonic_s())
-                if (
-                    not self._absence_of_logs.is_believed
-                    and self._health.status not in _NOT_STARTED
-                ):
+                if not self._absence_of_logs.is_believed and self._health.status not in NOT_STARTED:
                     await self._clock.sleep(self._settings.pace.interval_s)
                     continue
                 self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
@@ -102,7 +105,7 @@ class Poller:
 
         Returns its last status. A place that the spool remembers goes before `start`.
         """
-        await self._ask_status()
+        await self._status.begin()
         start_ns = start(self._logs.now_ns())
         await self._resume(start_ns, lateness_ns=self._lateness_ns)
         while last is not None and not await self._has_begun_with_last(last, start_ns):
@@ -122,7 +125,7 @@ class Poller:
                 if self._ending.is_over_after(began_s, found_lines=found > 0):
                     self._reporter.enter(Phase.ENDED, why=self._health.status)
                     break
-            if self._clock.monotonic_s() - self._asked_status_s >= self._settings.status_s:
+            if self._status.is_due(self._settings.status_s):
                 await self._ask_status()
             pause_s = pause_after(
                 pause_s,
@@ -156,7 +159,7 @@ class Poller:
         self._absence_of_logs.end()
         if self._ending.has_begun:
             self._reporter.enter(Phase.DRAINING, why=self._health.status)
-        elif self._health.status not in _NOT_STARTED or self._health.lines:
+        elif self._health.status not in NOT_STARTED or self._health.lines:
             self._reporter.enter(Phase.FOLLOWING)
         return found
 
@@ -171,7 +174,7 @@ class Poller:
     async def _has_begun_with_last(self, count: int, start_ns: int) -> bool:
         """Whether its last lines are taken, or it has none: then all that come are the last."""
         found = await self._patiently(self._begin_with_last(count, start_ns))
-        is_over = self._health.phase is Phase.GONE or self._health.status in _NOT_STARTED
+        is_over = self._health.phase is Phase.GONE or self._health.status in NOT_STARTED
         return found is not None or is_over
 
     async def _begin_with_last(self, count: int, start_ns: int) -> int:
@@ -219,29 +222,9 @@ class Poller:
         return len(step.fresh)
 
     async def _ask_status(self) -> None:
-        """Learn whether the target waits, runs, has ended, or is gone."""
-        try:
-            workload = await self._source.get(self._target, on_trouble=self._reporter.failed)
-        except NotFoundError:
-            if not self._is_known:
-                raise
-            self._asked_status_s = self._clock.monotonic_s()
-            self._absence_of_target.note(self._asked_status_s)
-            if self._absence_of_target.is_believed:
-                self._leave()
-            return
-        self._is_known = True
-        self._absence_of_target.end()
-        self._reporter.answered()
-        self._asked_status_s = self._clock.monotonic_s()
-        self._health.status = workload.status
-        self._health.status_message = workload.status_message
-        self._health.scenario = workload.scenario_id
-        self._ending.note_status(
-            workload, now_s=self._asked_status_s, server_now_ns=self._logs.now_ns()
-        )
-        if workload.status in _NOT_STARTED and not self._health.lines:
-            self._reporter.enter(Phase.WAITING, why=f"it has not started ({workload.status})")
+        await self._status.ask()
+        if self._status.is_gone:
+            self._leave()
 
     def _leave(self) -> None:
         if not self._ending.has_begun:
