@@ -17,14 +17,15 @@ from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import PollSettings
-from tailer.health import Health
 from tailer.model import Batch, Kind, Target
+from tailer.outcome import EXIT_GAP, Cause, Outcome
 from tailer.pacing import PaceSettings
 from tailer.simulator.loading import load_settings
 from tailer.simulator.simulator import Simulator
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
-from tailer.terminal import EXIT_GAP, Outcome, Reading, run_logs, signalled
+from tailer.stops import signalled
+from tailer.terminal import Outlet, Reading, already_found, run_logs
 from tailer.timestamp import NS_PER_S
 
 _Key: TypeAlias = tuple[Any, ...]  # of a line: its target and what is in it
@@ -157,31 +158,37 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
     simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), clock)
     tally = _Tally()
     shown: Counter[_Key] = Counter()
+    outcome = Outcome()
 
-    async def end(health: Health) -> int:
+    async def end() -> Cause:
+        cause = Cause.TIMEOUT
         with anyio.move_on_after(seconds):
-            await signalled(health)
+            cause = await signalled()
         shown.update(_shown(simulator))
         tally.cut(shown)
         with anyio.move_on_after(_PATIENCE_S):
             while shown - tally.arrived:
                 await clock.sleep(_LOOK_S)
-        return 0
+        return cause
 
     async with simulator.serving() as url:
         credentials = find_credentials(simulator.credentials(url), home=Path())
         async with connect(credentials, clock=clock, rng=random.Random(seed)) as client:
             start_ns = clock.wall_ns() - round(2 * _BACKLOG_S * NS_PER_S)
-            outcome = await run_logs(
-                [Reading(target, start_ns, None) for target in _TARGETS],
+            await run_logs(
+                already_found([Reading(target, start_ns, None) for target in _TARGETS]),
+                outcome=outcome,
                 source=client,
-                sink=StdoutSink(fd, build_formatter(form, _TARGETS)),
-                wanted=tally.pass_on,
+                output=Outlet(StdoutSink(fd, build_formatter(form, _TARGETS)), tally.pass_on),
                 settings=_SETTINGS,
                 stops=[end],
                 clock=clock,
                 jitter=random.random,
             )
+    if outcome.failure is not None:
+        raise outcome.failure
+    if outcome.cause is Cause.READER_GONE:
+        return 0
     lost = (shown - tally.arrived).total()
     repeated = (tally.arrived - _shown(simulator)).total()
     return _balance(

@@ -1,16 +1,14 @@
 """`tailer logs`: from flags to a running follower."""
 
-import math
 import os
-import random
+from pathlib import Path
 from typing import Any, get_args
 
 import anyio
 import click
-import structlog
 
-from tailer.aicore.client import AiCoreClient
-from tailer.cli.logs_request import LogsRequest, compile_request, plan
+from tailer.cli.logs_request import compile_request
+from tailer.cli.logs_run import follow_up
 from tailer.cli.options import (
     DURATION,
     PATTERN,
@@ -20,15 +18,12 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.service import Hiccups, client_for, credentials_for, groups_for
-from tailer.cli.streams import open_stdout, start_stderr
-from tailer.clock import SystemClock
-from tailer.discovery import find_target, kinds_and_id
-from tailer.sinks.format import Format, build_formatter
-from tailer.sinks.stdout import StdoutSink
-from tailer.terminal import EXIT_TIMEOUT, Outcome, Reading, Stop, run_logs, signalled, timed_out
+from tailer.cli.streams import open_stdout, opened_copy, start_stderr
+from tailer.cli.summary import check_summary_file
+from tailer.discovery import kinds_and_id
+from tailer.sinks.format import Format
 
-log = structlog.get_logger()
+_MOST_CONTEXT = 1000  # lines of each target that are kept in memory
 
 _EPILOG = """\
 \b
@@ -38,6 +33,7 @@ Examples:
   tailer logs --since 2h -i ERROR execution/e5f6    what went wrong in the last two hours
   tailer logs -o json --since 1d d1a2 | jq .msg     for programs
   tailer logs -f execution/e5f6 && deploy           ends with the execution, and its verdict
+  tailer logs -f --wait 10m --tee job.log --summary job.json execution/e5f6      in CI
 
 \b
 Exit codes: 0 done (a followed execution COMPLETED), 2 usage, 3 credentials, 4 no such
@@ -79,6 +75,17 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     help="How long an ended target must be quiet before it is left. [default: --lateness]",
 )
 @option("--timeout", type=DURATION, help="Stop after this long, with exit code 124.")
+@option(
+    "--wait",
+    type=DURATION,
+    help="Wait up to so long for targets that do not exist yet; then exit code 4.",
+)
+@option(
+    "--max-lines",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Stop after N lines, with exit code 0.",
+)
 @option(
     "-i",
     "--include",
@@ -128,6 +135,30 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     metavar="ZONE",
     help="Of those times: UTC, Europe/Berlin. [default: this machine's]",
 )
+@option(
+    "--tee",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the lines to FILE too, emptied first; never in colour.",
+)
+@option(
+    "--tee-format",
+    type=click.Choice(get_args(Format)),
+    help="What a line looks like there. [default: as --output]",
+)
+@option(
+    "--summary",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write how it went to FILE in the end, as JSON.",
+)
+@option(
+    "--on-error-context",
+    type=click.IntRange(0, _MOST_CONTEXT),
+    default=0,
+    metavar="N",
+    help="Repeat the last N stderr lines of a target that ended DEAD, on stderr.",
+)
 @color_option
 @option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors.")
 def logs_command(**flags: Any) -> int:
@@ -141,58 +172,7 @@ def logs_command(**flags: Any) -> int:
     request = compile_request(flags, stdout_is_terminal=os.isatty(fd))
     for name in request.names:
         kinds_and_id(name)
-    return anyio.run(_run, request, fd)
-
-
-async def _run(request: LogsRequest, fd: int) -> int:
-    credentials = credentials_for(request.service_key_file)
-    groups = groups_for(request.resource_groups, credentials)
-    clock = SystemClock()
-    end_s = math.inf if request.timeout_s is None else clock.monotonic_s() + request.timeout_s
-    readings: list[Reading] = []
-    async with client_for(credentials) as client:
-        with anyio.move_on_after(request.timeout_s):
-            readings = await _look_up(client, request, groups)
-        if not readings:
-            return EXIT_TIMEOUT
-        stops: list[Stop] = [signalled]
-        if request.timeout_s is not None:
-            stops.append(timed_out(max(0.0, end_s - clock.monotonic_s()), clock))
-        outcome = await run_logs(
-            readings,
-            source=client,
-            sink=StdoutSink(fd, build_formatter(request.form, [one.target for one in readings])),
-            wanted=request.line_filter.narrow,
-            settings=request.poll,
-            stops=stops,
-            clock=clock,
-            jitter=random.random,
-        )
-    _say_if_nothing_was_printed(outcome, request)
-    return outcome.exit_code
-
-
-async def _look_up(
-    client: AiCoreClient, request: LogsRequest, groups: tuple[str, ...]
-) -> list[Reading]:
-    workloads = [
-        workload
-        for name in dict.fromkeys(request.names)
-        for workload in await find_target(
-            client, name, resource_groups=groups, on_trouble=Hiccups()
-        )
-    ]
-    now_ns = client.server_now_ns()
-    assert now_ns is not None, "the targets were looked up"
-    return plan(request, workloads, now_ns=now_ns)
-
-
-def _say_if_nothing_was_printed(outcome: Outcome, request: LogsRequest) -> None:
-    """An empty answer looks like a failure, and is most often the default of one hour."""
-    lines = sum(one.lines for one in outcome.health.targets.values())
-    if outcome.interruption is not None or outcome.errors or lines:
-        return
-    if request.since is None and request.last is None:
-        log.info("nothing_found", why="no lines in the last hour; --since 1d looks back further")
-    else:
-        log.info("nothing_found", why="no lines in that range")
+    if request.summary is not None:
+        check_summary_file(request.summary)
+    with opened_copy(request.tee) as tee_fd:
+        return anyio.run(follow_up, request, fd, tee_fd)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,14 @@ class LogsRequest:
     poll: PollSettings
     line_filter: LineFilter
     form: FormatSettings
+    tee: Path | None
+    tee_form: FormatSettings
+    wait_s: float | None
+    max_lines: int | None
+    error_context: int
+    summary: Path | None
+    quiet: bool
+    color: str
 
 
 def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsRequest:
@@ -54,6 +62,13 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         colour=wants_colour(flags["color"], os.environ, is_terminal=stdout_is_terminal),
         escape=stdout_is_terminal,
         highlight=_patterns(flags["highlight"], "--highlight"),
+    )
+    tee_form = replace(
+        form,
+        format=flags["tee_format"] or form.format,
+        template=None if flags["tee_format"] else form.template,
+        colour=False,
+        escape=False,
     )
     build_formatter(form, [])  # a wrong template shows before anything is asked of the service
     return LogsRequest(
@@ -78,6 +93,14 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
             streams=frozenset([flags["stream"]] if flags["stream"] else []),
         ),
         form=form,
+        tee=flags["tee"],
+        tee_form=tee_form,
+        wait_s=flags["wait"],
+        max_lines=flags["max_lines"],
+        error_context=flags["on_error_context"],
+        summary=flags["summary"],
+        quiet=flags["quiet"],
+        color=flags["color"],
     )
 
 
@@ -96,6 +119,20 @@ def _refuse_contradictions(flags: dict[str, Any]) -> None:
             f"--template and --output {flags['output']} contradict each other",
             hint="give one of them",
         )
+    _refuse_file_contradictions(flags)
+
+
+def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
+    tee, summary = flags["tee"], flags["summary"]
+    for flag, path in (("--tee", tee), ("--summary", summary)):
+        if path == Path("-"):
+            raise ConfigError(
+                f"{flag} - would mix with the log lines on standard output", hint="name a file"
+            )
+    if tee is not None and tee == summary:
+        raise ConfigError(f"--tee and --summary are both {tee}", hint="name two files")
+    if flags["tee_format"] and tee is None:
+        raise ConfigError("--tee-format without --tee", hint="--tee names the file")
 
 
 def _patterns(texts: Sequence[str], flag: str) -> tuple[re.Pattern[str], ...]:
@@ -119,7 +156,9 @@ def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) ->
         began_ns = start_ns
         if request.last is not None and request.since is None:
             began_ns = min(start_ns, _created_ns(workload, default_ns=start_ns))
-        readings[workload.target] = Reading(workload.target, began_ns, end_ns, request.last)
+        readings[workload.target] = Reading(
+            workload.target, began_ns, end_ns, request.last, workload
+        )
     return list(readings.values())
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, TextIO, TypeAlias, assert_never, cast
 import structlog
 
 from tailer.cli.stderr import NoticeStream
+from tailer.cli.wording import lines_text
 from tailer.sinks.escape import visible
 
 _Fields = MutableMapping[str, Any]
@@ -23,6 +24,10 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "gone": lambda _: "deleted at the service",
     "gap": lambda f: f"GAP: {f['detail']}",
     "nothing_found": lambda f: f"{f['why']}",
+    "enough": lambda f: f"{lines_text(f['lines'])} printed: as many as --max-lines allows",
+    "copy_failed": lambda f: f"{f['why']}; the lines go on to standard output only",
+    "copy_left": lambda f: f"nobody reads {f['file']} any more; the lines go on without it",
+    "summary_failed": lambda f: f"{f['why']}",
     "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
     "token_refresh_postponed": lambda f: f"no new token yet, the old one will do: {f['reason']}",
     "started": lambda f: f"started: targets {f['targets']}, sinks {', '.join(f['sinks'])}",

@@ -18,7 +18,7 @@ from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.outlets import build_outlets
 from tailer.sinks.escape import visible
-from tailer.terminal import signalled
+from tailer.stops import signalled
 
 _EPILOG = """\
 \b
@@ -76,7 +76,7 @@ async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.ru
     clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
 
     async def listen() -> None:
-        await signalled(health)
+        await signalled()
         asked_to_stop.set()
 
     async with anyio.create_task_group() as listening:

@@ -13,11 +13,10 @@ import msgspec
 from tailer.cli.options import DURATION, option
 from tailer.clock import SystemClock
 from tailer.errors import ConfigError
-from tailer.health import Health
 from tailer.simulator.loading import load_settings
 from tailer.simulator.settings import SimulatorSettings
 from tailer.simulator.simulator import Simulator
-from tailer.terminal import signalled
+from tailer.stops import signalled
 
 _KEEP_S = 6 * 3600.0  # what is older is forgotten, unless a file says otherwise
 
@@ -107,4 +106,4 @@ async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:
         for name, value in simulator.credentials(url).items():
             click.echo(f"export {name}={shlex.quote(value)}")
         click.echo(f"# simulating until interrupted, at {url}; then: tailer list", err=True)
-        return await signalled(Health())
+        return (await signalled()).exit_code

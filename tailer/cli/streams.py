@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from tailer.cli.notices import start_notices
 from tailer.cli.stderr import NoticeStream
@@ -18,6 +20,29 @@ def open_stdout() -> int:
     if sys.stdout is None:
         raise SinkError("standard output is closed", hint="redirect it to /dev/null instead")
     return sys.stdout.fileno()
+
+
+@contextmanager
+def opened_copy(path: Path | None) -> Iterator[int | None]:
+    """The descriptor of `--tee`'s file, which is emptied, or made; None without a path.
+
+    A named pipe must have a reader: waiting for one could not be interrupted.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    if path is None:
+        yield None
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o666)
+    except OSError as error:
+        raise SinkError(f"--tee {path} cannot be written: {error.strerror}") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def start_stderr(color: str, *, quiet: bool = False) -> None:

@@ -1,6 +1,6 @@
-"""Lines to whoever reads our standard output: a person, a pipe, a file."""
+"""Lines to whoever reads our standard output, or the like: a person, a pipe, a file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tailer.model import Batch
 from tailer.sinks.descriptor import Descriptor
@@ -10,7 +10,8 @@ from tailer.sinks.format import Formatter
 class StdoutSink:
     """A Sink over a descriptor that is open already, and stays so. It has no marks.
 
-    Written batch by batch and never held back, pipes included.
+    Written batch by batch and never held back, pipes included. `on_written` is told of
+    each batch that is out of our hands.
 
     Errors: ReaderGoneError once the reader has left, which is how `| head` says that it
     has seen enough; SinkError when the disk is full or the descriptor is no use.
@@ -23,8 +24,10 @@ class StdoutSink:
         *,
         name: str = "stdout",
         fd_folder: str = "/proc/self/fd",
+        on_written: Callable[[Batch], None] = lambda _: None,
     ) -> None:
         self.name = name
+        self._on_written = on_written
         self._descriptor = Descriptor(fd, name=name, fd_folder=fd_folder)
         self._formatter = formatter
 
@@ -35,6 +38,7 @@ class StdoutSink:
     async def write(self, batches: Sequence[Batch]) -> bytes | None:
         for batch in batches:
             await self._descriptor.write(self._formatter(batch))
+            self._on_written(batch)
         return None
 
     async def reader_gone(self) -> None:

@@ -66,13 +66,10 @@ def test_it_ends_a_follower_that_also_has_notices_for_that_pipe(
     assert ended.code == code
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
-)
+@pytest.mark.parametrize(("number", "code"), INTERRUPTS)
 def test_it_ends_the_search_for_a_target_at_a_service_that_does_not_answer(
     world: World, silent_service: socket.socket, number: signal.Signals, code: int
 ) -> None:
-    """SIGTERM has its default there, which a shell shows as 143 too."""
     port = silent_service.getsockname()[1]
     environ = {**world.environ, "AICORE_AUTH_URL": f"http://127.0.0.1:{port}"}
 
