@@ -26,7 +26,7 @@ _PLAIN_PORT: Final = 514  # RFC 5426; plain TCP and RELP have none of their own
 _TLS_PORT: Final = 6514  # RFC 5425
 _WITH_TLS: Final = frozenset({"tls", "relp+tls"})
 
-_USUAL_BYTES: Final = 8192  # rsyslog's maxMessageSize; it takes the rest for another message
+_USUAL_BYTES: Final = 8096  # rsyslog's "8k"; what is longer it cuts, or takes for two messages
 _USUAL_BYTES_UDP: Final = 2048  # RFC 5426, 3.2: receivers should take that much
 _USUAL_BYTES_RFC3164: Final = 1024  # RFC 3164, 4.1
 _MOST_BYTES: Final = {"udp": 65_507, "relp": MAX_DATA_BYTES, "relp+tls": MAX_DATA_BYTES}

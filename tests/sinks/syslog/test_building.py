@@ -42,8 +42,8 @@ def test_a_url_says_which_transport_and_where_to(
 @pytest.mark.parametrize(
     ("urls", "settings", "most"),
     [
-        (["tcp://h"], {}, 8192),
-        (["unix:///dev/log"], {}, 8192),
+        (["tcp://h"], {}, 8096),
+        (["unix:///dev/log"], {}, 8096),
         (["udp://h"], {}, 2048),
         (["tcp://h", "udp://h"], {}, 2048),
         (["udp://h"], {"format": "rfc3164"}, 1024),
