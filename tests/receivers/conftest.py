@@ -9,7 +9,7 @@ from receivers.receiver import Receiver
 from receivers.rsyslog import running_rsyslog
 from receivers.syslog_ng import running_syslog_ng
 
-_RUNNING = {"rsyslog": running_rsyslog, "syslog-ng": running_syslog_ng}
+RUNNING = {"rsyslog": running_rsyslog, "syslog-ng": running_syslog_ng}
 
 
 @pytest.fixture
@@ -28,5 +28,5 @@ def receiver(
     request: pytest.FixtureRequest, tmp_path: Path, certificates: Certificates
 ) -> Iterator[Receiver]:
     """The one that the test's parameter names."""
-    with _RUNNING[request.param](tmp_path / request.param, certificates) as receiver:
+    with RUNNING[request.param](tmp_path / request.param, certificates) as receiver:
         yield receiver

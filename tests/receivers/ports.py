@@ -35,15 +35,17 @@ class Places:
         """Where each way is, for a configuration."""
         return {name: str(port) for name, port in self.ports.items()} | dict(self.sockets)
 
-    def are_taken(self) -> bool:
+    def not_taken(self) -> list[str]:
         """Asks the kernel, not the port: a receiver would log a connection that says nothing."""
         listening = {port for port, state in _sockets("tcp") if state == _LISTENING}
         bound = {port for port, _ in _sockets("udp")}
         paths = {line.rpartition(" ")[2] for line in _lines("unix")}
-        return paths.issuperset(self.sockets.values()) and all(
-            port in (bound if self.ways[name].scheme == "udp" else listening)
+        without_port = [
+            name
             for name, port in self.ports.items()
-        )
+            if port not in (bound if self.ways[name].scheme == "udp" else listening)
+        ]
+        return without_port + [name for name, path in self.sockets.items() if path not in paths]
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _PORTS = {"relp+tls": "2514", "tls": "6514"}
 # As in Debian, and more modules than a drop-in should have to care about.
 _RSYSLOG_MAIN = """\
 module(load="imuxsock" sysSock.use="off")
-global(workDirectory="{folder}")
+global(workDirectory="{folder}" localHostname="receiver.example.com")
 include(file="{shipped}")
 """
 _SYSLOG_NG_MAIN = """\

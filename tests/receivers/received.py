@@ -62,7 +62,11 @@ def parse_structured_data(text: str) -> dict[str, dict[str, str]]:
         assert element, text[at:]
         params = _PARAM.findall(element[2])
         assert element[1] not in found, f"{element[1]} twice in {text}"
-        found[element[1]] = {name: _ESCAPED.sub(r"\1", value) for name, value in params}
+        found[element[1]] = {name: _meant(value) for name, value in params}
         assert len(found[element[1]]) == len(params), f"a parameter twice in {text}"
         at = element.end()
     return found
+
+
+def _meant(value: str) -> str:
+    return _ESCAPED.sub(r"\1", value) if "\\" in value else value

@@ -2,10 +2,11 @@
 
 import ctypes
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tailer.clock import SystemClock
 from tailer.timestamp import NS_PER_S
 
 PATIENCE_S = 30.0  # for what must happen soon: a machine may be busy
-_LOOK_S = 0.01
+_LOOK_S = 0.005
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 _libc = ctypes.CDLL(None)
@@ -29,11 +30,11 @@ def _die_with_the_test() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How to run it, and how to see that it can be reached. It stays in the foreground."""
+    """How to run it, and which ways cannot be used yet. It stays in the foreground."""
 
     command: Sequence[str]
     environ: Mapping[str, str]
-    is_ready: Callable[[], bool]
+    not_ready: Callable[[], list[str]]
     log: Path  # what it says about itself
 
 
@@ -55,6 +56,7 @@ class Receiver:
         self._folder = folder
         self._read = read
         self._process: subprocess.Popen[bytes] | None = None
+        self._growing: dict[str, _GrowingFile] = {}
         self.urls = urls
 
     @property
@@ -81,7 +83,8 @@ class Receiver:
                 stderr=log,
                 preexec_fn=_die_with_the_test,  # noqa: PLW1509 - one thread, and one call in it
             )
-        self.wait_until(self._service.is_ready, "cannot be reached")
+        not_ready = self._service.not_ready
+        self.wait_until(lambda: not not_ready(), lambda: f"not reached by {not_ready()}")
 
     def stop(self) -> None:
         """In good order: what it had taken is written when this returns."""
@@ -113,14 +116,20 @@ class Receiver:
 
     def wait_for(self, transport: str, count: int) -> list[Received]:
         """At least `count` messages, as soon as so many are written."""
-        path = self._folder / f"{transport}.jsonl"
-        self.wait_until(
-            lambda: len(read_lines(path)) >= count, f"has fewer than {count} messages in {path}"
-        )
+        self.wait_to_have(transport, count)
         return self.received(transport)
 
+    def wait_to_have(self, transport: str, count: int) -> None:
+        growing = self._growing.setdefault(
+            transport, _GrowingFile(self._folder / f"{transport}.jsonl")
+        )
+        self.wait_until(
+            lambda: growing.lines() >= count,
+            lambda: f"has {growing.lines()} messages of {count} in {growing.path}",
+        )
+
     def wait_to_say(self, text: str) -> None:
-        self.wait_until(lambda: text in self.said, f"does not say {text!r}")
+        self.wait_until(lambda: text in self.said, lambda: f"does not say {text!r}")
 
     def _end(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -131,16 +140,39 @@ class Receiver:
             self.process.wait()
             raise
 
-    def wait_until(self, claim: Callable[[], bool], otherwise: str) -> None:
+    def wait_until(self, claim: Callable[[], bool], otherwise: Callable[[], str]) -> None:
         clock = SystemClock()
         end_ns = clock.wall_ns() + round(PATIENCE_S * NS_PER_S)
         while not claim():
             try:
                 code = self.process.wait(_LOOK_S)
             except subprocess.TimeoutExpired:
-                assert clock.wall_ns() < end_ns, f"{otherwise}: {self.said}"
+                assert clock.wall_ns() < end_ns, f"{otherwise()}: {self.said}"
             else:
                 assert claim(), f"ended with {code}: {self.said}"
+
+
+class _GrowingFile:
+    """Counts its lines without reading any of them twice."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read_bytes = 0
+        self._lines = 0
+
+    def lines(self) -> int:
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
+            file.seek(self._read_bytes)
+            fresh = file.read()
+            self._read_bytes += len(fresh)
+            self._lines += fresh.count(b"\n")
+        return self._lines
+
+
+def minimal_environ(**more: str) -> dict[str, str]:
+    """The test's own time zone: RFC 3164 has local times and does not say of which place."""
+    zone = {name: os.environ[name] for name in ("TZ",) if name in os.environ}
+    return {**zone, "LC_ALL": "C.UTF-8", **more}
 
 
 def read_lines(path: Path) -> list[str]:

@@ -9,7 +9,7 @@ from receivers.certificates import CLIENT_NAME, Certificates
 from receivers.ports import Places, reserved_places
 from receivers.programs import Program, find_rsyslog
 from receivers.received import Received
-from receivers.receiver import Receiver, Service, running
+from receivers.receiver import Receiver, Service, minimal_environ, running
 from receivers.ways import RSYSLOG
 
 _CONFIG = """\
@@ -19,6 +19,7 @@ global(
   # What was really sent, not what rsyslog makes of it.
   parser.escapeControlCharactersOnReceive="off"
   net.enableDNS="off"
+  localHostname="receiver.example.com"  # or it asks the network for it, before it listens
   preserveFQDN="on"
 )
 module(load="imtcp" maxSessions="200")
@@ -49,6 +50,8 @@ ruleset(name="write-unix" queue.type="direct") {{
 
 input(type="imtcp" name="tcp" port="{tcp}" address="127.0.0.1" ruleset="write")
 input(type="imtcp" name="tcp-lf" port="{tcp-lf}" address="127.0.0.1" ruleset="write"
+      supportOctetCountedFraming="off")
+input(type="imtcp" name="rfc3164" port="{rfc3164}" address="127.0.0.1" ruleset="write"
       supportOctetCountedFraming="off")
 input(type="imtcp" name="tls-ossl" port="{tls-ossl}" address="127.0.0.1" ruleset="write"
       streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon"
@@ -103,11 +106,13 @@ def running_rsyslog(
 def rsyslog_service(program: Program, config: Path, places: Places) -> Service:
     return Service(
         [str(program.path), "-n", "-f", str(config), "-i", str(config.parent / "pid")],
-        {"TZ": "UTC", "LC_ALL": "C.UTF-8"},
-        places.are_taken,
+        minimal_environ(),
+        places.not_taken,
         config.parent / "rsyslog.log",
     )
 
 
 def _read(transport: str, fields: dict[str, Any]) -> Received:
+    if transport == "rfc3164":
+        fields["msg"] = fields["msg"].removeprefix(" ")  # RFC 3164, 5.3: what ends the tag
     return Received(transport=transport, **{**fields, "pri": int(fields["pri"])})

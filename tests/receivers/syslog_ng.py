@@ -10,7 +10,7 @@ from receivers.certificates import Certificates
 from receivers.ports import Places, reserved_places
 from receivers.programs import Program, config_version, find_syslog_ng
 from receivers.received import NIL, Received
-from receivers.receiver import Receiver, Service, running
+from receivers.receiver import Receiver, Service, minimal_environ, running
 from receivers.ways import SYSLOG_NG
 
 _HEAD = """\
@@ -105,8 +105,8 @@ def syslog_ng_service(program: Program, config: Path, places: Places, *, control
             *(f"--persist-file={config.parent}/persist", f"--pidfile={config.parent}/pid"),
             f"--control={control}",
         ],
-        {"TZ": "UTC", "LC_ALL": "C.UTF-8", **program.environ},
-        places.are_taken,
+        minimal_environ(**program.environ),
+        places.not_taken,
         config.parent / "syslog-ng.log",
     )
 

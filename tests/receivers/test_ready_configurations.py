@@ -48,7 +48,7 @@ def send_all(ready: Ready, messages: list[bytes], certificates: Certificates, wa
 def send_and_stop(ready: Ready, messages: list[bytes], certificates: Certificates) -> None:
     """Each to a file that is there only when it has been taken, the last of them at the end."""
     send_all(ready, [*messages, message("end", "end")], certificates, "tls")
-    ready.receiver.wait_until(lambda: "default/execution/end.log" in ready.files, "no end")
+    ready.receiver.wait_until(lambda: "default/execution/end.log" in ready.files, lambda: "no end")
     ready.receiver.stop()
 
 
@@ -64,7 +64,7 @@ def test_each_target_has_a_file_of_its_own_with_every_field_of_every_line(
     ]
     send_all(ready, messages, certificates, way)
     paths = ("default/execution/e1.log", "team-a/execution/e2.log")
-    ready.receiver.wait_until(lambda: ready.files.issuperset(paths), "not written")
+    ready.receiver.wait_until(lambda: ready.files.issuperset(paths), lambda: "not written")
     ready.receiver.stop()
 
     common = {

@@ -29,6 +29,7 @@ class Way:
 
 _TCP = Way("tcp", "octet-counting")
 _LINES = Way("tcp", "lf")
+_OLD_LINES = Way("tcp", "lf", "rfc3164")
 _TLS = Way("tls", "octet-counting")
 _MUTUAL_TLS = Way("tls", "octet-counting", asks_for_certificate=True)
 
@@ -40,6 +41,7 @@ RSYSLOG: Final = {
     "mtls": _MUTUAL_TLS,
     "relp": Way("relp"),
     "relp+tls": Way("relp+tls", asks_for_certificate=True),
+    "rfc3164": _OLD_LINES,
     "udp": Way("udp"),
     "unix": Way("unix"),
 }
@@ -48,7 +50,7 @@ SYSLOG_NG: Final = {
     "tcp-lf": _LINES,
     "tls": _TLS,
     "mtls": _MUTUAL_TLS,
-    "rfc3164": Way("tcp", "lf", "rfc3164"),
+    "rfc3164": _OLD_LINES,
     "udp": Way("udp"),
     "unix": Way("unix"),
     "unix-stream": Way("unix", "lf"),
