@@ -4,7 +4,7 @@ The API leaves much undocumented; `Dialect` lets the simulator play each reading
 Times ending in `at_s` count from the moment the simulator starts; negative is before it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -100,7 +100,8 @@ class TargetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Without `id`, one is made from the seed. Without `rate_per_s`, the common rate is
     shared by `weight`; a rate of 0 says nothing of its own, not even at its end.
-    Without `life`, it has been RUNNING for the whole backlog and stays so.
+    Without `life`, it has been RUNNING for the whole backlog and stays so. The `end_`
+    fields are what the service says of it once it has ended, in place of the usual.
     """
 
     kind: Kind
@@ -116,6 +117,8 @@ class TargetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     weight: Annotated[float, Meta(gt=0)] = 1.0
     life: tuple[Stage, ...] = ()
     gone_at_s: float | None = None  # deleted: 404 from here on
+    end_message: str | None = None
+    end_details: dict[str, Any] | None = None
 
 
 class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

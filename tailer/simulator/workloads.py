@@ -31,7 +31,7 @@ def described(live: LiveTarget, *, now_ns: int) -> dict[str, Any]:
         "executableId": executable_id(live),
         "scenarioId": plan.scenario_id,
         "status": latest.status.value,
-        "statusMessage": _MESSAGES[latest.status],
+        "statusMessage": _message(live, latest.status),
         "targetStatus": _target_status(target.kind, latest.status),
         "createdAt": created,
         "modifiedAt": _time(latest.at_ns),
@@ -49,12 +49,15 @@ def described(live: LiveTarget, *, now_ns: int) -> dict[str, Any]:
 def detailed(live: LiveTarget, *, now_ns: int) -> dict[str, Any]:
     """As a single get shows it."""
     description = described(live, now_ns=now_ns)
+    status = Status(description["status"])
+    if status.is_terminal and live.plan.end_details is not None:
+        return description | {"statusDetails": live.plan.end_details}
     pods = [
         {
             "pod_name": pod,
-            "phase": _phase(Status(description["status"])),
+            "phase": _phase(status),
             "container_states": [
-                {"name": name, "reason": description["statusMessage"]}
+                _container_state(name, status, is_main=name == live.plan.containers[0])
                 for name in live.plan.containers
             ],
         }
@@ -81,6 +84,19 @@ def _target_status(kind: Kind, status: Status) -> str:
     if status in {Status.STOPPING, Status.STOPPED}:
         return "STOPPED"
     return "COMPLETED" if kind is Kind.EXECUTION else "RUNNING"
+
+
+def _message(live: LiveTarget, status: Status) -> str:
+    if status.is_terminal and live.plan.end_message is not None:
+        return live.plan.end_message
+    return _MESSAGES[status]
+
+
+def _container_state(name: str, status: Status, *, is_main: bool) -> dict[str, Any]:
+    if not status.is_terminal:
+        return {"name": name, "reason": _MESSAGES[status]}
+    failed = status is Status.DEAD and is_main
+    return {"name": name, "reason": "Error" if failed else "Completed", "exit_code": int(failed)}
 
 
 def _phase(status: Status) -> str:
