@@ -1,6 +1,8 @@
 """Whether a target waits, runs, has ended or is gone: asked as seldom and cheaply as will do."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from tailer.absence import Absence
 from tailer.clock import Clock
@@ -13,13 +15,27 @@ from tailer.target_logs import LogSource
 
 NOT_STARTED = frozenset({Status.UNKNOWN, Status.PENDING})
 _GONE_BELIEF_S = 30.0  # a target denied for so long: deleted, rather than a replica behind
+_UNSEEN_S = 60.0  # a list that fails, or is seldom asked for, is not relied on for longer
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A target in a list that was asked for at `seen_s`, which is monotonic."""
+
+    workload: Workload
+    seen_s: float
+
+
+Sighted = Callable[[], Sighting | None]
+"""The target's last sighting; None when the last list did not have it, or there is no list."""
 
 
 class StatusWatch:
     """Tells `health` and `ending` what it learns. `known` is the target, if it was just asked for.
 
     Everything is asked for once, and again when the status has changed, for only then is
-    there anything new: what it died of, say. In between, the status alone will do.
+    there anything new: what it died of, say. In between, the status alone will do; where
+    somebody lists all targets anyhow, nothing is asked for as long as the lists show no change.
 
     Errors: AuthError and PermanentApiError; NotFoundError only while it was never seen.
     """
@@ -34,6 +50,7 @@ class StatusWatch:
         reporter: Reporter,
         ending: Ending,
         known: Workload | None = None,
+        sighted: Sighted = lambda: None,
     ) -> None:
         self._target = target
         self._source = source
@@ -42,6 +59,7 @@ class StatusWatch:
         self._reporter = reporter
         self._ending = ending
         self._known = known
+        self._sighted = sighted
         if known is not None:
             health.known, health.status = known, known.status
         self._asked_s = float("-inf")
@@ -52,10 +70,22 @@ class StatusWatch:
         """It was there, and the service has denied it for long enough to be believed."""
         return self._absence.is_believed
 
+    @property
+    def is_denied(self) -> bool:
+        """The service said last that there is no such target: that alone may pass."""
+        return self._absence.has_begun
+
     def is_due(self, status_s: float) -> bool:
         """An execution that has ended does not come back; a deployment may be changed."""
         if self._ending.has_begun and self._target.kind is Kind.EXECUTION:
             return False
+        sighting = self._sighted()
+        if sighting is not None:
+            if sighting.seen_s > self._asked_s:
+                if sighting.workload.status is not self._health.status:
+                    return True
+                self._asked_s = sighting.seen_s
+            status_s = max(status_s, _UNSEEN_S)
         return self._clock.monotonic_s() - self._asked_s >= status_s
 
     async def begin(self) -> None:
@@ -78,8 +108,10 @@ class StatusWatch:
         self._note(workload)
 
     async def _ask(self) -> Workload:
-        workload = await self._get(only_status=self._known is not None)
-        if self._known is not None and workload.status is not self._health.status:
+        if self._known is None:
+            return await self._get(only_status=False)
+        workload = await self._get(only_status=True)
+        if workload.status is not self._health.status:
             with suppress(NotFoundError):  # deleted meanwhile: the status was seen all the same
                 return await self._get(only_status=False)
         return workload

@@ -21,6 +21,7 @@ class MemorySource:
     store: MemoryService = field(default_factory=MemoryService)
     status: Status = Status.RUNNING
     completion_time: str = ""
+    status_message: str = ""
     is_gone: bool = False
     has_logs: bool = True
     top: int = 5000
@@ -29,6 +30,7 @@ class MemorySource:
     denies: Callable[[int], bool] = lambda _: False
     requests: int = 0
     asked_starts_ns: list[int] = field(default_factory=list)
+    asked_only_status: list[bool] = field(default_factory=list)  # of each get that was answered
 
     def server_now_ns(self) -> int | None:
         return self.clock.wall_ns()
@@ -60,7 +62,16 @@ class MemorySource:
         await self._survive(on_trouble)
         if self.is_gone:
             raise NotFoundError("no such target")
-        return Workload(target, self.status, completion_time=self.completion_time)
+        self.asked_only_status.append(only_status)
+        if only_status:
+            return Workload(target, self.status)
+        return Workload(
+            target,
+            self.status,
+            completion_time=self.completion_time,
+            status_message=self.status_message,
+            scenario_id="churn",
+        )
 
     async def _survive(self, on_trouble: Trouble) -> None:
         self.requests += 1

@@ -5,7 +5,7 @@ It is for people, terminal or not: programs have the exit code and the summary.
 
 from tailer.cli.wording import duration_text, lines_text
 from tailer.health import Phase, TargetHealth
-from tailer.model import Kind, Status, Workload
+from tailer.model import Kind, Status, Target, Workload
 from tailer.outcome import Cause, Outcome
 from tailer.sinks.escape import visible
 from tailer.status_details import reasons
@@ -46,10 +46,9 @@ def closing_report(outcome: Outcome, tally: Tally, *, quiet: bool, colour: bool)
     return "".join(f"{line}\n" for line in [*lines, *verdicts])
 
 
-def _severity(one: TargetHealth) -> int:
-    if not one.status.is_terminal:
-        return len(_SEVERITY)
-    return _SEVERITY.index(one.status)
+def _severity(one: TargetHealth) -> tuple[int, Target]:
+    place = _SEVERITY.index(one.status) if one.status.is_terminal else len(_SEVERITY)
+    return place, one.target
 
 
 def _is_fine(one: TargetHealth) -> bool:

@@ -103,6 +103,14 @@ class World:
     def turn(self, target: Target, status: Status) -> None:
         self.call(lambda simulator: simulator.set_status(target, status))
 
+    def remove(self, target: Target) -> None:
+        self.call(lambda simulator: simulator.remove_target(target))
+
+    def requests(self, kind: str) -> int:
+        """How many of this kind have come in."""
+        count: int = self.call(lambda simulator: simulator.stats()["requests"].get(kind, 0))
+        return count
+
     def break_down(self) -> None:
         """From now on every request fails, but none of those for tokens."""
         self.call(

@@ -1,0 +1,72 @@
+"""What a failure's free-form JSON is understood to say."""
+
+from typing import Any
+
+import pytest
+
+from tailer.status_details import reasons
+
+POD = {
+    "pod_name": "e1-main-0",
+    "phase": "Failed",
+    "container_states": [
+        {"name": "main", "reason": "OOMKilled", "exitCode": 137, "message": "memory\n  limit"},
+        {"name": "metrics", "reason": "Completed", "exitCode": 0},
+    ],
+}
+
+
+def test_reasons_exit_codes_and_messages_come_with_the_names_they_belong_to() -> None:
+    assert reasons({"workflow_info": {"pods": [POD]}}) == (
+        "e1-main-0/main: OOMKilled, exit code 137: memory limit",
+    )
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        ({"reason": "ErrImagePull"}, "ErrImagePull"),
+        ({"exit_code": "2"}, "exit code 2"),
+        ({"exitCode": 0, "message": "but the init container failed"}, "but the init container"),
+        ({"errors": ["one", "two"]}, "one; two"),
+        ({"a": {"b": [{"Message": "deep"}]}}, "deep"),
+        ("  just text ", "just text"),
+    ],
+)
+def test_a_reason_is_found_in_any_shape(details: object, said: str) -> None:
+    (reason,) = reasons(details)
+
+    assert reason.startswith(said)
+
+
+@pytest.mark.parametrize("details", [None, {}, [], "", {"exitCode": 0, "reason": "Completed"}])
+def test_where_all_is_well_nothing_is_said(details: Any) -> None:
+    assert reasons(details, told="x") == ()
+
+
+def test_what_was_told_already_is_not_told_again() -> None:
+    assert reasons({"message": "no node"}, told="no node") == ()
+
+
+def test_the_same_reason_of_many_retries_is_told_once() -> None:
+    assert reasons([{"reason": "BackOff"}] * 50) == ("BackOff",)
+
+
+def test_an_unknown_shape_is_shown_as_it_is() -> None:
+    assert reasons({"verdict": "kaputt"}) == ('{"verdict": "kaputt"}',)
+
+
+def test_however_much_it_says_a_screen_holds_it() -> None:
+    said = reasons([{"name": f"pod-{number}", "message": "x" * 10_000} for number in range(500)])
+
+    assert len(said) == 11
+    assert said[-1] == "… and 490 more"
+    assert max(len(line) for line in said) <= 301
+
+
+def test_depth_without_end_does_no_harm() -> None:
+    details: object = {"message": "bottom"}
+    for _ in range(100_000):
+        details = [details]
+
+    assert reasons(details, told="x") == ()
