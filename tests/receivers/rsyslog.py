@@ -59,8 +59,9 @@ input(type="imtcp" name="tls-ossl" port="{tls-ossl}" address="127.0.0.1" ruleset
 input(type="imtcp" name="tls-gtls" port="{tls-gtls}" address="127.0.0.1" ruleset="write"
       streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="anon"
       streamDriver.CAFile="{ca}" streamDriver.certFile="{cert}" streamDriver.keyFile="{key}")
+# Not ossl: in 8.2302 it takes the certificate of anybody, now and then.
 input(type="imtcp" name="mtls" port="{mtls}" address="127.0.0.1" ruleset="write"
-      streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="x509/name"
+      streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name"
       permittedPeer=["{client_name}"]
       streamDriver.CAFile="{ca}" streamDriver.certFile="{cert}" streamDriver.keyFile="{key}")
 input(type="imrelp" name="relp" port="{relp}" address="127.0.0.1" ruleset="write"

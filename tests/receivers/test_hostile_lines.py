@@ -112,15 +112,7 @@ async def test_every_field_of_every_hostile_line_arrives_by_every_way(
     assert wrong == {}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            "rsyslog", marks=pytest.mark.xfail(reason="it takes 8096 bytes, and we send 8192")
-        ),
-        "syslog-ng",
-    ],
-)
+@each_receiver
 async def test_they_arrive_when_both_sides_are_left_at_their_defaults(
     tmp_path: Path, certificates: Certificates, name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,19 @@ def test_each_target_has_a_file_of_its_own_with_every_field_of_every_line(
             }
         ],
     }
+
+
+@pytest.mark.parametrize("ready", ["rsyslog"], indirect=True)
+@pytest.mark.parametrize("way", RSYSLOG)
+def test_a_certificate_for_another_name_opens_no_door(
+    ready: Ready, way: str, certificates: Certificates
+) -> None:
+    tls = certificates.trusted_by(certificates.unnamed_client)
+    with suppress(OSError, AssertionError):  # whichever of them hears of it first
+        send(ready.ways[way], ready.receiver.urls[way], [message("e1", "x")], tls=tls)
+    send_and_stop(ready, [], certificates)
+
+    assert ready.files == {"default/execution/end.log"}
 
 
 @both
