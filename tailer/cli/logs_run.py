@@ -48,7 +48,8 @@ async def follow_up(request: LogsRequest, fd: int, tee_fd: int | None) -> int:
     try:
         await run.follow(fd, tee_fd)
         verdict, code = run.outcome.verdict, run.outcome.exit_code
-        await _tell(closing_report(run.outcome, run.tally, quiet=request.quiet, colour=colour))
+        if request.follow:
+            await _tell(closing_report(run.outcome, run.tally, quiet=request.quiet, colour=colour))
     except TailerError as error:
         run.outcome.errors.insert(0, error)
         code = error.exit_code
