@@ -6,7 +6,7 @@ Character by character, so it is slow; it is here to be right.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from receivers.hostile import FAR_TOO_LONG, HostileLine
 from receivers.received import NIL, Received
@@ -45,7 +45,7 @@ HABITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expected:
     """`text` is all of it, however long. `time_us` None: the receiver takes its own time."""
 
@@ -58,13 +58,17 @@ class Expected:
     params: dict[str, str]
     text: str
 
-    def head_bytes(self, id_: str) -> int:
-        """Of the message without its text and without what is said of a cut."""
+    @cached_property
+    def text_bytes(self) -> bytes:
+        return self.text.encode()
+
+    @cached_property
+    def head_bytes(self) -> int:
+        """Of the message without its id, its text and what is said of a cut."""
         time = NIL if self.time_us is None else "2026-01-02T03:04:05.123456Z"
-        params = {"id": id_, **self.params}
-        sd = "".join([f' {name}="{_quoted(value)}"' for name, value in params.items()])
+        sd = "".join([f' {name}="{_quoted(value)}"' for name, value in self.params.items()])
         names = f"{self.hostname} {self.appname} {self.procid} {self.msgid}"
-        return len(f"<{self.pri}>1 {time} {names} [{SD_ID}{sd}] ".encode())
+        return len(f'<{self.pri}>1 {time} {names} [{SD_ID} id=""{sd}] '.encode())
 
 
 def expect(line: HostileLine, mode: ControlCharacters, *, may_hold_newlines: bool) -> Expected:
@@ -108,7 +112,7 @@ def differences(
     """By field: what was expected, and what came. Empty when all is right."""
     params = dict(got.elements.get(SD_ID, {}))
     id_, truncated = params.pop("id", ""), params.pop("truncated", None)
-    text, head_bytes = expected.text.encode(), expected.head_bytes(id_)
+    text, head_bytes = expected.text_bytes, expected.head_bytes + len(id_)
     is_cut = head_bytes + len(text) > max_bytes
     left_out = int(truncated or "0")
     kept = text[: len(text) - left_out]
@@ -141,7 +145,7 @@ def differences_in_old_format(
     process = f"[{procid}]" if procid != NIL else ""
     tag = re.sub(r"[^A-Za-z0-9]", "", expected.appname)[:32]
     room = max_bytes - len(f"<{expected.pri}>Jan  2 03:04:05 {host} {tag}{process}: ")
-    text = expected.text.encode()
+    text = expected.text_bytes
     cut = re.search(r" \[\+([0-9]+) bytes\]$", got.msg) if len(text) > room else None
     kept = text[: len(text) - int(cut[1])] if cut else text
     mark = cut[0] if cut else ""

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Final
 
@@ -13,6 +13,7 @@ _ELEMENT = re.compile(r'\[([^ ="\]]{1,32})((?: [^ ="\]]{1,32}="(?:[^"\\\]]|\\.)*
 _PARAM = re.compile(r' ([^ ="\]]{1,32})="((?:[^"\\\]]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r'\\(["\\\]])')
 _NS_PER_US = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Received:
         """Microseconds since 1970; RFC 5424 knows nothing finer."""
         stamp = datetime.fromisoformat(self.timestamp)
         assert stamp.tzinfo is not None, self.timestamp
-        whole_s = int(stamp.replace(microsecond=0).astimezone(UTC).timestamp())
+        whole_s = (stamp - _EPOCH) // timedelta(seconds=1)
         return whole_s * (NS_PER_S // _NS_PER_US) + stamp.microsecond
 
     @cached_property

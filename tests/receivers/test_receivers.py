@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from receivers.certificates import Certificates
@@ -143,12 +144,16 @@ with run(folder, make_certificates(folder / "certificates")) as receiver:
 @pytest.mark.parametrize("name", ["rsyslog", "syslog-ng"])
 def test_a_receiver_does_not_outlive_a_test_that_was_killed(tmp_path: Path, name: str) -> None:
     {"rsyslog": find_rsyslog, "syslog-ng": find_syslog_ng}[name]()
-    with subprocess.Popen(
-        [sys.executable, "-c", _HELD_BY_A_TEST, tmp_path, name],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as test:
+    source = str(Path(__file__).parents[1])
+    with (
+        TemporaryDirectory(prefix="tailer-") as short,  # who is killed cleans up nothing
+        subprocess.Popen(
+            [sys.executable, "-c", _HELD_BY_A_TEST, tmp_path, name],
+            env={**os.environ, "PYTHONPATH": source, "TMPDIR": short},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as test,
+    ):
         assert test.stdout is not None
         receiver = os.pidfd_open(int(test.stdout.readline()))
         test.send_signal(signal.SIGKILL)
