@@ -67,6 +67,7 @@ def build_transport(
         return UnixTransport(
             parts.path,
             framed=framed,
+            hold_s=section.ack_hold_s,
             connect_timeout_s=section.connect_timeout_s,
             ack_timeout_s=section.ack_timeout_s,
             clock=clock,

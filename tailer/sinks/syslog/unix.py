@@ -16,7 +16,6 @@ from tailer.sinks.syslog.gated import GatedConnection, require_gate
 from tailer.sinks.syslog.wire import Wire
 
 _NO_LIMIT: Final = 0.0  # a full buffer is felt here
-_NO_HOLD_S: Final = 0.0  # on these sockets the gate waits until the daemon itself has read all
 _BACKLOG_FULL_S: Final = 0.02  # between two attempts; no event tells when there is room
 
 
@@ -28,10 +27,12 @@ class UnixTransport:
         path: str,
         *,
         framed: Callable[[Sequence[bytes]], list[bytes]],
+        hold_s: float,
         connect_timeout_s: float,
         ack_timeout_s: float,
         clock: Clock,
     ) -> None:
+        self._hold_s = hold_s  # of a stream: what the daemon has read is not yet written
         self.server = f"unix://{path}"
         self._path = path
         self._framed = framed
@@ -64,7 +65,7 @@ class UnixTransport:
         return GatedConnection(
             Wire(connected, server=self.server, clock=self._clock),
             framed=self._framed,
-            hold_s=_NO_HOLD_S,
+            hold_s=self._hold_s,
             ack_timeout_s=self._ack_timeout_s,
             clock=self._clock,
         )
