@@ -26,6 +26,10 @@ class Absence:
         self._answers = 0
 
     @property
+    def has_begun(self) -> bool:
+        return self._since_s is not None
+
+    @property
     def is_believed(self) -> bool:
         if self._since_s is None or self._answers < _ANSWERS:
             return False

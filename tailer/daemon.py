@@ -21,8 +21,10 @@ from tailer.config import Config
 from tailer.delivery import deliver
 from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health import Health
+from tailer.lookout import Lookout
 from tailer.model import Batch, GapReason
 from tailer.outlets import Outlet, newest_file_ns
+from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.opening import open_spool
 from tailer.timestamp import NS_PER_S
@@ -71,9 +73,15 @@ async def run_daemon(
         connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
     ):
         spool = opened.spool
-        names = _names(config, credentials)
+        names, selectors = _names(config, credentials), _selectors(config, credentials)
         sinks = [outlet.sink.name for outlet in outlets]
-        log.info("started", targets=len(names), sinks=sinks, spool=str(config.spool.path))
+        log.info(
+            "started",
+            targets=len(names),
+            selectors=len(selectors),
+            sinks=sinks,
+            spool=str(config.spool.path),
+        )
         for sink, batches in opened.abandoned.items():
             health.sink_gaps[GapReason.SINK_DROPPED] += 1
             detail = f"the sink is no more; {batches} batches that it had still to take are dropped"
@@ -89,6 +97,15 @@ async def run_daemon(
             start=lambda now_ns: now_ns - backfill_ns,
             jitter=rng.random,
         )
+        lookout = Lookout(
+            selectors,
+            source=source,
+            spool=spool,
+            clock=clock,
+            backfill_ns=backfill_ns,
+            lateness_ns=round(config.poll.lateness_s * NS_PER_S),
+            interval_s=config.poll.discovery_interval_s,
+        )
         async with anyio.create_task_group() as delivering:
             for outlet in outlets:
                 delivering.start_soon(_deliver, outlet, spool, clock, strict)
@@ -96,6 +113,8 @@ async def run_daemon(
                 polling.start_soon(_cancel_after, polling.cancel_scope, stop)
                 for name, group in names:
                     polling.start_soon(watcher.follow, name, group)
+                if selectors:
+                    polling.start_soon(watcher.follow_what_is_found, lookout)
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()
             delivering.cancel_scope.deadline = anyio.current_time() + config.daemon.shutdown_s
@@ -106,11 +125,18 @@ def _names(config: Config, credentials: Credentials) -> list[tuple[str, str]]:
     """Each target that is watched, with its resource group, once."""
     default = credentials.resource_group or DEFAULT_RESOURCE_GROUP
     names = [
-        (name, watch.resource_group or default)
+        (name, group)
         for watch in config.watches
+        for group in watch.resource_group or (default,)
         for name in watch.targets
     ]
     return list(dict.fromkeys(names))
+
+
+def _selectors(config: Config, credentials: Credentials) -> list[Selector]:
+    default = credentials.resource_group or DEFAULT_RESOURCE_GROUP
+    made = [watch.selector(default_group=default) for watch in config.watches]
+    return [selector for selector in made if selector is not None]
 
 
 async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[object]]) -> None:

@@ -4,7 +4,7 @@ A quiet target and a broken connection must never look alike, so every change of
 is a fact with a reason, and `enter` says whether it was a change at all.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -26,6 +26,7 @@ OUTAGE_S = 3.0  # a failure mended sooner is a hiccup that nobody needs to hear 
 # Of a target; older ones are only counted. More than a lateness of reads can find again,
 # or those would be news each time.
 _KEPT_GAPS = 1000
+_KEPT_RETIRED = 1000  # targets that are read to their end; of older ones only the sums
 
 
 @dataclass(slots=True)
@@ -103,14 +104,46 @@ class TargetHealth:
 
 
 @dataclass(slots=True)
+class Totals:
+    """Of targets that are not kept any more, so that no sum ever goes back."""
+
+    targets: int = 0
+    lines: int = 0
+    late: int = 0
+    repeated: int = 0
+    reads: int = 0
+    failures: int = 0
+    gap_counts: Counter[GapReason] = field(default_factory=Counter)
+
+    def add(self, one: TargetHealth) -> None:
+        self.targets += 1
+        self.lines += one.lines
+        self.late += one.late
+        self.repeated += one.repeated
+        self.reads += one.reads
+        self.failures += one.failures
+        self.gap_counts.update(one.gap_counts)
+
+
+@dataclass(slots=True)
 class Health:
-    """Of everything that runs."""
+    """Of everything that runs. `past` is what `targets` no longer has."""
 
     targets: dict[Target, TargetHealth] = field(default_factory=dict)
     sink_gaps: Counter[GapReason] = field(default_factory=Counter)  # that concern no one target
+    past: Totals = field(default_factory=Totals)
+    _retired: deque[Target] = field(default_factory=deque)
 
     def of(self, target: Target) -> TargetHealth:
         return self.targets.setdefault(target, TargetHealth(target))
+
+    def retire(self, target: Target) -> None:
+        """Nothing more will happen to `target`: it is kept until many others are retired."""
+        self._retired.append(target)
+        if len(self._retired) > _KEPT_RETIRED:
+            oldest = self.targets.pop(self._retired.popleft(), None)
+            if oldest is not None:
+                self.past.add(oldest)
 
     def scenario_of(self, target: Target) -> str:
         """Empty as long as the service was not asked."""
@@ -119,4 +152,5 @@ class Health:
 
     @property
     def gaps(self) -> Counter[GapReason]:
-        return sum((one.gap_counts for one in self.targets.values()), start=Counter(self.sink_gaps))
+        known = (one.gap_counts for one in self.targets.values())
+        return sum(known, start=self.sink_gaps + self.past.gap_counts)

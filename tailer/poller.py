@@ -18,7 +18,7 @@ from tailer.model import Entry, GapReason, Status, Target, Workload
 from tailer.pacing import pause_after
 from tailer.reporter import Reporter
 from tailer.spool.contract import Spool
-from tailer.status import NOT_STARTED, StatusWatch
+from tailer.status import NOT_STARTED, Sighted, StatusWatch
 from tailer.target_logs import LogSource, TargetLogs
 from tailer.timestamp import NS_PER_S, format_ns
 from tailer.window import Slice, Window
@@ -37,6 +37,8 @@ StartAt = Callable[[int], int]
 class Poller:
     """Follows or reads one target, once. `known` is the target, if it was just asked for.
 
+    `sighted` is its last sighting, where somebody lists all targets anyhow.
+
     Errors: AuthError and PermanentApiError end it; whatever may pass is retried inside
     the source and shows in `health`. A full spool makes it wait.
     """
@@ -53,6 +55,7 @@ class Poller:
         jitter: Callable[[], float],
         max_keys: int = MAX_KEYS,
         known: Workload | None = None,
+        sighted: Sighted = lambda: None,
     ) -> None:
         self._target = target
         self._source = source
@@ -76,6 +79,7 @@ class Poller:
             reporter=self._reporter,
             ending=self._ending,
             known=known,
+            sighted=sighted,
         )
 
     async def read(self, *, start_ns: int, end_ns: int, last: int | None = None) -> None:
@@ -147,13 +151,16 @@ class Poller:
     async def _patiently(self, read: Awaitable[int]) -> int | None:
         """The number of fresh lines; None when the service had no logs of a target it knows.
 
-        One that answers so again and again has none: that is an empty read, too.
+        One that answers so again and again has none: that is an empty read, too. But when
+        the target itself is denied, nothing is known of its logs.
         """
         try:
             found = await read
         except NotFoundError:
             await self._ask_status()
             self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
+            if self._status.is_denied:
+                return None
             self._absence_of_logs.note(self._clock.monotonic_s())
             return 0 if self._absence_of_logs.is_believed else None
         self._absence_of_logs.end()

@@ -43,6 +43,30 @@ class Changes:
     forgettable: tuple[Target, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What happened from `since_ns` on may not have been seen.
+
+    What does not say when it was created counts as created at `timeless_ns`.
+    """
+
+    since_ns: int
+    timeless_ns: int
+
+    @classmethod
+    def since_look(cls, look_ns: int) -> "_Past":
+        """A workload that is timeless may well be new."""
+        return cls(look_ns - _LAG_NS, look_ns - _LAG_NS)
+
+    def created_ns(self, workload: Workload) -> int:
+        return _ns(workload.created_at) or self.timeless_ns
+
+    def changed_ns(self, workload: Workload) -> int:
+        """When anything last happened to it, as far as it says."""
+        times = (workload.start_time, workload.completion_time, workload.modified_at)
+        return max(self.created_ns(workload), *map(_ns, times))
+
+
 @dataclass(slots=True)
 class _Sight:
     status: Status
@@ -73,23 +97,30 @@ class Roster:
         self._missed_ns: dict[Target, int] = {}  # retired ones, since when the list lacks them
 
     def compare(
-        self, listed: Sequence[Workload], remembered: Remembered, *, now_ns: int
+        self,
+        listed: Sequence[Workload],
+        remembered: Remembered,
+        *,
+        now_ns: int,
+        watched_since_ns: int,
     ) -> Changes:
-        """With a complete list. `now_ns` is the service's clock when it was asked for."""
-        since_ns = remembered.last_look_ns(self._resource_group, self._kind)
-        since_ns = None if since_ns is None else since_ns - _LAG_NS
+        """With a complete list. `now_ns` is the service's clock when it was asked for.
+
+        `watched_since_ns` is when somebody first wanted to look: it may have been denied.
+        """
+        last_ns = remembered.last_look_ns(self._resource_group, self._kind)
+        past = _Past(watched_since_ns, 0) if last_ns is None else _Past.since_look(last_ns)
         found: dict[Target, int] = {}
         for workload in listed:
             target = workload.target
             before = self._sights.get(target)
             is_found = before is not None and before.is_found
             if not is_found and not remembered.is_retired(target):
-                start_ns = self._start_ns(workload, before, since_ns, now_ns=now_ns)
-                if remembered.is_known(target):
+                start_ns = self._start_ns(workload, before, past, now_ns=now_ns)
+                if remembered.is_known(target):  # then its place goes before `start_ns`
                     is_found = any(one.describes(workload) for one in self._selectors)
-                    start_ns = now_ns  # its place goes before
                 else:
-                    is_found = self._is_news(workload, before, since_ns) and not self._is_past(
+                    is_found = self._is_news(workload, before, past) and not self._is_past(
                         workload, start_ns
                     )
                 if is_found:
@@ -97,31 +128,29 @@ class Roster:
             self._sights[target] = _Sight(workload.status, now_ns, is_found)
         return Changes(found, self._forgettable(remembered, now_ns=now_ns))
 
-    def _is_news(self, workload: Workload, before: _Sight | None, since_ns: int | None) -> bool:
+    def _is_news(self, workload: Workload, before: _Sight | None, past: _Past) -> bool:
         if before is not None:
             since: Status | None = before.status
-        elif since_ns is None or _changed_ns(workload, since_ns) < since_ns:
+        elif past.changed_ns(workload) < past.since_ns:
             since = workload.status  # nobody knows more of its past
-        elif _created_ns(workload, since_ns) < since_ns:
+        elif past.created_ns(workload) < past.since_ns:
             since = Status.UNKNOWN
         else:
             since = None
         return any(one.has_matched(workload, since=since) for one in self._selectors)
 
     def _start_ns(
-        self, workload: Workload, before: _Sight | None, since_ns: int | None, *, now_ns: int
+        self, workload: Workload, before: _Sight | None, past: _Past, *, now_ns: int
     ) -> int:
         """Where to begin: at its creation, unless that is further back than is wanted.
 
         Never so late that what happened since the last look is left out.
         """
-        earliest_ns = now_ns - self._backfill_ns
-        created_ns = _created_ns(workload, since_ns)
-        if since_ns is not None:
-            if created_ns >= since_ns:
-                return created_ns - _CLOCKS_NS
-            if before is not None or _changed_ns(workload, since_ns) >= since_ns:
-                earliest_ns = min(earliest_ns, since_ns)
+        created_ns, earliest_ns = past.created_ns(workload), now_ns - self._backfill_ns
+        if created_ns >= past.since_ns:
+            return created_ns - _CLOCKS_NS
+        if before is not None or past.changed_ns(workload) >= past.since_ns:
+            earliest_ns = min(earliest_ns, past.since_ns)
         return max(created_ns - _CLOCKS_NS, earliest_ns)
 
     def _is_past(self, workload: Workload, start_ns: int) -> bool:
@@ -144,17 +173,6 @@ class Roster:
         return tuple(
             target for target, missed_ns in self._missed_ns.items() if missed_ns <= forgotten_ns
         )
-
-
-def _created_ns(workload: Workload, since_ns: int | None) -> int:
-    """One that does not say so may well have been created since the last look."""
-    return _ns(workload.created_at) or since_ns or 0
-
-
-def _changed_ns(workload: Workload, since_ns: int) -> int:
-    """When anything last happened to it, as far as it says."""
-    times = (workload.start_time, workload.completion_time, workload.modified_at)
-    return max(_created_ns(workload, since_ns), *map(_ns, times))
 
 
 def _ns(text: str) -> int:

@@ -1,9 +1,10 @@
-"""Keeps following what a watch names: one that fails is tried again, and stops no other."""
+"""Keeps following what a watch means: one that fails is tried again, and stops no other."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import anyio
 import structlog
 
 from tailer.clock import Clock
@@ -11,9 +12,11 @@ from tailer.config import PollSettings
 from tailer.discovery import TargetSource, find_target, kinds_and_id
 from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
 from tailer.health import Health, Phase
-from tailer.model import Target
+from tailer.lookout import Found, ListSource, Lookout
+from tailer.model import Target, Workload
 from tailer.poller import Poller, StartAt
 from tailer.spool.contract import Spool
+from tailer.status import Sighted
 from tailer.target_logs import LogSource
 
 log = structlog.get_logger()
@@ -24,16 +27,18 @@ _FIRST_RETRY_S = 30.0
 _LAST_RETRY_S = 900.0
 
 
-class Source(LogSource, TargetSource, Protocol):
+class Source(LogSource, TargetSource, ListSource, Protocol):
     """The service: what there is, and its logs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Follows targets by name, from `start` where the spool does not know them.
+    """Follows targets by name, and whatever a lookout finds.
 
-    A target with two names (its id alone is one) is followed once, or all of its lines
-    would come twice.
+    Those named are read from `start`, where the spool does not know them.
+
+    A target with two names (its id alone is one), or one that is also found, is followed
+    once, or all of its lines would come twice.
 
     Errors: AuthError only while the service has never answered, for then the credentials
     are wrong; SinkError of the spool. Everything else is logged and tried again.
@@ -50,12 +55,47 @@ class Watcher:
 
     async def follow(self, name: str, resource_group: str) -> None:
         """Returns when the target has ended and drained, or is gone."""
+
+        async def attempt() -> None:
+            for target in await self._targets(name, resource_group):
+                await self._follow_once(target, name)
+
+        await self._persist(attempt, name)
+
+    async def follow_what_is_found(self, lookout: Lookout) -> None:
+        """Never returns. What has ended and drained, or is gone, is retired for good."""
+        async with anyio.create_task_group() as following:
+
+            def begin(found: Found) -> None:
+                following.start_soon(self._follow_found, found, lookout)
+
+            await lookout.watch(begin)
+
+    async def _follow_found(self, found: Found, lookout: Lookout) -> None:
+        target, known = found.workload.target, found.workload
+        if target in self.followed:
+            log.info("already_followed", target=target.name)
+            return
+
+        async def attempt() -> None:
+            await self._follow_once(
+                target, target.name, known=known, sighted=lambda: lookout.sighting(target)
+            )
+
+        group, status = target.resource_group, known.status.value
+        log.info("target_found", target=target.name, resource_group=group, status=status)
+        await self._persist(attempt, target.name)
+        await self.spool.retire(target)
+        self.health.retire(target)
+        log.info("retired", target=target.name, resource_group=group)
+
+    async def _persist(self, attempt: Callable[[], Awaitable[None]], name: str) -> None:
+        """Until it is done; ever less often, for the log's sake."""
         retry_in_s = _FIRST_RETRY_S
         while True:
             began_s = self.clock.monotonic_s()
             try:
-                for target in await self._targets(name, resource_group):
-                    await self._follow_once(target, name)
+                await attempt()
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
@@ -67,13 +107,20 @@ class Watcher:
             else:
                 return
 
-    async def _follow_once(self, target: Target, name: str) -> None:
+    async def _follow_once(
+        self,
+        target: Target,
+        name: str,
+        *,
+        known: Workload | None = None,
+        sighted: Sighted = lambda: None,
+    ) -> None:
         if target in self.followed:
             log.info("already_followed", target=name)
             return
         self.followed.add(target)
         try:
-            await self._poller(target).follow(start=self.start)
+            await self._poller(target, known, sighted).follow(start=self.start)
         except (ApiError, AuthError) as error:
             now_s = self.clock.monotonic_s()
             self.health.of(target).enter(Phase.FAILED, now_s=now_s, why=error.message)
@@ -90,7 +137,7 @@ class Watcher:
         )
         return [workload.target for workload in found]
 
-    def _poller(self, target: Target) -> Poller:
+    def _poller(self, target: Target, known: Workload | None, sighted: Sighted) -> Poller:
         return Poller(
             target,
             source=self.source,
@@ -99,6 +146,8 @@ class Watcher:
             health=self.health.of(target),
             settings=self.settings,
             jitter=self.jitter,
+            known=known,
+            sighted=sighted,
         )
 
 

@@ -87,13 +87,28 @@ class Looks:
     def __init__(self, *statuses: Status, backfill_s: int = BACKFILL_S) -> None:
         self.statuses, self.backfill_s = statuses, backfill_s
         self.memory = Memory()
+        self.watched_since_s: int | None = None
         self.restart()
 
     def restart(self) -> None:
+        self.watched_since_s = None
         self.roster = roster(*self.statuses, backfill_s=self.backfill_s)
 
+    def be_denied(self, at_s: int) -> None:
+        self.watched_since_s = at_s
+
+    def compare(self, at_s: int, *listed: Workload) -> Changes:
+        if self.watched_since_s is None:
+            self.watched_since_s = at_s
+        return self.roster.compare(
+            listed,
+            self.memory,
+            now_ns=at_s * NS_PER_S,
+            watched_since_ns=self.watched_since_s * NS_PER_S,
+        )
+
     def look(self, at_s: int, *listed: Workload) -> dict[str, int]:
-        changes = self.roster.compare(listed, self.memory, now_ns=at_s * NS_PER_S)
+        changes = self.compare(at_s, *listed)
         self.memory.note(changes, at_s * NS_PER_S)
         return {
             target.id: start_ns // NS_PER_S - at_s for target, start_ns in changes.found.items()
@@ -139,6 +154,15 @@ def test_so_is_one_that_came_and_went_while_nobody_looked_for_a_day() -> None:
 
     assert looks.look(now_s, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
         "e1": T + 4 - now_s
+    }
+
+
+def test_so_is_one_that_came_and_went_before_the_first_look_was_allowed() -> None:
+    looks = Looks(Status.RUNNING, backfill_s=0)
+    looks.be_denied(T)
+
+    assert looks.look(T + 900, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
+        "e1": 4 - 900
     }
 
 
@@ -307,7 +331,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
             [
                 listed
                 for listed in self._listed()
-                if self.lives[listed.target.id].changed_s < self.now_s - LAG_S
+                if self.lives[listed.target.id].created_s < self.now_s - LAG_S
             ]
         )
 
@@ -318,8 +342,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
 
     @rule()
     def a_crash_before_the_look_is_stored(self) -> None:
-        now_ns = self.now_s * NS_PER_S
-        self.looks.roster.compare(self._listed(), self.looks.memory, now_ns=now_ns)
+        self.looks.compare(self.now_s, *self._listed())
         self.crash_and_restart()
 
     @precondition(lambda self: self.found)

@@ -30,7 +30,22 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "summary_failed": lambda f: f"{f['why']}",
     "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
     "token_refresh_postponed": lambda f: f"no new token yet, the old one will do: {f['reason']}",
-    "started": lambda f: f"started: targets {f['targets']}, sinks {', '.join(f['sinks'])}",
+    "started": lambda f: (
+        f"started: targets {f['targets']}, selectors {f['selectors']}, "
+        f"sinks {', '.join(f['sinks'])}"
+    ),
+    "watching": lambda f: (
+        f"{f['selector']}: {f['found']} found, {f['alive']} of them not ended; watching for more"
+    ),
+    "nothing_matches": lambda f: (
+        f"nothing matches {f['selector']}; there is {f['there_is']}; waiting for it"
+    ),
+    "target_found": lambda f: f"found, {f['status']}",
+    "retired": lambda _: "read to its end; not looked at again",
+    "group_refused": lambda f: f"resource group {f['resource_group']}: {f['why']}; trying on",
+    "group_admitted": lambda f: f"resource group {f['resource_group']}: can be seen now",
+    "list_failed": lambda f: f"cannot list {f['what']} yet: {f['why']}; trying on",
+    "list_recovered": lambda f: f"can list {f['what']} again after {f['after_s']} s",
     "target_failed": lambda f: _with_retry(f, f["why"].removeprefix(f"{f['target']} ")),
     "already_followed": lambda _: "is followed already, under another name",
     "looking_up": lambda f: _with_retry(f, f"cannot be looked up yet: {f['why']}"),

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from tailer.config.complaints import Complaints
-from tailer.config.sections import PollSection
+from tailer.config.sections import ALL_GROUPS, SELECTOR_KEYS, PollSection
 from tailer.config.syslog_contradictions import check_syslog
 
 Right: TypeAlias = Mapping[str, Any]
@@ -49,12 +49,20 @@ def check_watches(watches: Sequence[tuple[Right, Written]], complaints: Complain
     first_watch_of: dict[tuple[str | None, str], int] = {}
     for number, (right, written) in enumerate(watches):
         place = ("watch", number, "targets")
-        if not written.get("targets"):
+        selecting = next((key for key in SELECTOR_KEYS if key in written), None)
+        if selecting is None and not written.get("targets"):
             complaints.add(
                 place,
-                "nothing is watched here; "
-                'write targets = ["deployment/ID"], and `tailer list` shows what there is',
+                'nothing is watched here; write targets = ["deployment/ID"] (`tailer list` shows '
+                'what there is), or kind = "execution" for all executions',
             )
+        elif selecting is not None and "targets" in written:
+            complaints.add(
+                ("watch", number, selecting),
+                "contradicts targets, which are followed whatever they are; "
+                "leave one of them out, or give it a [[watch]] of its own",
+            )
+        _check_groups(number, right, complaints)
         for target in right.get("targets", ()):
             first = first_watch_of.setdefault((right.get("resource_group"), target), number)
             if right["targets"].count(target) > 1:
@@ -62,6 +70,18 @@ def check_watches(watches: Sequence[tuple[Right, Written]], complaints: Complain
             elif first != number:
                 other = complaints.title("watch", first)
                 complaints.add(place, f'"{target}" is in {other} already; once is enough')
+
+
+def _check_groups(number: int, right: Right, complaints: Complaints) -> None:
+    groups = right.get("resource_group") or ()
+    place = ("watch", number, "resource_group")
+    if right.get("targets") and (ALL_GROUPS in groups or len(groups) > 1):
+        complaints.add(
+            place,
+            "targets are in one resource group; name it, and write a [[watch]] for each",
+        )
+    elif ALL_GROUPS in groups and len(groups) > 1:
+        complaints.add(place, f'"{ALL_GROUPS}" is all of them already; write "{ALL_GROUPS}" alone')
 
 
 def check_sinks(sinks: Sequence[tuple[Right, Written]], complaints: Complaints) -> None:

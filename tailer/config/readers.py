@@ -153,9 +153,10 @@ class ListOf:
 
 @dataclass(frozen=True, slots=True)
 class OneOrMore:
-    """A text, or a list of at least one. In a variable they stand apart by commas."""
+    """A text, or a list of at least one. In a variable they stand apart by `separator`."""
 
     one: Text
+    separator: str = ","
 
     def read(self, value: object) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -165,20 +166,29 @@ class OneOrMore:
         return tuple(self.one.read(item) for item in value)
 
     def from_text(self, text: str) -> object:
-        return ListOf(self.one).from_text(text) if "," in text else text
+        several = ListOf(self.one, self.separator)
+        return several.from_text(text) if self.separator in text else text
 
 
 def choice(*words: str) -> Text:
     """One of `words`, exactly."""
+    by_small_letters = {word.lower(): word for word in words}
 
     def check(text: str) -> str:
         if text in words:
             return text
-        if text.lower() in words:
-            raise WrongValueError(f"{shown(text)} is not known; write {shown(text.lower())}")
+        if text.lower() in by_small_letters:
+            meant = by_small_letters[text.lower()]
+            raise WrongValueError(f"{shown(text)} is not known; write {shown(meant)}")
         raise WrongValueError(f"{shown(text)} is not known; one of {', '.join(words)}")
 
     return Text(check)
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise WrongValueError(f"{shown(text)} is no name; leave the key out for any")
+    return text
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -211,4 +221,6 @@ def _absolute(text: str) -> Path:
 
 
 PATTERNS = ListOf(Text(_compiled), separator="\n")  # expressions hold commas and spaces
+ONE_OR_MORE_PATTERNS = OneOrMore(Text(_compiled), separator="\n")
+ONE_OR_MORE_NAMES = OneOrMore(Text(_not_empty))
 PATH = Text(_absolute)

@@ -4,18 +4,29 @@ In a section, a field with a reader is a key of the file; without a default it i
 What each key means is said in `config.example.toml`, which a test holds to this.
 """
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
 
-from tailer.config.readers import PATH, ListOf, Number
+from tailer.config.readers import (
+    ONE_OR_MORE_NAMES,
+    ONE_OR_MORE_PATTERNS,
+    PATH,
+    ListOf,
+    Number,
+    OneOrMore,
+    choice,
+)
 from tailer.config.sinks import SinkSection
 from tailer.config.texts import (
     LISTEN_ADDRESS,
     RESOURCE_GROUP,
     TARGET,
 )
+from tailer.model import Kind, Status
 from tailer.pacing import PaceSettings
+from tailer.selection import Selector
 
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
@@ -31,6 +42,7 @@ class PollSettings:
     `drain_s`: how long an ended target must show nothing new before it is left.
     `backfill_s`: how far back a target is read that was never read before.
     `requests_per_s`: for all targets together.
+    `discovery_interval_s`: how often it is looked what there is, for selectors.
     """
 
     pace: PaceSettings = field(default_factory=PaceSettings)
@@ -41,6 +53,7 @@ class PollSettings:
     drain_s: float = 60.0
     backfill_s: float = 3600.0
     requests_per_s: float = 20.0
+    discovery_interval_s: float = 15.0
 
 
 _PACE: Final = PaceSettings()
@@ -96,6 +109,15 @@ class PollSection:
             why_high="the service is shared with others",
         ),
     ] = _POLL.requests_per_s
+    discovery_interval_s: Annotated[
+        float,
+        Number(
+            low=1.0,
+            why_low="each look lists whole resource groups",
+            high=_HOUR_S,
+            why_high="what the service deletes sooner would never be seen",
+        ),
+    ] = _POLL.discovery_interval_s
 
     @property
     def settings(self) -> PollSettings:
@@ -105,6 +127,7 @@ class PollSection:
             drain_s=self.lateness_s,
             backfill_s=self.backfill_s,
             requests_per_s=self.requests_per_s,
+            discovery_interval_s=self.discovery_interval_s,
         )
 
 
@@ -115,10 +138,38 @@ class AicoreSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """`targets` as people write them: `deployment/ID`, `execution/ID`, or a bare ID."""
+    """`targets` as people write them: `deployment/ID`, `execution/ID`, or a bare ID.
 
-    resource_group: Annotated[str | None, RESOURCE_GROUP] = None
+    Without them, all that the other keys describe, now and later.
+    """
+
+    resource_group: Annotated[tuple[str, ...] | None, OneOrMore(RESOURCE_GROUP)] = None
     targets: Annotated[tuple[str, ...], ListOf(TARGET)] = ()
+    kind: Annotated[str | None, choice(*Kind)] = None
+    scenario: Annotated[tuple[str, ...] | None, ONE_OR_MORE_NAMES] = None
+    executable: Annotated[tuple[str, ...] | None, ONE_OR_MORE_NAMES] = None
+    configuration: Annotated[tuple[re.Pattern[str], ...] | None, ONE_OR_MORE_PATTERNS] = None
+    status: Annotated[tuple[str, ...] | None, OneOrMore(choice(*Status))] = None
+    id: Annotated[tuple[re.Pattern[str], ...] | None, ONE_OR_MORE_PATTERNS] = None
+
+    def selector(self, *, default_group: str) -> Selector | None:
+        """None for a watch of `targets`."""
+        if self.targets:
+            return None
+        groups = self.resource_group or (default_group,)
+        return Selector(
+            resource_groups=None if groups == (ALL_GROUPS,) else groups,
+            kinds=tuple(Kind) if self.kind is None else (Kind(self.kind),),
+            scenarios=self.scenario or (),
+            executables=self.executable or (),
+            configurations=self.configuration or (),
+            statuses=tuple(Status(one) for one in self.status or ()),
+            ids=self.id or (),
+        )
+
+
+SELECTOR_KEYS: Final = ("kind", "scenario", "executable", "configuration", "status", "id")
+ALL_GROUPS: Final = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ ALL = tomllib.loads(WITH_EXAMPLES)
 def tables(document: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Key]]]:
     """Each table of the example, with the keys that belong in it."""
     found = {name: (document[name], keys) for name, keys in TABLE_KEYS.items()}
-    found["watch"] = (document["watch"][0], SECTIONS["watch"])
+    watches = {key: value for watch in document["watch"] for key, value in watch.items()}
+    found["watch"] = (watches, SECTIONS["watch"])
     found |= {f"{sink['kind']} sink": (sink, SINK_KEYS[sink["kind"]]) for sink in document["sink"]}
     return found
 
@@ -57,7 +58,7 @@ def test_a_key_without_a_default_is_a_comment_in_the_example() -> None:
         (name, key)
         for name, (_, keys) in tables(ALL).items()
         for key in keys
-        if keys[key].default is None and key != "name"
+        if keys[key].default is None and key not in {"name", "kind"}
     }
 
     assert commented == without_default
@@ -76,7 +77,7 @@ def test_the_example_says_the_name_that_a_sink_has_without_one() -> None:
 def test_the_examples_of_keys_without_default_are_right() -> None:
     with_examples = WITH_EXAMPLES.replace('format = "json"', 'format = "text"')
 
-    assert parsed(with_examples).watches[0].resource_group == "team-a"
+    assert parsed(with_examples).watches[0].resource_group == ("team-a",)
 
 
 def test_every_key_is_explained_above_the_place_where_it_comes_first() -> None:

@@ -101,8 +101,12 @@ class Bench:
             self.simulator.set_status(target, Status.STOPPED)
 
     def watch(self, *names: str, resource_group: str | None = None) -> None:
-        watch = Watch(targets=names, resource_group=resource_group)
-        self.config = replace(self.config, watches=(*self.config.watches, watch))
+        groups = None if resource_group is None else (resource_group,)
+        self.select(targets=names, resource_group=groups)
+
+    def select(self, **keys: Any) -> None:
+        """One more [[watch]] with these keys."""
+        self.config = replace(self.config, watches=(*self.config.watches, Watch(**keys)))
 
     @property
     def spool(self) -> Path:
