@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture disk-faults syslog-losses clean
+.PHONY: demo test lint mutants soak torture disk-faults syslog-losses syslog-speed clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -27,6 +27,9 @@ torture: $(SETUP)
 
 disk-faults: $(SETUP)
 	$(BIN)/python tests/disk_faults.py
+
+syslog-speed: $(SETUP)
+	$(BIN)/python tests/syslog_speed.py
 
 syslog-losses: $(SETUP)
 	$(BIN)/python tests/syslog_losses.py
