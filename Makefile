@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture disk-faults syslog-losses syslog-speed clean
+.PHONY: demo test lint mutants soak torture herd disk-faults syslog-losses syslog-speed clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -24,6 +24,9 @@ mutants: $(SETUP)
 
 torture: $(SETUP)
 	$(BIN)/python tests/torture.py
+
+herd: $(SETUP)
+	$(BIN)/python tests/herd.py
 
 disk-faults: $(SETUP)
 	$(BIN)/python tests/disk_faults.py
