@@ -60,10 +60,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What there was at one look, and what the service would not show."""
+    """What there was at one look into so many `groups`, and which of them were refused."""
 
     workloads: Sequence[Workload]
-    refusals: Mapping[str, ApiError]  # by resource group
+    refusals: Mapping[str, ApiError]
+    groups: int
 
 
 async def survey(
@@ -85,14 +86,14 @@ async def survey(
                 raise
             refusals.setdefault(group, error)
 
-    groups = _named_groups(selectors)
+    groups = dict.fromkeys(_named_groups(selectors))
     if _means_all_groups(selectors):
-        groups = (*groups, *await source.resource_groups(on_trouble=on_trouble))
+        groups |= dict.fromkeys(await source.resource_groups(on_trouble=on_trouble))
     async with anyio.create_task_group() as looking:
-        for group in dict.fromkeys(groups):
+        for group in groups:
             for kind in _kinds_in(group, selectors):
                 looking.start_soon(look, group, kind)
-    return Survey(workloads, refusals)
+    return Survey(workloads, refusals, len(groups))
 
 
 class Lookout:

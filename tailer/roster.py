@@ -155,10 +155,7 @@ class Roster:
 
     def _is_past(self, workload: Workload, start_ns: int) -> bool:
         """Whether it ended so long ago that it has no line to offer."""
-        if not workload.status.is_terminal:
-            return False
-        ended_ns = _ns(workload.completion_time) or _ns(workload.modified_at)
-        return 0 < ended_ns < start_ns - self._lateness_ns
+        return 0 < ended_ns(workload) < start_ns - self._lateness_ns
 
     def _forgettable(self, remembered: Remembered, *, now_ns: int) -> tuple[Target, ...]:
         forgotten_ns = now_ns - self._memory_ns
@@ -173,6 +170,13 @@ class Roster:
         return tuple(
             target for target, missed_ns in self._missed_ns.items() if missed_ns <= forgotten_ns
         )
+
+
+def ended_ns(workload: Workload) -> int:
+    """0 when it has not ended, or does not say when."""
+    if not workload.status.is_terminal:
+        return 0
+    return _ns(workload.completion_time) or _ns(workload.modified_at)
 
 
 def _ns(text: str) -> int:

@@ -22,6 +22,7 @@ from tailer.poller import Poller
 from tailer.sinks.contract import Sink
 from tailer.spool.contract import Spool
 from tailer.spool.memory import MemorySpool
+from tailer.status import Sighted
 from tailer.stops import Stop
 from tailer.target_logs import LogSource
 
@@ -52,7 +53,7 @@ class Outlet:
 class Reading:
     """What is wanted of one target. `end_ns` None means to follow it; `last` its last lines.
 
-    `known` is the target as it was found.
+    `known` is the target as it was found, `sighted` its last sighting since.
     """
 
     target: Target
@@ -60,10 +61,14 @@ class Reading:
     end_ns: int | None
     last: int | None = None
     known: Workload | None = None
+    sighted: Sighted = lambda: None
 
 
 class Arrivals(Protocol):
-    """Told of targets as they are found, at any time of a run."""
+    """Told of targets as they are found, at any time of a run. `spool` knows all of them."""
+
+    @property
+    def spool(self) -> Spool: ...
 
     def begin(self, reading: Reading) -> None:
         """Read this from now on. A target that is read already is not read twice."""
@@ -120,12 +125,13 @@ async def run_logs(
             settings=settings,
             jitter=jitter,
             known=reading.known,
+            sighted=reading.sighted,
         )
 
     async with anyio.create_task_group() as watching:
         async with anyio.create_task_group() as delivering:
             async with anyio.create_task_group() as polling:
-                run = _Run(outcome, poller_for, polling=polling, delivering=delivering)
+                run = _Run(outcome, spool, poller_for, polling=polling, delivering=delivering)
                 delivering.start_soon(run.deliver, output, spool, clock)
                 for copy in copies:
                     delivering.start_soon(run.deliver_copy, copy, spool, clock)
@@ -142,16 +148,22 @@ class _Run:
     def __init__(
         self,
         outcome: Outcome,
+        spool: Spool,
         poller_for: Callable[[Reading], Poller],
         *,
         polling: TaskGroup,
         delivering: TaskGroup,
     ) -> None:
         self._outcome = outcome
+        self._spool = spool
         self._poller_for = poller_for
         self._polling = polling
         self._delivering = delivering
         self._begun: set[Target] = set()
+
+    @property
+    def spool(self) -> Spool:
+        return self._spool
 
     def begin(self, reading: Reading) -> None:
         if reading.target not in self._begun:
@@ -178,8 +190,8 @@ class _Run:
     async def seek(self, seek: Seek) -> None:
         try:
             await seek(self)
-        except TailerError as error:
-            self.end(failure=error)
+        except* TailerError as errors:
+            self.end(failure=_first_of(errors))
 
     async def _poll(self, reading: Reading) -> None:
         target, poller = reading.target, self._poller_for(reading)
@@ -194,6 +206,7 @@ class _Run:
                 )
         except TailerError as error:
             self.fail(target.name, error)
+        await self._spool.retire(target)
 
     async def deliver(self, output: Outlet, spool: Spool, clock: Clock) -> None:
         try:
@@ -215,6 +228,11 @@ class _Run:
             self._outcome.errors.append(error)
         while batches := await spool.next_batches(name, max_lines=1):
             await spool.commit(name, batches[-1].position, None)
+
+
+def _first_of(errors: ExceptionGroup[TailerError]) -> TailerError:
+    first = errors.exceptions[0]
+    return _first_of(first) if isinstance(first, ExceptionGroup) else first
 
 
 def _left_by_reader(sink: OutputSink) -> Stop:

@@ -18,6 +18,7 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
+from tailer.cli.selector_flags import selector_options
 from tailer.cli.streams import open_stdout, opened_copy, start_stderr
 from tailer.cli.summary import check_summary_file
 from tailer.discovery import kinds_and_id
@@ -31,6 +32,7 @@ Examples:
   tailer logs -f deployment/d1a2b3c4                follow; Ctrl-C ends it
   tailer logs --tail 50 -f d1a2b3c4 e5f6a7b8        two targets, their last 50 lines first
   tailer logs --since 2h -i ERROR execution/e5f6    what went wrong in the last two hours
+  tailer logs -f --executions --scenario churn      and all that start later
   tailer logs -o json --since 1d d1a2 | jq .msg     for programs
   tailer logs -f execution/e5f6 && deploy           ends with the execution, and its verdict
   tailer logs -f --wait 10m --tee job.log --summary job.json execution/e5f6      in CI
@@ -46,6 +48,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 @click.argument("targets", nargs=-1, metavar="[TARGET]...")
 @option("-f/-F", "--follow/--no-follow", default=False, help="Go on with new lines as they come.")
 @resource_group_option
+@selector_options
 @service_key_option
 @option(
     "-s",
@@ -165,7 +168,8 @@ def logs_command(**flags: Any) -> int:
     """Print the logs of deployments and executions; with -f, follow them.
 
     TARGET is deployment/ID, execution/ID, or a bare ID, which is looked up. Following
-    ends by itself when every target has ended and its late lines are read.
+    ends by itself when every target has ended and its late lines are read; but what is
+    selected by flags is waited for until interrupted.
     """
     start_stderr(flags["color"], quiet=flags["quiet"])
     fd = open_stdout()

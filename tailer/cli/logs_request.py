@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from tailer.cli.options import When
+from tailer.cli.selector_flags import compile_selector, is_selecting
 from tailer.cli.streams import wants_colour
 from tailer.config import PollSettings
 from tailer.errors import ConfigError
 from tailer.model import Workload
 from tailer.pacing import PaceSettings
 from tailer.poller import AHEAD_NS
+from tailer.selection import Selector
 from tailer.sinks.format import FormatSettings, build_formatter
 from tailer.sinks.line_filter import LineFilter, compile_pattern
 from tailer.sinks.wall_time import timezone_named
@@ -23,13 +25,19 @@ from tailer.timestamp import parse_ns
 _DEFAULT_SINCE = When(ago_s=3600)
 # A person watches: a quiet target is still asked every few seconds.
 _PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
+_DISCOVERY_INTERVAL_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class LogsRequest:
-    """The flags of `tailer logs`, checked and compiled."""
+    """The flags of `tailer logs`, checked and compiled.
+
+    `selector` is what is meant without being named, in whatever resource groups.
+    """
 
     names: tuple[str, ...]
+    selector: Selector | None
+    all_groups: bool
     resource_groups: tuple[str, ...]
     service_key_file: Path | None
     follow: bool
@@ -48,6 +56,10 @@ class LogsRequest:
     summary: Path | None
     quiet: bool
     color: str
+
+    def start_ns(self, now_ns: int) -> int:
+        """From when on lines are wanted; `now_ns` is the service's clock."""
+        return (self.since or _DEFAULT_SINCE).resolve_ns(now_ns)
 
 
 def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsRequest:
@@ -73,6 +85,8 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
     build_formatter(form, [])  # a wrong template shows before anything is asked of the service
     return LogsRequest(
         names=flags["targets"],
+        selector=compile_selector(flags),
+        all_groups=flags["all_resource_groups"],
         resource_groups=flags["resource_groups"],
         service_key_file=flags["service_key_file"],
         follow=flags["follow"],
@@ -84,6 +98,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
             pace=_PACE,
             lateness_s=lateness_s,
             drain_s=lateness_s if flags["drain"] is None else flags["drain"],
+            discovery_interval_s=_DISCOVERY_INTERVAL_S,
         ),
         line_filter=LineFilter(
             include=_patterns(flags["include"], "--include"),
@@ -105,11 +120,14 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
 
 
 def _refuse_contradictions(flags: dict[str, Any]) -> None:
-    if not flags["targets"]:
+    if not flags["targets"] and not is_selecting(flags):
         raise ConfigError(
             "no TARGET given",
-            hint="`tailer list` shows what there is; deployment/ID or execution/ID",
+            hint="`tailer list` shows what there is; deployment/ID or execution/ID, "
+            "or --executions and the like",
         )
+    if flags["wait"] is not None and not flags["targets"]:
+        raise ConfigError("--wait without TARGET", hint="-f waits for whatever matches")
     if flags["follow"] and flags["until"]:
         raise ConfigError(
             "--until and --follow contradict each other", hint="--timeout ends a follower"
@@ -145,8 +163,7 @@ def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) ->
     Raises:
         ConfigError: The range is empty.
     """
-    since = request.since or _DEFAULT_SINCE
-    start_ns = since.resolve_ns(now_ns)
+    start_ns = request.start_ns(now_ns)
     end_ns = None if request.follow else now_ns + AHEAD_NS
     if request.until is not None:
         end_ns = request.until.resolve_ns(now_ns)

@@ -5,6 +5,7 @@ import random
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 import structlog
@@ -14,6 +15,7 @@ from tailer.aicore.traffic import Traffic
 from tailer.awaiting import await_target
 from tailer.cli.closing_report import closing_report
 from tailer.cli.logs_request import LogsRequest, plan
+from tailer.cli.selected import SelectedTargets
 from tailer.cli.service import Hiccups, client_for, credentials_for, groups_for
 from tailer.cli.streams import wants_colour
 from tailer.cli.summary import summarise, write_summary
@@ -151,6 +153,12 @@ class _Search:
         self._request = request
         self._groups = groups
         self._clock = clock
+        self._selected: SelectedTargets | None = None
+        if request.selector is not None:
+            selector = replace(
+                request.selector, resource_groups=None if request.all_groups else tuple(groups)
+            )
+            self._selected = SelectedTargets(client, request, selector, clock)
         self._deadline_s = clock.monotonic_s() + (request.wait_s or 0.0)
         self._watched: list[Target] = []
 
@@ -167,6 +175,8 @@ class _Search:
 
     async def seek(self, arrivals: Arrivals) -> None:
         """A Seek. All that are there first, so that a slip in one name ends it before a line."""
+        if self._request.names and self._request.all_groups:
+            self._groups = await self._client.resource_groups(on_trouble=Hiccups())
         missing: list[str] = []
         found: list[Workload] = []
         for name in dict.fromkeys(self._request.names):
@@ -180,6 +190,12 @@ class _Search:
                 missing.append(name)
         self._expect(missing)
         self._begin(found, arrivals)
+        async with anyio.create_task_group() as seeking:
+            seeking.start_soon(self._seek_missing, missing, arrivals)
+            if self._selected is not None:
+                seeking.start_soon(self._selected.seek, arrivals)
+
+    async def _seek_missing(self, missing: Sequence[str], arrivals: Arrivals) -> None:
         failures: dict[str, TailerError] = {}
 
         async def wait_for(name: str) -> None:
@@ -191,7 +207,8 @@ class _Search:
         async with anyio.create_task_group() as waiting:
             for name in missing:
                 waiting.start_soon(wait_for, name)
-        if failures and len(failures) == len(dict.fromkeys(self._request.names)):
+        is_all = len(failures) == len(dict.fromkeys(self._request.names))
+        if failures and is_all and self._selected is None:
             raise next(iter(failures.values()))
         for name, error in failures.items():
             arrivals.fail(name, error)

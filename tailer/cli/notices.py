@@ -31,8 +31,9 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
     "token_refresh_postponed": lambda f: f"no new token yet, the old one will do: {f['reason']}",
     "started": lambda f: (
-        f"started: targets {f['targets']}, selectors {f['selectors']}, "
-        f"sinks {', '.join(f['sinks'])}"
+        f"started: targets {f['targets']}, "
+        + (f"selectors {f['selectors']}, " if f["selectors"] else "")
+        + f"sinks {', '.join(f['sinks'])}"
     ),
     "watching": lambda f: (
         f"{f['selector']}: {f['found']} found, {f['alive']} of them not ended; watching for more"

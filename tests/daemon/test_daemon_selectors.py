@@ -155,7 +155,7 @@ async def test_a_list_that_fails_for_an_hour_loses_nothing(bench: Bench, sink: M
 
     async def fail_for_an_hour() -> None:
         await bench.clock.sleep(30)
-        bench.simulator.fail_next(Fault.BAD_GATEWAY, on=("list",), count=1_000_000)
+        bench.simulator.fail_next(Fault.BAD_GATEWAY, on={"list"}, count=1_000_000)
         await create_many(bench, 20, within_s=3600)
         bench.simulator.heal()
         await bench.clock.sleep(120)

@@ -1,0 +1,148 @@
+"""`tailer logs` for those who do not know the ids, or whose executions are still to come."""
+
+import signal
+from typing import Any
+
+import pytest
+from cli.command_line import Serve, World, lived
+
+from tailer.model import Kind, Status
+
+RUNS = ((-600.0, Status.RUNNING),)
+
+
+@pytest.fixture
+def crowded(serve: Serve) -> World:
+    """A deployment and three executions in two resource groups, each with one line: its id."""
+    world = serve(forbidden_resource_groups=("secret",))
+    add(world, "d1234567", Kind.DEPLOYMENT)
+    add(world, "e1234567", scenario_id="churn", executable_id="training")
+    add(world, "e7654321", scenario_id="fraud", configuration_id="c-17")
+    add(
+        world,
+        "e5555555",
+        resource_group="team-a",
+        life=lived((-600, Status.RUNNING), (-60, Status.DEAD)),
+    )
+    return world
+
+
+def add(world: World, name: str, kind: Kind = Kind.EXECUTION, **plan: Any) -> None:
+    world.say(world.add(kind, name, **{"life": lived(*RUNS), **plan}), name, ago_s=100)
+
+
+def printed(world: World, *words: str) -> list[str]:
+    ended = world.run("logs", "-o", "raw", "--since", "1h", *words)
+    assert ended.code == 0, ended.err
+    return sorted(ended.lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        (["--deployments"], ["d1234567"]),
+        (["--executions"], ["e1234567", "e7654321"]),
+        (["--deployments", "--executions"], ["d1234567", "e1234567", "e7654321"]),
+        (["--scenario", "fraud"], ["e7654321"]),
+        (["--executions", "--scenario", "fraud", "--scenario", "churn"], ["e1234567", "e7654321"]),
+        (["--executable", "training"], ["e1234567"]),
+        (["--configuration", "c-17"], ["e7654321"]),
+        (["--configuration", "^training-"], ["e1234567"]),
+        (["--id", "^e.*7$"], ["e1234567"]),
+        (["-g", "team-a", "--status", "dead"], ["e5555555"]),
+        (["-A", "--executions"], ["e1234567", "e5555555", "e7654321"]),
+        (["--scenario", "fraud", "d1234567"], ["d1234567", "e7654321"]),
+        (["--executions", "execution/e1234567"], ["e1234567", "e7654321"]),
+    ],
+)
+def test_without_following_all_that_match_are_read_once(
+    crowded: World, words: list[str], ids: list[str]
+) -> None:
+    assert printed(crowded, *words) == ids
+
+
+def test_when_nothing_matches_it_says_what_there_is(crowded: World) -> None:
+    ended = crowded.run("logs", "--executions", "--status", "DEAD")
+
+    assert ended.code == 4
+    assert "nothing matches executions in status DEAD in default" in ended.complaint
+    assert "1 execution of scenario fraud (1 RUNNING)" in ended.complaint
+
+
+def test_a_resource_group_without_permission_is_named_and_the_others_are_read(
+    crowded: World,
+) -> None:
+    ended = crowded.run(
+        "logs", "-o", "raw", "--since", "1h", "--executions", "-g", "secret", "-g", "default"
+    )
+
+    assert ended.code == 4
+    assert sorted(ended.lines) == ["e1234567", "e7654321"]
+    assert ended.err.count("resource group secret") >= 1
+
+
+def test_only_a_resource_group_without_permission_is_4(crowded: World) -> None:
+    ended = crowded.run("logs", "--executions", "-g", "secret")
+
+    assert ended.code == 4
+    assert "403" in ended.complaint
+
+
+def test_what_ended_before_the_time_that_is_wanted_is_not_asked_for(crowded: World) -> None:
+    life = lived((-90_000, Status.RUNNING), (-86_400, Status.COMPLETED))
+    for number in range(20):
+        crowded.add(Kind.EXECUTION, f"e00000{number:02}", life=life)
+
+    assert printed(crowded, "--executions") == ["e1234567", "e7654321"]
+    assert crowded.requests("logs") <= 4
+
+
+def test_followed_what_comes_later_is_read_from_its_creation(world: World) -> None:
+    with world.running("logs", "-f", "-o", "raw", "--executions", "--status", "RUNNING") as process:
+        process.wait_for("nothing_matches", on="err")
+        world.wait_until_asked("list", times=2)
+        add_short(world, "e1234567")
+        add_short(world, "e7654321")
+        process.wait_for("e1234567")
+        process.wait_for("e7654321")
+        process.process.send_signal(signal.SIGINT)
+        ended = process.end()
+
+    assert ended.code == 130
+    assert sorted(ended.lines) == ["e1234567", "e7654321"]
+
+
+def add_short(world: World, name: str) -> None:
+    """One that is over when it is first seen."""
+    life = lived((-2.0, Status.RUNNING), (-0.5, Status.COMPLETED))
+    world.say(world.add(Kind.EXECUTION, name, life=life), name, ago_s=1)
+
+
+def test_followed_it_goes_on_when_all_have_ended_until_it_is_told_to_stop(crowded: World) -> None:
+    ended = crowded.run(
+        "logs", "-f", "-o", "raw", "-g", "team-a", "--executions", "--drain", "0", "--timeout", "4"
+    )
+
+    assert ended.code == 124
+    assert ended.lines == ["e5555555"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["-A", "-g", "default", "--executions"], "-A and -g contradict each other"),
+        (["-A"], "no TARGET given"),
+        (["--wait", "1m", "--executions"], "--wait without TARGET"),
+        (["--id", "e("], "--id"),
+        (["--configuration", "*"], "--configuration"),
+        (["--status", "FAILED"], "--status"),
+    ],
+)
+def test_a_slip_is_refused_before_anything_is_asked(
+    world: World, words: list[str], complaint: str
+) -> None:
+    ended = world.run("logs", *words)
+
+    assert ended.code == 2
+    assert complaint in ended.err
+    assert world.requests("list") == 0
