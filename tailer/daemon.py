@@ -27,6 +27,7 @@ from tailer.outlets import Outlet, newest_file_ns
 from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.opening import open_spool
+from tailer.spool.sqlite import SqliteSpool
 from tailer.timestamp import NS_PER_S
 from tailer.watching import Watcher
 
@@ -46,12 +47,14 @@ async def run_daemon(
     environ: Mapping[str, str],
     stop: Callable[[], Awaitable[object]],
     health: Health,
+    running: Callable[[SqliteSpool], None] = lambda _: None,
     strict: bool = False,
 ) -> None:
     """Follow what the configuration names, into every outlet, until `stop` returns.
 
-    With `strict`, a sink that cannot be opened ends everything; without, it is tried again
-    while the others go on.
+    `running` is called once the spool is open and all readers and sinks have begun. With
+    `strict`, a sink that cannot be opened ends everything; without, it is tried again while
+    the others go on.
 
     Errors: ConfigError for a spool that is somebody else's; AuthError when the very first
     token is refused; SinkError when it is unknown what a disk has kept.
@@ -115,6 +118,7 @@ async def run_daemon(
                     polling.start_soon(watcher.follow, name, group)
                 if selectors:
                     polling.start_soon(watcher.follow_what_is_found, lookout)
+                running(spool)
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()
             delivering.cancel_scope.deadline = anyio.current_time() + config.daemon.shutdown_s

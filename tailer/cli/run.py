@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,9 @@ from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.outlets import build_outlets
 from tailer.sinks.escape import visible
+from tailer.spool.sqlite import SqliteSpool
 from tailer.stops import signalled
+from tailer.supervisor import status_line, supervisor_from
 
 _EPILOG = """\
 \b
@@ -74,13 +77,26 @@ def _text_of(path: Path) -> str:
 
 async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
     clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
+    supervisor = supervisor_from(os.environ, clock=clock, process_id=os.getpid())
+    spools: list[SqliteSpool] = []  # none before it is open
 
     async def listen() -> None:
         await signalled()
+        supervisor.stopping()
         asked_to_stop.set()
+
+    def note_running(spool: SqliteSpool) -> None:
+        spools.append(spool)
+        supervisor.ready()
+
+    def status() -> str:
+        if not spools:
+            return "opening the spool"
+        return status_line(health, undelivered_bytes=spools[0].undelivered_bytes)
 
     async with anyio.create_task_group() as listening:
         listening.start_soon(listen)  # from before the spool is open: that may take its time
+        listening.start_soon(partial(supervisor.keep_told, status=status, is_well=lambda: True))
         await run_daemon(
             config,
             credentials=credentials_for(config.aicore.service_key_file),
@@ -90,6 +106,8 @@ async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.ru
             environ=os.environ,
             stop=asked_to_stop.wait,
             health=health,
+            running=note_running,
             strict=strict,
         )
         listening.cancel_scope.cancel()
+    supervisor.close()
