@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import msgspec
+
 from tailer.clock import Clock
 from tailer.model import Kind, Target
 from tailer.simulator.livetarget import LiveTarget
@@ -23,6 +25,7 @@ class Population:
         sharing = [plan.weight for plan in self._plans if plan.rate_per_s is None]
         self._rate_per_weight = settings.rate_per_s / (sum(sharing) or 1.0)
         self._living: dict[Target, LiveTarget] = {}
+        self._offers: dict[str, TargetSettings] = {}
         self._born = 0
         self._has_begun = False
 
@@ -54,6 +57,17 @@ class Population:
             origin_ns=self.now_ns(),
         )
         return target
+
+    def offer(self, plan: TargetSettings) -> None:
+        """What a client that creates an execution of this configuration will get."""
+        self._offers[plan.configuration_id] = plan
+
+    def create(self, configuration_id: str, *, resource_group: str) -> Target | None:
+        """None where there is no such configuration."""
+        plan = self._offers.get(configuration_id)
+        if plan is None:
+            return None
+        return self.add(msgspec.structs.replace(plan, resource_group=resource_group))
 
     def remove(self, target: Target) -> None:
         """Deleted: the service no longer knows it, but what it had shown stays true."""

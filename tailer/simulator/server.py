@@ -4,10 +4,12 @@ import gzip
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from email.utils import formatdate
 from typing import TypeAlias
 
+import msgspec
 from aiohttp import web
 
 from tailer.clock import Clock
@@ -56,6 +58,7 @@ class Server:
             "/v2/admin/resourceGroups", self._plain("groups", service.resource_groups)
         )
         app.router.add_get("/v2/lm/meta", self._plain("meta", service.meta))
+        app.router.add_post("/v2/lm/executions", self._plain("create", service.create))
         for kind in Kind:
             path = f"/v2/lm/{kind}s"
             app.router.add_get(path, self._of_kind(kind))
@@ -150,15 +153,25 @@ class Server:
 
 
 async def _question(request: web.Request) -> Question:
-    body = await request.post() if request.method == "POST" else {}
     transport = request.transport
     return Question(
         path=request.path,
         query=request.query,
         headers=request.headers,
-        body={name: value for name, value in body.items() if isinstance(value, str)},
+        body=await _fields(request),
         has_certificate=bool(transport and transport.get_extra_info("peercert")),
     )
+
+
+async def _fields(request: web.Request) -> dict[str, str]:
+    """The texts of a form or of a JSON object; what is neither has none."""
+    fields: Mapping[str, object] = {}
+    if request.content_type == "application/json":
+        with suppress(ValueError):  # of any kind of nonsense
+            fields = msgspec.convert(await request.json(), dict[str, object])
+    elif request.method == "POST":
+        fields = await request.post()
+    return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
 def _reset(request: web.Request) -> web.StreamResponse:

@@ -50,6 +50,15 @@ class Service:
             )
         return json_answer(self._tokens.issue(client_id, now_ns=self._population.now_ns()))
 
+    def create(self, question: Question) -> Answer:
+        group = self._admitted_group(question)
+        configuration_id = question.body.get("configurationId", "")
+        created = self._population.create(configuration_id, resource_group=group)
+        if created is None:
+            raise not_found(f"Configuration {configuration_id} not found", path=question.path)
+        scheduled = {"id": created.id, "message": "Execution scheduled", "status": "UNKNOWN"}
+        return json_answer(scheduled, 202)
+
     def workloads(self, question: Question, kind: Kind) -> Answer:
         wanted = list_question(question)
         found = self._matching(question, kind)

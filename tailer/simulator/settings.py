@@ -16,7 +16,7 @@ Rate = Annotated[float, Meta(ge=0, le=100_000)]
 ResourceGroupId = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9.-]{1,251}[a-zA-Z0-9]$")]
 
 StoryName = Literal["inference", "training"]
-RequestKind = Literal["token", "list", "get", "count", "logs", "groups", "meta"]
+RequestKind = Literal["token", "list", "get", "count", "logs", "groups", "meta", "create"]
 
 
 class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -95,6 +95,13 @@ class Simulator:
         """Its own time, from which `at_s` counts, begins now."""
         return self._population.add(plan)
 
+    def offer(self, plan: TargetSettings) -> None:
+        """A client may create executions of this plan's configuration, in any resource group.
+
+        Each lives as planned, from the moment on when it was asked for.
+        """
+        self._population.offer(plan)
+
     def remove_target(self, target: Target) -> None:
         self._population.remove(target)
 

@@ -1,6 +1,7 @@
 """SAP's own client finds in the simulator what it expects of the service. In real time."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,12 +12,12 @@ from ai_core_sdk.ai_core_v2_client import AICoreV2Client
 from anyio.from_thread import start_blocking_portal
 
 from tailer.clock import SystemClock
-from tailer.simulator import Simulator, SimulatorSettings, world
+from tailer.model import Kind
+from tailer.simulator import Simulator, SimulatorSettings, TargetSettings, world
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[AICoreV2Client]:
-    simulator = Simulator(SimulatorSettings(rate_per_s=30, backlog_s=600), SystemClock())
+@contextmanager
+def serving(simulator: Simulator) -> Iterator[AICoreV2Client]:
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(simulator.serving()) as url,
@@ -30,6 +31,13 @@ def client() -> Iterator[AICoreV2Client]:
             resource_group=credentials["AICORE_RESOURCE_GROUP"],
             num_request_retries=0,
         )
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[AICoreV2Client]:
+    simulator = Simulator(SimulatorSettings(rate_per_s=30, backlog_s=600), SystemClock())
+    with serving(simulator) as client:
+        yield client
 
 
 @pytest.fixture(autouse=True)
@@ -101,3 +109,20 @@ def test_it_sees_the_resource_groups_and_what_is_in_the_other_one(client: AICore
 def test_it_understands_that_something_does_not_exist(client: AICoreV2Client) -> None:
     with pytest.raises(AIAPINotFoundException, match="not found"):
         client.deployment.get("d0000000000404")
+
+
+def test_it_creates_an_execution_which_lives_as_was_planned() -> None:
+    simulator = Simulator(SimulatorSettings(targets=()), SystemClock())
+    with serving(simulator) as client:
+        simulator.offer(TargetSettings(kind=Kind.EXECUTION, configuration_id="c-nightly"))
+        created = client.execution.create("c-nightly", resource_group="team-a")
+        found = client.execution.get(created.id, resource_group="team-a")
+
+    assert (found.configuration_id, found.status) == ("c-nightly", SdkStatus.RUNNING)
+
+
+def test_without_a_configuration_it_creates_nothing() -> None:
+    simulator = Simulator(SimulatorSettings(targets=()), SystemClock())
+
+    with serving(simulator) as client, pytest.raises(AIAPINotFoundException):
+        client.execution.create("c-nightly")
