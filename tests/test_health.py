@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from fakes import TARGET
 
 from tailer.health import Health, Phase, TargetHealth
@@ -47,3 +49,16 @@ def test_a_gap_found_again_by_every_read_counts_once() -> None:
     assert health.of(TARGET).note_gap(gap)
     assert not health.of(TARGET).note_gap(gap)
     assert health.gaps == {GapReason.SATURATED: 1}
+
+
+def test_of_very_many_targets_that_are_retired_only_the_sums_are_kept() -> None:
+    health = Health()
+    for number in range(1500):
+        target = replace(TARGET, id=f"e{number}")
+        health.of(target).lines += 2
+        health.of(target).note_gap(Gap(target, 0, 1, GapReason.GONE))
+        health.retire(target)
+
+    assert len(health.targets) == 1000
+    assert (health.past.targets, health.past.lines) == (500, 1000)
+    assert health.gaps == {GapReason.GONE: 1500}

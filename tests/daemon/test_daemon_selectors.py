@@ -305,3 +305,28 @@ async def test_what_each_selector_matches_at_first_is_said_once(bench: Bench) ->
         await bench.run_for(60)
 
     assert [(one["found"], one["alive"]) for one in named(events, "watching")] == [(2, 1)]
+
+
+async def test_of_many_that_are_listed_only_those_that_match_cost_requests(
+    bench: Bench, sink: MemorySink
+) -> None:
+    """In the other 1,980 nothing is asked; of those 20, quiet as they are, only the logs."""
+    quiet = (Stage(at_s=0, status=Status.RUNNING),)
+    for number in range(2000):
+        scenario = "churn" if number % 100 == 0 else "fraud"
+        plan = execution(f"e{number:07}", life=quiet, rate_per_s=0.0, scenario_id=scenario)
+        bench.simulator.add_target(plan)
+    bench.select(kind="execution", scenario=("churn",))
+    await bench.run_for(60)
+    before = dict(bench.simulator.stats()["requests"])
+
+    await bench.run_for(600)
+    asked = {
+        kind: count - before.get(kind, 0)
+        for kind, count in bench.simulator.stats()["requests"].items()
+    }
+
+    assert len(bench.health.targets) == 20
+    assert asked["list"] <= 600 / LOOK_S + 4
+    assert asked.get("get", 0) == 0
+    assert sink.lines == []
