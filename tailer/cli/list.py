@@ -1,8 +1,10 @@
 """`tailer list`: deployments and executions, as a table for people or JSON for programs."""
 
 import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +12,84 @@ import anyio
 import click
 import msgspec
 
-from tailer.cli.options import color_option, option, resource_group_option, service_key_option
-from tailer.cli.service import Hiccups, client_for, credentials_for, groups_for
+from tailer.cli.access import credentials_for, groups_for
+from tailer.cli.choosing import is_running
+from tailer.cli.follow_command import follow_command
+from tailer.cli.listing import newest_first, table_text
+from tailer.cli.options import (
+    PATTERN,
+    color_option,
+    option,
+    resource_group_option,
+    service_key_option,
+)
+from tailer.cli.overview import Overview, Question, look
+from tailer.cli.service import Hiccups, client_for
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
+from tailer.cli.suggestions import (
+    suggest_configurations,
+    suggest_executables,
+    suggest_scenarios,
+)
 from tailer.model import Kind, Status, Workload
+from tailer.selection import Selector
 from tailer.sinks.escape import visible
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.sinks.line_filter import compile_pattern
 
-_STYLES = {
-    Status.RUNNING: "green",
-    Status.COMPLETED: "cyan",
-    Status.DEAD: "red",
-    Status.STOPPED: "yellow",
-}
+_WIDTH_OF_PIPES = 200
+_GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # without -g it is what is meant, before all others
 
 _EPILOG = """\
 \b
 Examples:
   tailer list                          everything in the default resource group
+  tailer list -A --status RUNNING      what runs, in every resource group
   tailer list executions --status DEAD what failed
-  tailer list -o json | jq -r .target  for programs: one JSON object a line
+  tailer list -o json | jq -r .follow  for programs: one JSON object a line
 """
 
 
 @click.command("list", epilog=_EPILOG)
 @click.argument("kind", type=click.Choice(["deployments", "executions"]), required=False)
 @resource_group_option
+@option(
+    "-A",
+    "--all-resource-groups",
+    is_flag=True,
+    help="In every resource group that this client may see, instead of -g.",
+)
 @service_key_option
-@option("--scenario", metavar="ID", help="Only of this scenario.")
+@option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="ID",
+    shell_complete=suggest_scenarios,
+    help="Only of this scenario.",
+)
+@option(
+    "--executable",
+    "executables",
+    multiple=True,
+    metavar="ID",
+    shell_complete=suggest_executables,
+    help="Only of this executable.",
+)
+@option(
+    "--configuration",
+    "configurations",
+    type=PATTERN,
+    multiple=True,
+    metavar="RE",
+    shell_complete=suggest_configurations,
+    help="Only of this configuration: its id, or a part of its name.",
+)
 @option(
     "--status",
+    "statuses",
     type=click.Choice([str(one) for one in Status], case_sensitive=False),
-    help="Only in this status.",
+    multiple=True,
+    help="Only in this status. All four may be repeated.",
 )
 @option(
     "-o",
@@ -58,42 +106,57 @@ def list_command(
     *,
     kind: str | None,
     resource_groups: tuple[str, ...],
+    all_resource_groups: bool,
     service_key_file: Path | None,
-    scenario: str | None,
-    status: str | None,
+    scenarios: tuple[str, ...],
+    executables: tuple[str, ...],
+    configurations: tuple[str, ...],
+    statuses: tuple[str, ...],
     output: str,
     color: str,
 ) -> None:
-    """List deployments and executions, newest first."""
+    """List deployments and executions, newest first.
+
+    `tailer logs -f TARGET` follows one of them; JSON has that whole command, as `follow`.
+    """
     start_stderr(color)
     open_stdout()
-    kinds = tuple(one for one in Kind if kind is None or kind == f"{one}s")
+    selector = Selector(
+        resource_groups=None,
+        kinds=tuple(one for one in Kind if kind is None or kind == f"{one}s"),
+        scenarios=scenarios,
+        executables=executables,
+        configurations=tuple(compile_pattern(one, "--configuration") for one in configurations),
+        statuses=tuple(Status(status) for status in statuses),
+    )
+    credentials = credentials_for(service_key_file)
 
-    async def ask() -> tuple[list[Workload], int | None]:
-        credentials = credentials_for(service_key_file)
-        found: list[Workload] = []
+    async def ask() -> Overview:
         async with client_for(credentials) as client:
-            for group in groups_for(resource_groups, credentials):
-                for one in kinds:
-                    found += await client.list(
-                        one,
-                        group,
-                        scenario_id=scenario,
-                        status=None if status is None else Status(status),
-                        on_trouble=Hiccups(),
-                    )
-            return found, client.server_now_ns()
+            groups: Sequence[str] = groups_for(resource_groups, credentials)
+            if all_resource_groups:
+                groups = await client.resource_groups(on_trouble=Hiccups())
+            return await look(client, groups, _questions(selector))
 
-    workloads, now_ns = anyio.run(ask)
-    workloads.sort(key=lambda one: one.created_at, reverse=True)
+    seen = anyio.run(ask)
+    seen.tell_refusals()
+    listed = newest_first(filter(selector.matches, seen.workloads))
+    usual_group = None if _GROUP_VARIABLE in os.environ else groups_for((), credentials)[0]
+
+    def follow(workload: Workload) -> str:
+        return follow_command(
+            workload.target, default_group=usual_group, service_key_file=service_key_file
+        )
+
     if output == "json":
-        for workload in workloads:
-            click.echo(msgspec.json.encode(_row(workload)))
+        for workload in listed:
+            click.echo(msgspec.json.encode(_row(workload) | {"follow": follow(workload)}))
         return
-    if not workloads:
+    if not listed:
         click.echo("nothing found", err=True)
         return
-    _print_table(workloads, now_ns=now_ns or 0, color=color)
+    _print_table(listed, now_ns=seen.now_ns, color=color)
+    _tell_how_to_follow(listed, follow, color=color)
 
 
 def _row(workload: Workload) -> dict[str, Any]:
@@ -111,43 +174,35 @@ def _row(workload: Workload) -> dict[str, Any]:
     }
 
 
+def _questions(selector: Selector) -> list[Question]:
+    """What the service can choose, it chooses: there may be thousands that have ended."""
+    combined = product(selector.kinds, selector.scenarios or (None,), selector.statuses or (None,))
+    return [
+        Question(kind, status=status, scenario_id=scenario, executable_ids=selector.executables)
+        for kind, scenario, status in combined
+    ]
+
+
 def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     is_terminal = sys.stdout.isatty()
-    has_colour = wants_colour(color, os.environ, is_terminal=is_terminal)
-    console = Console(
-        no_color=not has_colour,
-        force_terminal=has_colour,
-        width=None if is_terminal else 200,
-        highlight=False,
+    colour = wants_colour(color, os.environ, is_terminal=is_terminal)
+    table = table_text(
+        workloads,
+        now_ns=now_ns,
+        width=shutil.get_terminal_size().columns if is_terminal else _WIDTH_OF_PIPES,
+        colour=colour,
+        with_groups=len({one.target.resource_group for one in workloads}) > 1,
     )
-    several_groups = len({one.target.resource_group for one in workloads}) > 1
-    headings = ["TARGET", "STATUS", "AGE", "SCENARIO", "CONFIGURATION"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (["GROUP"] if several_groups else []) + headings:
-        table.add_column(heading, no_wrap=heading not in {"SCENARIO", "CONFIGURATION"})
-    for one in workloads:
-        cells = [one.target.resource_group] if several_groups else []
-        cells += [one.target.name, one.status, _age(one.created_at, now_ns)]
-        cells += [one.scenario_id, one.configuration_name]
-        texts = [Text(visible(cell), no_wrap=True, overflow="ellipsis") for cell in cells]
-        texts[-4].stylize(_STYLES.get(one.status, ""))
-        table.add_row(*texts)
-    with console.capture() as drawn:  # rich ends the program itself when a reader leaves
-        console.print(table)
-    click.echo(drawn.get(), nl=False, color=has_colour)
+    click.echo(table, nl=False, color=colour)
 
 
-def _age(created_at: str, now_ns: int) -> str:
-    """`3d`, `5h`, `12m`, `40s`: the largest unit is enough to tell old from new."""
-    try:
-        seconds = max(0, (now_ns - parse_ns(created_at)) // NS_PER_S)
-    except ValueError:
-        return "-"
-    for unit, length_s in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length_s:
-            return f"{seconds // length_s}{unit}"
-    return f"{seconds}s"
+def _tell_how_to_follow(
+    listed: Sequence[Workload], follow: Callable[[Workload], str], *, color: str
+) -> None:
+    """By an example that has something to say; for people only."""
+    if sys.stderr is None or not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return
+    example = next(filter(is_running, listed), listed[0])
+    dim = wants_colour(color, os.environ, is_terminal=True)
+    text = visible(f"follow one: {follow(example)}")
+    click.echo(f"\x1b[2m{text}\x1b[0m" if dim else text, err=True, color=dim)

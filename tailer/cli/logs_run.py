@@ -13,10 +13,11 @@ import structlog
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.traffic import Traffic
 from tailer.awaiting import await_target
+from tailer.cli.access import credentials_for, groups_for
 from tailer.cli.closing_report import closing_report
 from tailer.cli.logs_request import LogsRequest, plan
 from tailer.cli.selected import SelectedTargets
-from tailer.cli.service import Hiccups, client_for, credentials_for, groups_for
+from tailer.cli.service import Hiccups, client_for
 from tailer.cli.streams import wants_colour
 from tailer.cli.summary import summarise, write_summary
 from tailer.cli.wording import duration_text

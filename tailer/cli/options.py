@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tailer.cli.suggestions import suggest_groups
 from tailer.timestamp import NS_PER_S, parse_ns
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -114,6 +115,7 @@ def resource_group_option(command: _Command) -> _Command:
         "resource_groups",
         multiple=True,
         metavar="GROUP",
+        shell_complete=suggest_groups,
         help="Resource group; may be repeated. [default: AICORE_RESOURCE_GROUP, else default]",
     )(command)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import click
 
+from tailer.cli.access import credentials_for
 from tailer.cli.options import option
-from tailer.cli.service import credentials_for
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path, parse_config

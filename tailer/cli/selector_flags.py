@@ -6,6 +6,11 @@ from typing import Any, TypeVar
 import click
 
 from tailer.cli.options import PATTERN, option
+from tailer.cli.suggestions import (
+    suggest_configurations,
+    suggest_executables,
+    suggest_scenarios,
+)
 from tailer.errors import ConfigError
 from tailer.model import Kind, Status
 from tailer.selection import Selector
@@ -27,15 +32,24 @@ _OPTIONS = (
         "scenarios",
         multiple=True,
         metavar="ID",
+        shell_complete=suggest_scenarios,
         help="All of this scenario; may be repeated, like the next four.",
     ),
-    option("--executable", "executables", multiple=True, metavar="ID", help="… this executable."),
+    option(
+        "--executable",
+        "executables",
+        multiple=True,
+        metavar="ID",
+        shell_complete=suggest_executables,
+        help="… this executable.",
+    ),
     option(
         "--configuration",
         "configurations",
         type=PATTERN,
         multiple=True,
         metavar="ID|RE",
+        shell_complete=suggest_configurations,
         help="… this configuration, by its id or by what is found in its name.",
     ),
     option(

@@ -1,41 +1,20 @@
-"""From what the user gave to a connected client."""
+"""The service, for a command: a client, and a word when it does not answer."""
 
 import os
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import structlog
 
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.connection import connect
-from tailer.aicore.credentials import Credentials, find_credentials
+from tailer.aicore.credentials import Credentials
 from tailer.clock import SystemClock
 from tailer.errors import TransientApiError
 from tailer.health import OUTAGE_S
 
 log = structlog.get_logger()
-
-DEFAULT_RESOURCE_GROUP = "default"
-
-
-def credentials_for(service_key_file: Path | None) -> Credentials:
-    """Raises: AuthError."""
-    return find_credentials(os.environ, home=_home(), service_key_file=service_key_file)
-
-
-def _home() -> Path:
-    """Containers run under numbers that have no home; there is nothing to be found there."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return Path("/nonexistent")
-
-
-def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:
-    """The resource groups meant, each once, in the order given."""
-    return tuple(dict.fromkeys(given)) or (credentials.resource_group or DEFAULT_RESOURCE_GROUP,)
 
 
 @asynccontextmanager

@@ -1,9 +1,12 @@
 """`tailer list`: what there is, for people and for programs."""
 
+import shlex
 from typing import Any
 
 import pytest
-from cli.command_line import World, lived
+from cli.command_line import Serve, World, lived
+from cli.terminal import terminal
+from rich.cells import cell_len
 
 from tailer.model import Kind, Status
 
@@ -60,11 +63,106 @@ EXPECTED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("flags", [["--status", "dead"], ["--scenario", "churn"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--status", "dead"],
+        ["--status", "dead", "--status", "completed"],
+        ["--scenario", "churn"],
+        ["--scenario", "churn", "--scenario", "nowhere"],
+        ["--executable", "inference"],
+        ["--configuration", "^infer"],
+        ["executions", "--configuration", "c-inference"],
+    ],
+)
 def test_flags_choose_rows(populated: World, flags: list[str]) -> None:
     ended = populated.run("list", "-o", "json", *flags)
 
     assert [row["target"] for row in ended.json] == ["execution/e1234567"]
+
+
+def test_a_group_that_is_refused_is_named_and_the_others_listed(serve: Serve) -> None:
+    world = serve(forbidden_resource_groups=("team-a",))
+    world.add()
+
+    ended = world.run("list", "-g", "team-a", "-g", "default", "-o", "json")
+
+    assert (ended.code, [row["id"] for row in ended.json]) == (0, ["d1234567"])
+    assert "resource group team-a: 403 Forbidden" in ended.complaint
+
+
+def test_it_fails_where_nothing_may_be_seen(serve: Serve) -> None:
+    world = serve(forbidden_resource_groups=("default", "team-a"))
+
+    ended = world.run("list", "-g", "team-a", "-g", "default")
+
+    assert (ended.code, ended.out) == (4, "")
+    assert "403 Forbidden" in ended.complaint
+
+
+def test_a_slip_in_an_expression_is_named(world: World) -> None:
+    ended = world.run("list", "--configuration", "(")
+
+    assert ended.code == 2
+    assert "--configuration '(' is not a regular expression" in ended.complaint
+
+
+def follow_commands(world: World, *words: str, **environ: str) -> list[str]:
+    ended = world.run("list", "-o", "json", *words, more_environ=environ)
+    return sorted(row["follow"] for row in ended.json)
+
+
+def test_json_has_the_command_that_follows(populated: World) -> None:
+    assert follow_commands(populated, "-A") == [
+        "tailer logs -f -g team-a deployment/d7654321",
+        "tailer logs -f deployment/d1234567",
+        "tailer logs -f execution/e1234567",
+    ]
+
+
+def test_the_command_names_no_group_that_is_meant_anyway(populated: World) -> None:
+    commands = follow_commands(populated, AICORE_RESOURCE_GROUP="team-a")
+
+    assert commands == ["tailer logs -f deployment/d7654321"]
+
+
+def test_the_command_names_the_group_where_a_variable_says_another(populated: World) -> None:
+    commands = follow_commands(
+        populated, "-g", "default", "deployments", TAILER_RESOURCE_GROUP="team-a"
+    )
+
+    assert commands == ["tailer logs -f -g default deployment/d1234567"]
+
+
+def test_the_command_that_is_told_follows(populated: World) -> None:
+    (command,) = follow_commands(populated, "-g", "team-a")
+    words = shlex.split(command)[1:]
+
+    with populated.running(*words) as process:
+        said = process.wait_for("event=following", on="err")
+
+    assert "deployment/d7654321" in said
+
+
+def test_people_are_told_how_to_follow_what_runs(populated: World) -> None:
+    with terminal("list", environ=populated.environ) as opened:
+        code = opened.end()
+
+    assert code == 0
+    assert opened.screen.endswith("\nfollow one: tailer logs -f deployment/d1234567\n")
+    assert "\x1b[2mfollow one:" in opened.raw
+
+
+@pytest.mark.parametrize("columns", [40, 80, 140])
+def test_each_row_fits_the_terminal(world: World, columns: int) -> None:
+    world.add(name="d" * 64, scenario_id="需要予測" * 20, executable_id="x" * 200)
+
+    with terminal("list", environ=world.environ, columns=columns) as opened:
+        opened.end()
+
+    table = opened.screen.partition("follow one:")[0].splitlines()
+    assert len(table) == 2
+    assert max(map(cell_len, table)) <= columns
 
 
 def test_it_says_when_there_is_nothing(world: World) -> None:
