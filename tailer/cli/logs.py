@@ -1,14 +1,13 @@
 """`tailer logs`: from flags to a running follower."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
 import anyio
 import click
 
-from tailer.cli.logs_request import compile_request
-from tailer.cli.logs_run import follow_up
 from tailer.cli.options import (
     DURATION,
     PATTERN,
@@ -18,10 +17,8 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.selector_flags import selector_options
-from tailer.cli.streams import open_stdout, opened_copy, start_stderr
-from tailer.cli.summary import check_summary_file
-from tailer.discovery import kinds_and_id
+from tailer.cli.selector_flags import is_selecting, selector_options
+from tailer.cli.suggestions import suggest_targets
 from tailer.sinks.format import Format
 
 _MOST_CONTEXT = 1000  # lines of each target that are kept in memory
@@ -45,7 +42,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 
 
 @click.command("logs", epilog=_EPILOG)
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=suggest_targets)
 @option("-f/-F", "--follow/--no-follow", default=False, help="Go on with new lines as they come.")
 @resource_group_option
 @selector_options
@@ -169,10 +166,22 @@ def logs_command(**flags: Any) -> int:
 
     TARGET is deployment/ID, execution/ID, or a bare ID, which is looked up. Following
     ends by itself when every target has ended and its late lines are read; but what is
-    selected by flags is waited for until interrupted.
+    selected by flags is waited for until interrupted. On a terminal, -f without either
+    offers what is running.
     """
+    # Not before the command is called, so that a shell which only completes it need not wait.
+    from tailer.cli.choice_dialog import is_open, with_choice
+    from tailer.cli.logs_request import compile_request
+    from tailer.cli.logs_run import follow_up
+    from tailer.cli.streams import open_stdout, opened_copy, start_stderr
+    from tailer.cli.summary import check_summary_file
+    from tailer.discovery import kinds_and_id
+
     start_stderr(flags["color"], quiet=flags["quiet"])
     fd = open_stdout()
+    if is_open(flags) and not is_selecting(flags):
+        compile_request({**flags, "targets": ("any",)}, stdout_is_terminal=False)  # slips first
+        flags = with_choice(flags, sys.argv[1:])
     request = compile_request(flags, stdout_is_terminal=os.isatty(fd))
     for name in request.names:
         kinds_and_id(name)
