@@ -1,6 +1,6 @@
 """Two hundred executions that live for seconds: is every line of each one had, exactly once?
 
-Usage: python tests/herd.py [--seeds 1,2,3] [--ways logs,run] [--at-once 2]
+Usage: python tests/herd.py [--seeds 1,2,3] [--ways logs,run] [--at-once 2] [--folder DIR]
 
 They are born within a minute in three resource groups of a live simulator, while somebody
 looks for new ones every ten seconds; some lines come late, some twice, some requests fail.
@@ -224,14 +224,15 @@ def _first_lines(made: Herd, outcome: Outcome) -> str:
     return f"{statistics.median(seconds):.1f} s (95 %: {late:.1f} s, all: {seconds[-1]:.1f} s)"
 
 
-async def herds(ways: list[str], seeds: list[int], shape: Shape, at_once: int) -> int:
+async def herds(ways: list[str], seeds: list[int], shape: Shape, at_once: int, folder: Path) -> int:
     verdicts: list[bool] = []
     limit = anyio.CapacityLimiter(at_once)
 
     async def one(way: str, seed: int) -> None:
         async with limit:
-            with tempfile.TemporaryDirectory() as folder:
-                verdicts.append(await balance(way, seed, shape, Path(folder)))
+            place = folder / f"{way}-{seed}"
+            place.mkdir(parents=True)
+            verdicts.append(await balance(way, seed, shape, place))
 
     async with anyio.create_task_group() as tasks:
         for seed in seeds:
@@ -246,11 +247,13 @@ def main() -> int:
     parser.add_argument("--ways", default="logs,run")
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--executions", type=int, default=Shape().executions)
+    parser.add_argument("--folder", type=Path, help="keeps what they write")
     given = parser.parse_args()
-    seeds = [int(seed) for seed in given.seeds.split(",")]
-    return anyio.run(
-        herds, given.ways.split(","), seeds, Shape(executions=given.executions), given.at_once
-    )
+    ways, seeds = given.ways.split(","), [int(seed) for seed in given.seeds.split(",")]
+    shape = Shape(executions=given.executions)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = given.folder or Path(scratch)
+        return anyio.run(herds, ways, seeds, shape, given.at_once, folder)
 
 
 if __name__ == "__main__":

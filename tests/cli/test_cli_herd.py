@@ -4,7 +4,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from herd import balance
+from herd import WAYS, balance
 from herd_world import Shape
 
 SEED = 7
@@ -13,7 +13,7 @@ SHAPE = Shape(
 )
 
 
-@pytest.mark.parametrize("way", ["run"])
+@pytest.mark.parametrize("way", WAYS)
 def test_of_executions_that_live_for_seconds_every_line_is_had_once(
     way: str, tmp_path: Path
 ) -> None:
