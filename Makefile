@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture herd disk-faults syslog-losses syslog-speed clean
+.PHONY: demo test lint mutants soak torture herd listing-cost disk-faults syslog-losses syslog-speed clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -27,6 +27,9 @@ torture: $(SETUP)
 
 herd: $(SETUP)
 	$(BIN)/python tests/herd.py
+
+listing-cost: $(SETUP)
+	$(BIN)/python tests/listing_cost.py
 
 disk-faults: $(SETUP)
 	$(BIN)/python tests/disk_faults.py

@@ -1,6 +1,7 @@
 """A stand-in for SAP AI Core: looks like the service, and knows what it has shown."""
 
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -86,6 +87,11 @@ class Simulator:
         """The entries that were visible at some time up to now, oldest first."""
         lines = self._population.live(target).shown(self._population.now_ns())
         return [msgspec.json.decode(line.json) for line in lines]
+
+    @property
+    def requests(self) -> Counter[str]:
+        """How many of each kind have come in up to now."""
+        return self._server.requests.copy()
 
     def stats(self) -> dict[str, Any]:
         """What `/simulator/stats` shows."""
