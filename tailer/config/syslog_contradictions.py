@@ -61,7 +61,8 @@ def _check_urls(urls: Sequence[str], number: int, complaints: Complaints) -> Non
             f"{named} promise different things; write the same one for all servers of a sink",
         )
     for url in dict.fromkeys(urls):
-        if list(urls).count(url) > 1:
+        has_secret = "@" in urlsplit(url).netloc  # refused elsewhere, and never quoted
+        if list(urls).count(url) > 1 and not has_secret:
             complaints.add(place, f'"{url}" is in the list twice; once is enough')
 
 

@@ -95,7 +95,8 @@ class DatagramConnection:
                     f"{self._server}: took nothing for {self._ack_timeout_s:g} s",
                     hint="it hangs, or is too busy to read",
                 )
-        if code := self._pending_error():
+        code = self._pending_error()
+        if code not in {0, errno.EMSGSIZE}:  # that one is about an earlier datagram, see `_put`
             raise OSError(code, os.strerror(code))
 
     async def _wait_and_send(self, message: bytes) -> None:
@@ -107,7 +108,7 @@ class DatagramConnection:
 
     def _is_taken(self, message: bytes) -> bool:
         try:
-            self._socket.send(message)
+            self._put(message)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -115,6 +116,16 @@ class DatagramConnection:
                 raise
             return False
         return True
+
+    def _put(self, message: bytes) -> None:
+        try:
+            self._socket.send(message)
+        except OSError as error:
+            if error.errno != errno.EMSGSIZE:
+                raise
+            # A router may have said so of an earlier one, which is told once: the system
+            # sends smaller packets from then on. What is too long itself is so again.
+            self._socket.send(message)
 
     def _pending_error(self) -> int:
         """On this machine, that nobody listens is known as soon as a datagram was sent."""

@@ -5,6 +5,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
@@ -123,7 +124,7 @@ class Dialler:
         try:
             connecting.setblocking(False)
             self._set_options(connecting)
-            await _finish_connecting(connecting, endpoint)
+            await finish_connecting(connecting, endpoint)
         except BaseException:
             connecting.close()
             raise
@@ -187,12 +188,26 @@ class Dialler:
         return names
 
 
-async def _finish_connecting(
+async def finish_connecting(
     connecting: socket.socket, endpoint: tuple[str | int | bytes, ...]
 ) -> None:
+    """Raises: OSError."""
     code = connecting.connect_ex(endpoint)
     if code == errno.EINPROGRESS:
         await anyio.wait_writable(connecting)
         code = connecting.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if not code and _is_to_itself(connecting):
+        code = errno.ECONNREFUSED
     if code:
         raise OSError(code, os.strerror(code))
+
+
+def _is_to_itself(connected: socket.socket) -> bool:
+    """Whether its own port was, by chance, the one asked for, where nobody listens.
+
+    Towards this machine a system may give us that port, and TCP then connects the socket
+    with itself: all that is sent would be acknowledged, by us.
+    """
+    with suppress(OSError):  # reset meanwhile, so somebody was there
+        return bool(connected.getsockname() == connected.getpeername())
+    return False

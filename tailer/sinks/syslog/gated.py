@@ -89,7 +89,7 @@ class GatedConnection:
             self._hear(await self._wire.receive())
 
     def _hear_out(self) -> None:
-        while received := self._wire.take():
+        for received in self._wire.take_all():
             self._hear(received)
 
     async def _watch(self) -> NoReturn:

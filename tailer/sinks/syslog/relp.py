@@ -119,7 +119,7 @@ class RelpConnection:
         if not self._usable:
             return False
         try:
-            while received := self._wire.take():
+            for received in self._wire.take_all():
                 for _ in self._understand(received):
                     pass  # we asked for nothing, so nothing can be answered
         except TransientSinkError:
@@ -166,18 +166,19 @@ class RelpConnection:
         with anyio.move_on_after(self._ack_timeout_s) as patience:
             while True:
                 for frame in await self._receive():
-                    self._take_answer(frame, outbox)
-                    patience.deadline = anyio.current_time() + self._ack_timeout_s
+                    if self._take_answer(frame, outbox):
+                        patience.deadline = anyio.current_time() + self._ack_timeout_s
                 self._answered.set()
         raise TransientSinkError(
             f"{self._wire.server}: no answer for {self._ack_timeout_s:g} s",
             hint="it hangs, or is too busy",
         )
 
-    def _take_answer(self, frame: Frame, outbox: Outbox) -> None:
+    def _take_answer(self, frame: Frame, outbox: Outbox) -> bool:
+        """Whether it is one: a server that only chatters has not answered."""
         number = self._unanswered.pop(frame.txnr, None)
         if number is None:
-            return  # to nothing that we asked
+            return False  # to nothing that we asked
         status = self._status(frame)
         if status.code == _OK:
             outbox.deliver([number])
@@ -185,6 +186,7 @@ class RelpConnection:
             said = f"{status.code} {printable(status.said)}".strip()
             outbox.refuse(number, said)
             self._refused[said] += 1
+        return True
 
     async def _receive(self) -> Iterator[Frame]:
         return self._understand(await self._wire.receive())

@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import termios
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -24,6 +25,7 @@ from tailer.sinks.syslog.failures import ended, failure
 _SIOCOUTQ: Final = termios.TIOCOUTQ
 
 _READ_BYTES: Final = 65_536
+_MOST_READS: Final = 16  # without a look at the rest of the program
 _GOODBYE_S: Final = 1.0  # after our FIN, for the peer's: a connection closed sooner is reset
 _TLS_TURN_S: Final = 0.005  # TLS wants to write before it can read: a key change, very rare
 
@@ -55,6 +57,17 @@ class Wire:
         if not received:
             raise ended(self.server)
         return received
+
+    def take_all(self) -> Iterator[bytes]:
+        """What has come, up to a bound: a server that never stops talking comes to no end.
+
+        Raises: TransientSinkError, as `take`.
+        """
+        for _ in range(_MOST_READS):
+            received = self.take()
+            if received is None:
+                return
+            yield received
 
     async def receive(self) -> bytes:
         await checkpoint()  # or a server that never stops talking would keep everybody waiting
@@ -95,7 +108,7 @@ class Wire:
 
     async def _part(self) -> None:
         with suppress(TransientSinkError):
-            while self.take():
+            for _ in self.take_all():
                 pass  # unread words would turn our FIN into a reset
         while isinstance(self._socket, ssl.SSLSocket):
             try:
@@ -113,8 +126,9 @@ class Wire:
                     return
             except (BlockingIOError, ssl.SSLWantReadError):
                 await anyio.wait_readable(self._socket)
+            await checkpoint()  # or a server that never stops talking would hold us here
 
     def _look_for_a_reason(self) -> None:
         """A server that resets may have said why: in TLS 1.3, that our certificate will not do."""
-        while self.take():
+        for _ in self.take_all():
             pass

@@ -1,4 +1,5 @@
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,37 @@ def received(server: socket.socket) -> list[bytes]:
 
 def udp_url(server: socket.socket) -> str:
     return f"udp://127.0.0.1:{server.getsockname()[1]}"
+
+
+def say_too_long_for_a_router(sender: tuple[str, int], receiver: tuple[str, int]) -> None:
+    """ICMP's "fragmentation needed" (RFC 792, RFC 1191), to whom that sender belongs."""
+    try:
+        router = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    except PermissionError:
+        pytest.skip("only root may speak as a router does")
+    addresses = socket.inet_aton(sender[0]) + socket.inet_aton(receiver[0])
+    packet = struct.pack(">BBHHHBBH", 0x45, 0, 1500, 1, 0x4000, 64, socket.IPPROTO_UDP, 0)
+    datagram = struct.pack(">HHHH", sender[1], receiver[1], 1480, 0)
+    body = struct.pack(">HH", 0, 1400) + packet + addresses + datagram
+    words = struct.unpack(f">{len(body) // 2}H", body)
+    total = 0x0304 + sum(words)
+    total = (total & 0xFFFF) + (total >> 16)
+    checksum = ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    with router:
+        router.sendto(struct.pack(">BBH", 3, 4, checksum) + body, sender)
+
+
+async def test_what_a_router_said_of_one_datagram_is_not_held_against_the_next() -> None:
+    with udp_server() as server:
+        connection = await transport_to(udp_url(server)).connect()
+        await connection.send(Outbox([b"first"]))
+        sender = server.recvfrom(100)[1]
+        say_too_long_for_a_router(sender, server.getsockname())
+        await connection.send(outbox := Outbox(MESSAGES))
+        await connection.aclose()
+
+        assert received(server) == MESSAGES
+    assert not outbox
 
 
 async def test_each_message_is_a_datagram() -> None:

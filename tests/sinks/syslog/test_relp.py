@@ -139,6 +139,22 @@ async def test_a_server_that_never_answers_is_left_after_the_ack_timeout() -> No
     assert len(outbox) == len(MESSAGES)
 
 
+async def test_words_that_answer_nothing_do_not_make_a_server_seem_alive() -> None:
+    async def chatter(stream: ByteStream) -> None:
+        await RelpServer().answer_command(stream, FrameReader().read(await stream.receive())[0])
+        while True:
+            await anyio.sleep(5)  # noqa: TID251 - of virtual time
+            await stream.send(encoded(Frame(0, b"hint")) + encoded(Frame(77, b"rsp", b"200 OK")))
+
+    async with serving(chatter) as port:
+        connection = await transport_to(f"relp://127.0.0.1:{port}", ack_timeout_s=12.0).connect()
+        with pytest.raises(TransientSinkError, match="for 12 s"), anyio.fail_after(100):
+            await connection.send(outbox := Outbox(MESSAGES))
+        await connection.aclose()
+
+    assert len(outbox) == len(MESSAGES)
+
+
 async def test_a_connection_is_closed_as_relp_asks_for() -> None:
     server = RelpServer()
     await send_to(server, Outbox(MESSAGES))

@@ -9,10 +9,11 @@ from anyio.abc import ByteStream
 from hypothesis import given
 from hypothesis import strategies as st
 from sinks.syslog.fake_servers import Keeper, Names, deaf_server, reset, serving, transport_to
-from virtual_time import VIRTUAL_BACKEND
+from virtual_time import VIRTUAL_BACKEND, VirtualClock
 
 from tailer.errors import SinkError, TransientSinkError
 from tailer.sinks.syslog.contract import Outbox
+from tailer.sinks.syslog.dialling import finish_connecting
 from tailer.sinks.syslog.framing import octet_counted
 from tailer.sinks.syslog.tcp import TcpTransport
 from tailer.sinks.syslog.wire import Wire
@@ -309,3 +310,25 @@ async def test_a_dead_peer_is_noticed_by_the_system_itself() -> None:
 
     assert kept_alive
     assert options == [60, 10, 3, 45_000]
+
+
+async def test_a_socket_that_met_itself_is_a_refused_connection() -> None:
+    with socket.socket() as lonely:
+        lonely.bind(("127.0.0.1", 0))  # as the system does, now and then, with the port asked for
+        lonely.setblocking(False)
+
+        with pytest.raises(ConnectionRefusedError):
+            await finish_connecting(lonely, lonely.getsockname())
+
+
+async def test_a_server_that_never_stops_talking_is_heard_a_while_at_a_time() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.setblocking(False)
+        for _ in range(20):
+            theirs.send(b"x")  # each is a read of its own
+        wire = Wire(ours, server="tcp://h:1", clock=VirtualClock())
+        first, second = list(wire.take_all()), list(wire.take_all())
+
+    assert len(first) < 20
+    assert len(first) + len(second) == 20
