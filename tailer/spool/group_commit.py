@@ -47,6 +47,7 @@ class GroupCommit:
         self._tickets: list[_Ticket] = []
         self._luggage: list[Work[object]] = []
         self._failure: SinkError | None = None
+        self.waiting_why = ""  # the disk takes nothing at the moment, and is asked again
 
     async def commit(self, work: Work[_Result], stored: Callable[[_Result], None]) -> None:
         """Have `work` done and stored; `stored` is called at once, in the order of commits."""
@@ -88,8 +89,10 @@ class GroupCommit:
                 if not is_told:
                     is_told = True
                     log.warning("spool_waiting", spool=self._name, why=str(error))
+                self.waiting_why = str(error)
                 await self._clock.sleep(_RETRY_S)
                 continue
+            self.waiting_why = ""
             if is_told:
                 log.info("spool_recovered", spool=self._name)
             del self._luggage[: len(luggage)]

@@ -25,13 +25,22 @@ def size_of(entries: Sequence[Entry]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A batch, as far as keeping it is concerned."""
+    """A batch, as far as keeping it is concerned. It waits since `since_ns`, a wall time."""
 
     position: int
     target: Target
     newest_ns: int
     size: int
     lines: int
+    since_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a sink has not taken yet: so many lines, the oldest since `since_ns`, if any."""
+
+    lines: int
+    since_ns: int | None
 
 
 class Ledger:
@@ -41,6 +50,7 @@ class Ledger:
         """`sinks`: each with the last position that it has taken."""
         self._taken = dict(sinks)
         self._pending: dict[str, deque[Item]] = {sink: deque() for sink in sinks}
+        self._pending_lines = dict.fromkeys(sinks, 0)
         self._watermarks: dict[Target, int] = {}
         self._kept: dict[Target, deque[Item]] = {}
         self._retired: dict[tuple[str, Kind], set[Target]] = {}
@@ -64,6 +74,10 @@ class Ledger:
         watermark_ns = self._watermarks.get(target, 0)
         kept = self._kept.get(target, ())
         return [item.position for item in kept if item.newest_ns >= watermark_ns]
+
+    def backlog(self, sink: str) -> Backlog:
+        pending = self._pending[sink]
+        return Backlog(self._pending_lines[sink], pending[0].since_ns if pending else None)
 
     def next_position(self, sink: str) -> int | None:
         """The first batch that `sink` has not taken."""
@@ -153,6 +167,7 @@ class Ledger:
         for sink, pending in self._pending.items():
             if item.position > self._taken[sink]:
                 pending.append(item)
+                self._pending_lines[sink] += item.lines
                 waiting = True
         if waiting:
             self.undelivered_bytes += item.size
@@ -164,6 +179,7 @@ class Ledger:
         taken = []
         while pending and pending[0].position <= position:
             taken.append(pending.popleft())
+        self._pending_lines[sink] -= sum(item.lines for item in taken)
         self._taken[sink] = max(self._taken[sink], position)
         after = self.delivered_upto
         assert before is not None

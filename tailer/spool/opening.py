@@ -80,7 +80,12 @@ async def open_spool(
             if set_aside is not None:
                 store.go_along(schema.forget_the_loss)  # the first commit says where to go on
             spool = SqliteSpool(
-                store, stored, max_bytes=max_bytes, droppers=droppers, on_drop=on_drop
+                store,
+                stored,
+                max_bytes=max_bytes,
+                clock=clock,
+                droppers=droppers,
+                on_drop=on_drop,
             )
             yield OpenedSpool(spool, set_aside, stored.abandoned)
 
@@ -97,10 +102,15 @@ def _real(path: Path) -> Path:
         raise _unusable(path, str(error)) from error
 
 
+def lock_path_of(path: Path) -> Path:
+    """Of the spool that really is at `path`. Who holds that lock (flock) has the spool."""
+    return path.with_name(f"{path.name}.lock")
+
+
 @contextmanager
 def _owning(path: Path) -> Iterator[None]:
     """Hold the lock beside the spool. The kernel lets go of it however we end."""
-    lock_path = path.with_name(f"{path.name}.lock")
+    lock_path = lock_path_of(path)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

@@ -105,7 +105,8 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
         entries, _ = unpack(page)
         positions.append(position)
         target = Target(group, Kind(kind), id_)
-        ledger.add(Item(position, target, newest_ns, size, len(entries)))
+        # Since when it waits was not stored: when its lines were said is near enough.
+        ledger.add(Item(position, target, newest_ns, size, len(entries), since_ns=newest_ns))
     rows = connection.execute("SELECT resource_group, kind, id, watermark_ns, retired FROM target")
     for group, kind, id_, watermark_ns, is_retired in rows:
         target = Target(group, Kind(kind), id_)

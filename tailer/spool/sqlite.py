@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import anyio
 import structlog
 
+from tailer.clock import Clock
 from tailer.model import Batch, Entry, Kind, Target
 from tailer.spool import schema
 from tailer.spool.contract import Place, SinkPlace
 from tailer.spool.group_commit import GroupCommit
-from tailer.spool.ledger import Item, size_of
+from tailer.spool.ledger import Backlog, Item, size_of
 
 log = structlog.get_logger()
 
@@ -39,10 +40,12 @@ class SqliteSpool:
         stored: schema.Stored,
         *,
         max_bytes: int,
+        clock: Clock,
         droppers: Collection[str] = (),
         on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._droppers = droppers
         self._on_drop = on_drop
         self._is_full = False
@@ -59,6 +62,19 @@ class SqliteSpool:
     @property
     def undelivered_bytes(self) -> int:
         return self._ledger.undelivered_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Reading has had to wait for room, and half of it is not free again."""
+        return self._is_full
+
+    @property
+    def waiting_why(self) -> str:
+        """Why nothing can be stored at the moment; empty when it can."""
+        return self._store.waiting_why
+
+    def backlog(self, sink: str) -> Backlog:
+        return self._ledger.backlog(sink)
 
     async def place_of(self, target: Target, *, start_ns: int) -> Place:
         watermark_ns = self._ledger.watermark_ns(target)
@@ -77,13 +93,14 @@ class SqliteSpool:
         *,
         watermark_ns: int,
     ) -> None:
-        size = size_of(entries)
+        size, since_ns = size_of(entries), self._clock.wall_ns()
         await self._wait_for_room(size)
 
         def stored(position: int | None) -> None:
             if position is not None:
                 batch = Batch(position, target, tuple(entries), tuple(times_ns))
-                self._ledger.add(Item(position, target, max(times_ns), size, len(entries)))
+                newest_ns, lines = max(times_ns), len(entries)
+                self._ledger.add(Item(position, target, newest_ns, size, lines, since_ns))
                 self._remember(batch, size)
             self._drop(self._ledger.move(target, watermark_ns))
 
