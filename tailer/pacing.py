@@ -51,7 +51,7 @@ class RequestBudget:
     def __init__(self, requests_per_s: float) -> None:
         if not requests_per_s > 0:
             raise ValueError(f"requests_per_s must be above 0, not {requests_per_s}")
-        self._full_per_s = requests_per_s
+        self.full_per_s = requests_per_s
         self._burst = max(1.0, requests_per_s * BURST_S)
         self._rate_per_s = requests_per_s
         self._allowance = self._burst
@@ -61,6 +61,11 @@ class RequestBudget:
     def rate_per_s(self, now_s: float) -> float:
         self._advance(now_s)
         return self._rate_per_s
+
+    def available(self, now_s: float) -> float:
+        """How many requests may be sent at once now; below 1 one has to wait."""
+        self._advance(now_s)
+        return self._allowance
 
     def wait_s(self, now_s: float) -> float:
         """How long until one more request may be sent; 0 when it may be sent now."""
@@ -78,7 +83,7 @@ class RequestBudget:
         self._advance(now_s)
         if self._halved_s is not None and sent_s < self._halved_s:
             return
-        self._rate_per_s = max(self._full_per_s * FLOOR_SHARE, self._rate_per_s / 2)
+        self._rate_per_s = max(self.full_per_s * FLOOR_SHARE, self._rate_per_s / 2)
         self._allowance = min(self._allowance, 0.0)
         self._halved_s = now_s
 
@@ -86,5 +91,5 @@ class RequestBudget:
         elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
         self._now_s = now_s if self._now_s is None else max(self._now_s, now_s)
         self._allowance = min(self._burst, self._allowance + elapsed_s * self._rate_per_s)
-        regained_per_s = elapsed_s * self._full_per_s / RECOVERY_S
-        self._rate_per_s = min(self._full_per_s, self._rate_per_s + regained_per_s)
+        regained_per_s = elapsed_s * self.full_per_s / RECOVERY_S
+        self._rate_per_s = min(self.full_per_s, self._rate_per_s + regained_per_s)

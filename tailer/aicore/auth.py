@@ -52,6 +52,12 @@ class TokenKeeper:
         self._expiry_s = 0.0
         self._failures = 0
         self._last_failure: TransientApiError | None = None
+        self.granted = self.failed = 0  # so many requests for tokens
+
+    @property
+    def life_left_s(self) -> float:
+        """For how long the current token is good; 0 without one."""
+        return max(0.0, self._expiry_s - self._clock.monotonic_s())
 
     async def current(self) -> Secret:
         """A token that has not expired, fetched if need be.
@@ -87,8 +93,12 @@ class TokenKeeper:
             sent_s = self._clock.monotonic_s()
             try:
                 fetched = await self._fetch()
-            except TransientApiError as error:
+            except (TransientApiError, AuthError) as error:
+                self.failed += 1
+                if isinstance(error, AuthError):
+                    raise
                 return self._old_one_or_raise(error)
+            self.granted += 1
             self._current = fetched.secret
             self._expiry_s = sent_s + fetched.life_s
             self._refresh_s = sent_s + fetched.life_s * REFRESH_SHARE

@@ -51,7 +51,7 @@ class AiCoreClient:
         self._rng = rng
         self._first_contact_patience_s = first_contact_patience_s
         self._portions = Portions()
-        self.traffic = gate.traffic
+        self.traffic, self.budget, self.tokens = gate.traffic, gate.budget, gate.tokens
 
     def server_now_ns(self) -> int | None:
         """Now by the service's clock, or earlier; None before its first answer."""

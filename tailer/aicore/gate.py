@@ -11,7 +11,7 @@ from tailer.aicore.server_clock import ServerClock
 from tailer.aicore.traffic import Traffic
 from tailer.aicore.transport import Answer, Transport
 from tailer.clock import Clock
-from tailer.errors import AuthError, PermanentApiError
+from tailer.errors import AuthError, PermanentApiError, TransientApiError
 from tailer.pacing import RequestBudget
 from tailer.timestamp import NS_PER_S
 
@@ -40,8 +40,8 @@ class Gate:
         proxy: str | None,
     ) -> None:
         self._transport = transport
-        self._tokens = tokens
-        self._budget = budget
+        self.tokens = tokens
+        self.budget = budget
         self._clock = clock
         self._base_url = base_url
         self._proxy = proxy
@@ -67,10 +67,10 @@ class Gate:
         ):
             raise PermanentApiError(f"no id of a resource group: {resource_group!r}")
         url = URL(self._base_url + path, encoded=True)
-        token = await self._tokens.current()
+        token = await self.tokens.current()
         answer = await self._send(url, token, resource_group)
         if answer.status == _UNAUTHORIZED:
-            token = await self._tokens.refused(token)
+            token = await self.tokens.refused(token)
             self.traffic.retries += 1
             answer = await self._send(url, token, resource_group)
         if answer.status != _UNAUTHORIZED:
@@ -113,25 +113,34 @@ class Gate:
             headers["AI-Resource-Group"] = resource_group
         await self._wait_for_turn()
         self.traffic.requests += 1
-        answer = await self._transport.send("GET", url, headers=headers, proxy=self._proxy)
+        try:
+            answer = await self._transport.send("GET", url, headers=headers, proxy=self._proxy)
+        except TransientApiError:
+            self.traffic.answers[0] += 1
+            raise
+        self.traffic.answers[answer.status] += 1
         self.was_reached = True
         date_ns = http_date_ns(answer.headers.get("Date", ""))
         if date_ns is not None and answer.status < _FIRST_OF_GATEWAYS:
             self._server_clock.observe(date_ns, received_s=answer.received_s)
         if answer.status in _TOO_MUCH:
-            self._budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)
+            self.budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)
         return answer
 
     async def _wait_for_turn(self) -> None:
         """Only the first in line watches the budget, so a cut of the rate reaches all others."""
         now_s = self._clock.monotonic_s()
-        if not self._line.locked() and not self._budget.wait_s(now_s):
-            self._budget.take(now_s)
+        if not self._line.locked() and not self.budget.wait_s(now_s):
+            self.budget.take(now_s)
             return
-        async with self._line:
-            while wait_s := self._budget.wait_s(self._clock.monotonic_s()):
-                await self._clock.sleep(wait_s)
-            self._budget.take(self._clock.monotonic_s())
+        ticket = self.traffic.queue.enter(now_s)
+        try:
+            async with self._line:
+                while wait_s := self.budget.wait_s(self._clock.monotonic_s()):
+                    await self._clock.sleep(wait_s)
+                self.budget.take(self._clock.monotonic_s())
+        finally:
+            self.traffic.queue.leave(ticket, self._clock.monotonic_s())
 
     def _give_up_on_tokens(self, message: str) -> None:
         now_s = self._clock.monotonic_s()
