@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture herd listing-cost disk-faults syslog-losses syslog-speed clean
+.PHONY: demo test lint mutants soak torture herd listing-cost disk-faults syslog-losses syslog-speed image-steps clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -39,6 +39,9 @@ syslog-speed: $(SETUP)
 
 syslog-losses: $(SETUP)
 	$(BIN)/python tests/syslog_losses.py
+
+image-steps: $(SETUP)
+	PYTHONPATH=tests $(BIN)/python tests/image_steps.py
 
 soak: $(SETUP)
 	$(BIN)/python tests/soak.py
