@@ -29,15 +29,15 @@ _MAX_UNDATED = 10_000  # lines without a timestamp; no watermark ever passes the
 class Step:
     """What one slice means to a cursor. Valid until the next commit.
 
-    `late` counts the fresh lines older than what an earlier read had already covered,
-    `repeated` those seen before. `forgotten` is where late lines can no longer be told
-    from old ones, because the memory is full.
+    `late_ns` are the times of fresh lines older than what an earlier read had already
+    covered; `repeated` counts those seen before. `forgotten` is where late lines can no
+    longer be told from old ones, because the memory is full.
     """
 
     fresh: tuple[Entry, ...]
     times_ns: tuple[int, ...]
     watermark_ns: int
-    late: int
+    late_ns: tuple[int, ...]
     repeated: int
     covered_ns: int
     forgotten: Window | None
@@ -91,7 +91,7 @@ class Cursor:
             fresh=tuple(fresh),
             times_ns=tuple(times),
             watermark_ns=watermark_ns if forgotten is None else forgotten.end_ns,
-            late=sum(time_ns < self._covered_ns for time_ns in times),
+            late_ns=tuple(time_ns for time_ns in times if time_ns < self._covered_ns),
             repeated=known,
             covered_ns=max(self._covered_ns, min(shown.window.end_ns, shown.server_now_ns)),
             forgotten=forgotten,

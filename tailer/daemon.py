@@ -23,12 +23,16 @@ from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health import Health
 from tailer.lookout import Lookout
 from tailer.model import Batch, GapReason
+from tailer.noted_lists import NotedLists
 from tailer.outlets import Outlet, newest_file_ns
 from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.opening import open_spool
 from tailer.spool.sqlite import SqliteSpool
+from tailer.statuspage.serving import open_status_page, serve_status
+from tailer.surroundings import Surroundings
 from tailer.timestamp import NS_PER_S
+from tailer.vitals import SinkHealth
 from tailer.watching import Watcher
 
 log = structlog.get_logger()
@@ -52,13 +56,53 @@ async def run_daemon(
 ) -> None:
     """Follow what the configuration names, into every outlet, until `stop` returns.
 
+    Somebody may ask how it goes at `[status] listen`, from before the spool is open until
+    everything else has ended.
+
     `running` is called once the spool is open and all readers and sinks have begun. With
     `strict`, a sink that cannot be opened ends everything; without, it is tried again while
     the others go on.
 
-    Errors: ConfigError for a spool that is somebody else's; AuthError when the very first
-    token is refused; SinkError when it is unknown what a disk has kept.
+    Errors: ConfigError for a spool or an address that is somebody else's; AuthError when the
+    very first token is refused; SinkError when it is unknown what a disk has kept.
     """
+    surroundings = Surroundings(health, clock, max_spool_bytes=config.spool.max_bytes)
+    async with (
+        open_status_page(config.status.listen) as listeners,
+        anyio.create_task_group() as beside,
+    ):
+        beside.start_soon(surroundings.keep_looking)
+        beside.start_soon(serve_status, listeners, health, clock, surroundings.look)
+        await _follow_and_deliver(
+            config,
+            credentials=credentials,
+            outlets=outlets,
+            clock=clock,
+            rng=rng,
+            environ=environ,
+            stop=stop,
+            health=health,
+            surroundings=surroundings,
+            running=running,
+            strict=strict,
+        )
+        beside.cancel_scope.cancel()
+
+
+async def _follow_and_deliver(
+    config: Config,
+    *,
+    credentials: Credentials,
+    outlets: Sequence[Outlet],
+    clock: Clock,
+    rng: random.Random,
+    environ: Mapping[str, str],
+    stop: Callable[[], Awaitable[object]],
+    health: Health,
+    surroundings: Surroundings,
+    running: Callable[[SqliteSpool], None],
+    strict: bool,
+) -> None:
     backfill_ns = round(config.poll.backfill_s * NS_PER_S)
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
@@ -76,6 +120,7 @@ async def run_daemon(
         connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
     ):
         spool = opened.spool
+        surroundings.spool, surroundings.client = spool, source
         names, selectors = _names(config, credentials), _selectors(config, credentials)
         sinks = [outlet.sink.name for outlet in outlets]
         log.info(
@@ -100,9 +145,10 @@ async def run_daemon(
             start=lambda now_ns: now_ns - backfill_ns,
             jitter=rng.random,
         )
+        lists = NotedLists(source, selectors, health, clock, config.poll.discovery_interval_s)
         lookout = Lookout(
             selectors,
-            source=source,
+            source=lists,
             spool=spool,
             clock=clock,
             backfill_ns=backfill_ns,
@@ -111,14 +157,19 @@ async def run_daemon(
         )
         async with anyio.create_task_group() as delivering:
             for outlet in outlets:
-                delivering.start_soon(_deliver, outlet, spool, clock, strict)
+                of_sink = health.of_sink(outlet.sink.name)
+                delivering.start_soon(_deliver, outlet, spool, clock, of_sink, strict)
             async with anyio.create_task_group() as polling:
                 polling.start_soon(_cancel_after, polling.cancel_scope, stop)
                 for name, group in names:
+                    health.named(name, group)
                     polling.start_soon(watcher.follow, name, group)
                 if selectors:
+                    lists.expect()
                     polling.start_soon(watcher.follow_what_is_found, lookout)
+                health.has_begun, health.is_stopping = True, False
                 running(spool)
+            health.is_stopping = True
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()
             delivering.cancel_scope.deadline = anyio.current_time() + config.daemon.shutdown_s
@@ -148,16 +199,23 @@ async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[o
     scope.cancel()
 
 
-async def _deliver(outlet: Outlet, spool: Spool, clock: Clock, strict: bool) -> None:  # noqa: FBT001 - start_soon takes no keywords
+async def _deliver(
+    outlet: Outlet,
+    spool: Spool,
+    clock: Clock,
+    health: SinkHealth,
+    strict: bool,  # noqa: FBT001 - start_soon takes no keywords
+) -> None:
     if strict:
         await _try_to_open(outlet, spool)
     while True:
         try:
-            await deliver(outlet.sink, spool, clock=clock, wanted=outlet.wanted)
+            await deliver(outlet.sink, spool, clock=clock, wanted=outlet.wanted, health=health)
         except SinkUnavailableError as error:
             if strict:
                 raise
             log.error("sink_failed", sink=outlet.sink.name, why=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
+            health.fail(str(error), now_s=clock.monotonic_s(), retry_in_s=_RETRY_S)
             if await _is_drained_within(_RETRY_S, outlet, spool, clock):
                 return
         else:

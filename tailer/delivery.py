@@ -7,19 +7,28 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
-from tailer.model import MAX_TOP, Batch
+from tailer.model import MAX_TOP, Batch, text_bytes
 from tailer.sinks.contract import Sink
 from tailer.spool.contract import Spool
+from tailer.vitals import SinkHealth
 
 log = structlog.get_logger()
 
+# A sink has timeouts of its own; a receiver that takes five lines a second is still served.
+WRITE_PATIENCE_S = 900.0
 _LONGEST_WAIT_S = 30.0  # a mended sink is found again within half a minute
 # In one write: as many as the largest batch has, so a sink meets nothing larger than before.
 _MOST_LINES = MAX_TOP
 
 
 async def deliver(
-    sink: Sink, spool: Spool, *, clock: Clock, wanted: Callable[[Batch], Batch]
+    sink: Sink,
+    spool: Spool,
+    *,
+    clock: Clock,
+    wanted: Callable[[Batch], Batch],
+    health: SinkHealth | None = None,
+    patience_s: float = WRITE_PATIENCE_S,
 ) -> None:
     """Bring every batch to `sink`, in order, until the spool's input has ended and is empty.
 
@@ -27,7 +36,8 @@ async def deliver(
     write keeps up with a hundred quiet targets.
 
     `wanted` narrows a batch to the lines that this sink is for; a batch of which nothing
-    is left counts as delivered.
+    is left counts as delivered. `health` is told how the sink is; a write that takes longer
+    than `patience_s` hangs.
 
     Resources: opens the sink and closes it, however this ends.
 
@@ -35,49 +45,68 @@ async def deliver(
     holds up no other. Any other SinkError ends the task, as a SinkUnavailableError when it
     came before the sink was open.
     """
+    health = health or SinkHealth(sink.name)
+    pulse = health.pulse
     place = await spool.sink_place(sink.name)
+    health.position = place.position
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientSinkError),
         wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_WAIT_S),
         sleep=clock.sleep,
-        before_sleep=_Trouble(sink.name).tell,
+        before_sleep=_Trouble(health, clock).tell,
         reraise=True,
     )
     try:
         try:
+            pulse.begin("opening", now_s=clock.monotonic_s(), within_s=patience_s)
             mark: bytes | None = await retrying(sink.open, place.mark)
-            _tell_recovered(sink, retrying)
+            _tell_recovered(health, retrying)
         except SinkError as error:
             raise SinkUnavailableError(error.message, hint=error.hint) from error
         if mark != place.mark:
             await spool.commit(sink.name, place.position, mark)
+        pulse.rest("waiting for lines", now_s=clock.monotonic_s())
         while batches := await spool.next_batches(sink.name, max_lines=_MOST_LINES):
             narrowed = [wanted(batch) for batch in batches]
             lines = [batch for batch in narrowed if batch.entries]
             if lines:
+                pulse.begin("writing", now_s=clock.monotonic_s(), within_s=patience_s)
                 mark = await retrying(sink.write, lines)
-                _tell_recovered(sink, retrying)
+                _tell_recovered(health, retrying)
+            pulse.begin("noting what it has taken", now_s=clock.monotonic_s())
             await spool.commit(sink.name, batches[-1].position, mark)
+            health.position = batches[-1].position
+            health.lines += sum(len(batch.entries) for batch in lines)
+            health.text_bytes += sum(text_bytes(batch.entries) for batch in lines)
+            pulse.rest("waiting for lines", now_s=clock.monotonic_s())
     finally:
+        health.is_open = False
+        pulse.rest("closed", now_s=clock.monotonic_s())
         await sink.aclose()
 
 
 class _Trouble:
     """Tells of it when it begins, and again only when it has become another."""
 
-    def __init__(self, sink: str) -> None:
-        self._sink = sink
+    def __init__(self, health: SinkHealth, clock: Clock) -> None:
+        self._health = health
+        self._clock = clock
         self._told = ""
 
     def tell(self, state: RetryCallState) -> None:
         assert state.outcome is not None
+        assert state.next_action is not None
         error = str(state.outcome.exception())
+        self._health.fail(
+            error, now_s=self._clock.monotonic_s(), retry_in_s=state.next_action.sleep
+        )
         if state.attempt_number == 1 or error != self._told:
             self._told = error
-            log.warning("sink_backing_off", sink=self._sink, error=error)
+            log.warning("sink_backing_off", sink=self._health.name, error=error)
 
 
-def _tell_recovered(sink: Sink, retrying: AsyncRetrying) -> None:
+def _tell_recovered(health: SinkHealth, retrying: AsyncRetrying) -> None:
+    health.recover()
     attempts = retrying.statistics["attempt_number"]
     if attempts > 1:
-        log.info("sink_recovered", sink=sink.name, attempts=attempts)
+        log.info("sink_recovered", sink=health.name, attempts=attempts)

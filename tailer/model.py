@@ -77,6 +77,14 @@ class Entry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
         return (self.pod, self.container, self.stream, self.msg)
 
 
+def text_bytes(entries: Sequence[Entry]) -> int:
+    """What the messages of these lines have, as UTF-8."""
+    texts = (entry.msg for entry in entries if isinstance(entry.msg, str))
+    return sum(
+        len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in texts
+    )
+
+
 class OddEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
     """An entry with more in it than this version knows.
 

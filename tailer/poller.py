@@ -14,7 +14,7 @@ from tailer.cursor import MAX_KEYS, Cursor
 from tailer.ending import Ending
 from tailer.errors import NotFoundError
 from tailer.health import Phase, TargetHealth
-from tailer.model import Entry, GapReason, Status, Target, Workload
+from tailer.model import Entry, GapReason, Status, Target, Workload, text_bytes
 from tailer.pacing import pause_after
 from tailer.reporter import Reporter
 from tailer.spool.contract import Spool
@@ -28,6 +28,7 @@ from tailer.window import Slice, Window
 AHEAD_NS = 60 * NS_PER_S
 _NO_LOGS_BELIEF_S = 2.0  # logs that are denied for so long: there are none
 NO_LOGS_YET = "no logs yet"
+_ASKING, _STORING = "asking the service", "storing lines"
 
 
 StartAt = Callable[[int], int]
@@ -109,11 +110,12 @@ class Poller:
 
         Returns its last status. A place that the spool remembers goes before `start`.
         """
+        self._reporter.begin(_ASKING)
         await self._status.begin()
         start_ns = start(self._logs.now_ns())
         await self._resume(start_ns, lateness_ns=self._lateness_ns)
         while last is not None and not await self._has_begun_with_last(last, start_ns):
-            await self._clock.sleep(self._settings.pace.interval_s)
+            await self._pause(self._settings.pace.interval_s)
         pause_s, swept_s, covered_ns = 0.0, float("-inf"), self._cursor.watermark_ns
         while self._health.phase is not Phase.GONE:
             began_s, now_ns = self._clock.monotonic_s(), self._logs.now_ns()
@@ -137,8 +139,15 @@ class Poller:
                 settings=self._settings.pace,
                 jitter=self._jitter(),
             )
-            await self._clock.sleep(pause_s)
+            await self._pause(pause_s)
+        self._reporter.rest("finished")
         return self._health.status
+
+    async def _pause(self, pause_s: float) -> None:
+        self._health.pause_s = pause_s
+        self._reporter.begin("pausing", within_s=pause_s)
+        await self._clock.sleep(pause_s)
+        self._reporter.begin(_ASKING)
 
     def _new_cursor(self, watermark_ns: int, *, lateness_ns: int) -> Cursor:
         return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self._max_keys)
@@ -147,6 +156,7 @@ class Poller:
         place = await self._spool.place_of(self._target, start_ns=start_ns)
         self._cursor = self._new_cursor(place.watermark_ns, lateness_ns=lateness_ns)
         self._cursor.remember(place.entries, place.times_ns)
+        self._health.covered_ns = place.watermark_ns
 
     async def _patiently(self, read: Awaitable[int]) -> int | None:
         """The number of fresh lines; None when the service had no logs of a target it knows.
@@ -204,21 +214,33 @@ class Poller:
         )
 
     async def _take_lines(self, entries: Sequence[Entry], times_ns: Sequence[int]) -> int:
-        watermark_ns = self._cursor.watermark_ns
-        await self._spool.append(self._target, entries, times_ns, watermark_ns=watermark_ns)
-        self._health.lines += len(entries)
+        await self._store(entries, times_ns, watermark_ns=self._cursor.watermark_ns)
+        self._note_lines(entries, times_ns)
         return len(entries)
+
+    async def _store(
+        self, entries: Sequence[Entry], times_ns: Sequence[int], *, watermark_ns: int
+    ) -> None:
+        self._reporter.begin(_STORING)
+        await self._spool.append(self._target, entries, times_ns, watermark_ns=watermark_ns)
+        self._reporter.begin(_ASKING)
+
+    def _note_lines(self, entries: Sequence[Entry], times_ns: Sequence[int]) -> None:
+        self._health.lines += len(entries)
+        self._health.text_bytes += text_bytes(entries)
+        if times_ns:
+            self._health.last_line_ns = max(self._health.last_line_ns or 0, *times_ns)
 
     async def _take(self, shown: Slice) -> int:
         """Store what is fresh in a slice, with the watermark; the number of its lines."""
         step = self._cursor.observe(shown)
         if step.fresh or step.watermark_ns > self._cursor.watermark_ns:
-            await self._spool.append(
-                self._target, step.fresh, step.times_ns, watermark_ns=step.watermark_ns
-            )
+            await self._store(step.fresh, step.times_ns, watermark_ns=step.watermark_ns)
         self._cursor.commit(step)
-        self._health.lines += len(step.fresh)
-        self._health.late += step.late
+        self._note_lines(step.fresh, step.times_ns)
+        self._health.late += len(step.late_ns)
+        self._health.lateness.note((shown.server_now_ns - ns) / NS_PER_S for ns in step.late_ns)
+        self._health.covered_ns = step.covered_ns
         self._health.repeated += step.repeated
         if step.forgotten is not None:
             self._reporter.gap(

@@ -27,6 +27,14 @@ class Reporter:
             fields = {"why": why} if why else {}
             log.info(phase.value, target=self._health.target.name, **fields)
 
+    def begin(self, doing: str, *, within_s: float = 0.0) -> None:
+        """What the target's task does now, and how long it is meant to take."""
+        self._health.pulse.begin(doing, now_s=self._clock.monotonic_s(), within_s=within_s)
+
+    def rest(self, doing: str) -> None:
+        """Nothing will be done for the target any more."""
+        self._health.pulse.rest(doing, now_s=self._clock.monotonic_s())
+
     def failed(self, error: TransientApiError, retry_in_s: float) -> None:
         """A request failed and is sent again in `retry_in_s`."""
         now_s = self._clock.monotonic_s()
@@ -43,6 +51,7 @@ class Reporter:
     def answered(self) -> None:
         """A request went through."""
         now_s = self._clock.monotonic_s()
+        self._health.pulse.begin("asking the service", now_s=now_s)
         outage = self._health.recover(now_s=now_s)
         if outage is not None:
             after_s = round(now_s - outage.since_s, 1)

@@ -18,6 +18,7 @@ from tailer.poller import Poller, StartAt
 from tailer.spool.contract import Spool
 from tailer.status import Sighted
 from tailer.target_logs import LogSource
+from tailer.vitals import NameHealth
 
 log = structlog.get_logger()
 
@@ -55,12 +56,25 @@ class Watcher:
 
     async def follow(self, name: str, resource_group: str) -> None:
         """Returns when the target has ended and drained, or is gone."""
+        named = self.health.named(name, resource_group)
 
         async def attempt() -> None:
-            for target in await self._targets(name, resource_group):
+            named.pulse.begin("looking it up", now_s=self.clock.monotonic_s())
+            named.targets = tuple(await self._targets(named))
+            named.why, named.next_try_s = "", None
+            named.pulse.rest("followed", now_s=self.clock.monotonic_s())
+            for target in named.targets:
                 await self._follow_once(target, name)
 
-        await self._persist(attempt, name)
+        def put_off(why: str, retry_in_s: float) -> None:
+            now_s = self.clock.monotonic_s()
+            named.why, named.next_try_s = why, now_s + retry_in_s
+            named.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            for target in named.targets:
+                if target not in self.followed:
+                    self.health.of(target).put_off(now_s=now_s, retry_in_s=retry_in_s)
+
+        await self._persist(attempt, name, put_off)
 
     async def follow_what_is_found(self, lookout: Lookout) -> None:
         """Never returns. What has ended and drained, or is gone, is retired for good."""
@@ -82,14 +96,23 @@ class Watcher:
                 target, target.name, known=known, sighted=lambda: lookout.sighting(target)
             )
 
+        def put_off(_: str, retry_in_s: float) -> None:
+            now_s = self.clock.monotonic_s()
+            self.health.of(target).put_off(now_s=now_s, retry_in_s=retry_in_s)
+
         group, status = target.resource_group, known.status.value
         log.info("target_found", target=target.name, resource_group=group, status=status)
-        await self._persist(attempt, target.name)
+        await self._persist(attempt, target.name, put_off)
         await self.spool.retire(target)
         self.health.retire(target)
         log.info("retired", target=target.name, resource_group=group)
 
-    async def _persist(self, attempt: Callable[[], Awaitable[None]], name: str) -> None:
+    async def _persist(
+        self,
+        attempt: Callable[[], Awaitable[None]],
+        name: str,
+        put_off: Callable[[str, float], None],
+    ) -> None:
         """Until it is done; ever less often, for the log's sake."""
         retry_in_s = _FIRST_RETRY_S
         while True:
@@ -102,6 +125,7 @@ class Watcher:
                 if self.clock.monotonic_s() - began_s > _LAST_RETRY_S:
                     retry_in_s = _FIRST_RETRY_S  # it had been well for a while
                 log.error("target_failed", target=name, why=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
+                put_off(error.message, retry_in_s)
                 await self.clock.sleep(retry_in_s)
                 retry_in_s = min(2 * retry_in_s, _LAST_RETRY_S)
             else:
@@ -128,12 +152,19 @@ class Watcher:
         finally:
             self.followed.remove(target)
 
-    async def _targets(self, name: str, resource_group: str) -> list[Target]:
-        kinds, id_ = kinds_and_id(name)
+    async def _targets(self, named: NameHealth) -> list[Target]:
+        kinds, id_ = kinds_and_id(named.name)
         if len(kinds) == 1:
-            return [Target(resource_group, kinds[0], id_)]
+            return [Target(named.resource_group, kinds[0], id_)]
+
+        def tell(error: TransientApiError, retry_in_s: float) -> None:
+            now_s = self.clock.monotonic_s()
+            named.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            why, pause_s = error.message, round(retry_in_s, 1)
+            log.warning("looking_up", target=named.name, why=why, retry_in_s=pause_s)
+
         found = await find_target(
-            self.source, name, resource_groups=[resource_group], on_trouble=_tell(name)
+            self.source, named.name, resource_groups=[named.resource_group], on_trouble=tell
         )
         return [workload.target for workload in found]
 
@@ -149,10 +180,3 @@ class Watcher:
             known=known,
             sighted=sighted,
         )
-
-
-def _tell(name: str) -> Callable[[TransientApiError, float], None]:
-    def tell(error: TransientApiError, retry_in_s: float) -> None:
-        log.warning("looking_up", target=name, why=error.message, retry_in_s=round(retry_in_s, 1))
-
-    return tell

@@ -109,7 +109,7 @@ def test_late_lines_are_counted_as_such() -> None:
         shown((995, entry("a")), (994, entry("b")), (1001, entry("c")), now_s=1002)
     )
 
-    assert (step.late, step.repeated) == (1, 1)
+    assert (len(step.late_ns), step.repeated) == (1, 1)
 
 
 def test_what_is_settled_is_forgotten() -> None:

@@ -13,7 +13,7 @@ from fakes import MemorySink
 
 from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
-from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, Watch
+from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, StatusSection, Watch
 from tailer.daemon import run_daemon
 from tailer.health import Health
 from tailer.model import Batch, Entry, Status
@@ -128,6 +128,7 @@ async def benched(folder: Path, clock: Clock, **more: Any) -> AsyncIterator[Benc
     config = Config(
         poll=POLL,
         spool=SpoolSection(path=folder / "state" / "spool.db"),
+        status=StatusSection(listen=""),  # tests run side by side
         daemon=DaemonSection(shutdown_s=SHUTDOWN_S),
     )
     async with simulator.serving() as url:

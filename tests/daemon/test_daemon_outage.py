@@ -12,7 +12,7 @@ from daemon.steady_service import SteadyService
 from virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
-from tailer.config import Config, SpoolSection, Watch
+from tailer.config import Config, SpoolSection, StatusSection, Watch
 from tailer.daemon import run_daemon
 from tailer.errors import TransientSinkError
 from tailer.health import Health
@@ -79,6 +79,7 @@ async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
                 watches=(Watch(targets=(FIRST,)),),
                 poll=QUICK,
                 spool=SpoolSection(path=tmp_path / "spool.db"),
+                status=StatusSection(listen=""),
             ),
             credentials=find_credentials(service.credentials(url), home=tmp_path),
             outlets=[Outlet(sink, everything, drops=False) for sink in (healthy, failing)],

@@ -36,7 +36,15 @@ from virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
-from tailer.config import Config, FileSection, SinkSection, SpoolSection, SyslogSection, Watch
+from tailer.config import (
+    Config,
+    FileSection,
+    SinkSection,
+    SpoolSection,
+    StatusSection,
+    SyslogSection,
+    Watch,
+)
 from tailer.daemon import run_daemon
 from tailer.health import Health
 from tailer.model import Batch
@@ -210,6 +218,7 @@ async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_a
         watches=(Watch(targets=(FIRST,)),),
         poll=QUICK,
         spool=SpoolSection(path=tmp_path / "spool.db"),
+        status=StatusSection(listen=""),
         sinks=sections(tmp_path, f"{scheme}://127.0.0.1:{port}"),
     )
     health = Health()
