@@ -17,6 +17,7 @@ from tailer.config import Config, find_config_path, parse_config
 from tailer.daemon import run_daemon
 from tailer.errors import ConfigError
 from tailer.health import Health
+from tailer.liveness import stalled
 from tailer.outlets import build_outlets
 from tailer.sinks.escape import visible
 from tailer.spool.sqlite import SqliteSpool
@@ -94,9 +95,12 @@ async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.ru
             return "opening the spool"
         return status_line(health, undelivered_bytes=spools[0].undelivered_bytes)
 
+    def is_well() -> bool:
+        return not stalled(health, clock.monotonic_s())
+
     async with anyio.create_task_group() as listening:
         listening.start_soon(listen)  # from before the spool is open: that may take its time
-        listening.start_soon(partial(supervisor.keep_told, status=status, is_well=lambda: True))
+        listening.start_soon(partial(supervisor.keep_told, status=status, is_well=is_well))
         await run_daemon(
             config,
             credentials=credentials_for(config.aicore.service_key_file),
