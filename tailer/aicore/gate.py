@@ -67,12 +67,12 @@ class Gate:
         ):
             raise PermanentApiError(f"no id of a resource group: {resource_group!r}")
         url = URL(self._base_url + path, encoded=True)
-        token = await self.tokens.current()
+        token = await self._turn()
         answer = await self._send(url, token, resource_group)
         if answer.status == _UNAUTHORIZED:
-            token = await self.tokens.refused(token)
+            await self.tokens.refused(token)
             self.traffic.retries += 1
-            answer = await self._send(url, token, resource_group)
+            answer = await self._send(url, await self._turn(), resource_group)
         if answer.status != _UNAUTHORIZED:
             self._refused_since_s = None
         if answer.status == _OK:
@@ -111,7 +111,6 @@ class Gate:
         }
         if resource_group is not None:
             headers["AI-Resource-Group"] = resource_group
-        await self._wait_for_turn()
         self.traffic.requests += 1
         try:
             answer = await self._transport.send("GET", url, headers=headers, proxy=self._proxy)
@@ -126,6 +125,16 @@ class Gate:
         if answer.status in _TOO_MUCH:
             self.budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)
         return answer
+
+    async def _turn(self) -> Secret:
+        """Waits for its turn, and gives the token that is good then.
+
+        The one from before may expire in a long line. It is asked for all the same: no turn
+        is spent on waiting for a token.
+        """
+        await self.tokens.current()
+        await self._wait_for_turn()
+        return await self.tokens.current()
 
     async def _wait_for_turn(self) -> None:
         """Only the first in line watches the budget, so a cut of the rate reaches all others."""

@@ -75,6 +75,22 @@ async def test_fifty_refused_callers_cause_one_refresh(
     assert caller.troubles.errors == []
 
 
+async def test_who_waits_long_for_a_turn_is_given_the_token_of_that_moment(
+    service: FakeService, caller: Caller
+) -> None:
+    """Four hundred at once wait for twenty seconds; a token lives for ten."""
+    service.token_life_s = 10
+
+    async with anyio.create_task_group() as callers:
+        for number in range(400):
+            callers.start_soon(caller.logs, Target("g", TARGET.kind, f"d{number:03}"))
+
+    granted_s = {f"Bearer token-{n}": it.at_s for n, it in enumerate(service.token_requests, 1)}
+    ages_s = [it.at_s - granted_s[it.headers["Authorization"]] for it in service.asked]
+    assert len(ages_s) == 400
+    assert max(ages_s) < 10
+
+
 async def test_fifty_callers_without_a_token_cause_one_fetch(
     service: FakeService, caller: Caller
 ) -> None:
