@@ -21,6 +21,7 @@ _SCHEMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "tls_server_name": _TLS,
     "tls_dangerously_accept_any_certificate": _TLS,
 }
+_MOST_BYTES: Final = {"udp": 65_507, "relp": 131_072, "relp+tls": 131_072}
 _ONLY_IN_RFC5424: Final = ("msgid", "enterprise_id", "byte_order_mark")
 
 
@@ -29,6 +30,12 @@ def check_syslog(number: int, right: Mapping[str, Any], complaints: Complaints) 
     place = ("sink", number)
     if "url" in right:
         _check_urls(right["url"], number, complaints)
+        scheme = urlsplit(right["url"][0]).scheme
+        most = _MOST_BYTES.get(scheme)
+        if most is not None and right.get("max_bytes", 0) > most:
+            complaints.add(
+                (*place, "max_bytes"), f"a message over {scheme}:// has at most {most}; write that"
+            )
     for key, sentence in _without_effect(right).items():
         complaints.add((*place, key), f"{sentence}; leave it out")
     for key, other in (("tls_cert_file", "tls_key_file"), ("tls_key_file", "tls_cert_file")):

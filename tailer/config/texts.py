@@ -48,6 +48,8 @@ _LONGEST_ENTERPRISE_ID: Final = 32 - len("aicore@")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.:-]{0,252})", re.ASCII)
 _LINE_FIELD = re.compile(r"(?P<name>[^:]*)(?::[0-9]{1,3})?", re.ASCII)
 _LAST_PORT: Final = 65_535
+_UNIX: Final = "unix:"
+_LONGEST_SOCKET_PATH: Final = 100  # unix(7): 107 bytes, and it is made under a longer name
 
 
 def suggestion(word: str, known: tuple[str, ...]) -> str:
@@ -82,12 +84,27 @@ def _listen_address(text: str) -> str:
     if not text:
         return text
     remedy = 'write "127.0.0.1:9464", or "" for none'
+    if text.startswith(_UNIX):
+        _refuse_unusable_socket(text)
+        return text
     if "://" in text:
         raise WrongValueError(f"{shown(text)} is a URL; only host and port: {remedy}")
     address = _split(f"//{text}")
-    if address.hostname is None or address.port is None or address.netloc != text:
-        raise WrongValueError(f"{shown(text)} is not host:port; {remedy}")
+    if not address.hostname or not address.port or address.netloc != text or "@" in text:
+        raise WrongValueError(f"{shown(text)} is not host:port or unix:/path; {remedy}")
     return text
+
+
+def _refuse_unusable_socket(text: str) -> None:
+    path = text.removeprefix(_UNIX)
+    if not path.startswith("/") or path.startswith("//") or path.endswith("/") or "\0" in path:
+        raise WrongValueError(
+            f"{shown(text)} names no socket; one slash, as in unix:/run/tailer/status.sock"
+        )
+    if len(path.encode()) > _LONGEST_SOCKET_PATH:
+        raise WrongValueError(
+            f"{shown(text)} is too long; at most {_LONGEST_SOCKET_PATH} bytes after unix:"
+        )
 
 
 def _syslog_url(text: str) -> str:
@@ -97,12 +114,16 @@ def _syslog_url(text: str) -> str:
             raise WrongValueError(
                 f"{shown(text)} names no socket; three slashes, as in unix:///dev/log"
             )
+        if url.query or url.fragment:
+            raise WrongValueError(f"{shown(text)} goes on after the path; write unix://{url.path}")
         return text
     if url.scheme not in _NETWORK_SCHEMES:
         schemes = ", ".join(f"{scheme}://" for scheme in (*_NETWORK_SCHEMES, "unix"))
         raise WrongValueError(f"{shown(text)} is not a syslog address; begin it with {schemes}")
     if url.hostname is None:
         raise WrongValueError(f"{shown(text)} names no host; write {url.scheme}://HOST:PORT")
+    if url.port == 0:
+        raise WrongValueError(f"{shown(text)} is not an address; a port from 1 to {_LAST_PORT}")
     if url.path.strip("/") or url.query or url.fragment:
         raise WrongValueError(
             f"{shown(text)} goes on after the port; write {url.scheme}://{url.netloc}"

@@ -7,15 +7,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-_PATIENCE = 5  # a server that refuses a message so often, over all connections, means it
+# A server that takes what comes after a message, and refuses that one so often, means it.
+_MOST_REFUSALS = 5
+# A few with nothing behind them cannot be told from a server that refuses everything, but
+# by time.
+_FEW = 10
+_FEW_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Refusal:
-    """How often servers have refused a message, and what the last one said."""
+    """How often servers have refused a message, since when, and what the last one said.
 
-    times: int
+    `is_singled_out`: another message was taken after it, so it is not the server's day.
+    """
+
     reason: str
+    since_s: float
+    times: int = 0
+    is_singled_out: bool = False
 
 
 class Outbox:
@@ -27,6 +37,7 @@ class Outbox:
     def __init__(self, messages: Sequence[bytes]) -> None:
         self._waiting = dict(enumerate(messages))
         self._refusals: dict[int, Refusal] = {}
+        self._just_refused: list[Refusal] = []  # and nothing was taken since
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -36,23 +47,40 @@ class Outbox:
         """Number and message of what is still to be delivered, in order."""
         return list(self._waiting.items())
 
+    def begin(self) -> None:
+        """Another connection, or another attempt: what it takes says nothing of the last."""
+        self._just_refused = []
+
     def deliver(self, numbers: Iterable[int]) -> None:
         """These are out of our hands, as far as the transport can know."""
         for number in numbers:
             self._waiting.pop(number, None)
+        for refusal in self._just_refused:
+            refusal.is_singled_out = True
+        self._just_refused = []
 
-    def refuse(self, number: int, reason: str, *, for_good: bool = False) -> None:
-        """A server will not have this one, or never can. It stays in until it is given up."""
-        known = self._refusals.get(number)
-        times = _PATIENCE if for_good else 1 + (known.times if known else 0)
-        self._refusals[number] = Refusal(times, reason)
+    def refuse(self, number: int, reason: str, *, now_s: float) -> None:
+        """A server will not have this one. It stays in until it is given up."""
+        refusal = self._refusals.setdefault(number, Refusal(reason, now_s))
+        refusal.reason, refusal.times = reason, refusal.times + 1
+        self._just_refused.append(refusal)
 
-    def give_up_refused(self) -> list[tuple[bytes, Refusal]]:
-        """Takes out what was refused too often, so that the rest can go on."""
+    def refuse_for_good(self, number: int, reason: str) -> None:
+        """No server can ever have this one."""
+        self._refusals[number] = Refusal(reason, 0.0, _MOST_REFUSALS, is_singled_out=True)
+
+    def give_up_refused(self, *, now_s: float) -> list[tuple[bytes, Refusal]]:
+        """Takes out what is hopeless, so that the rest can go on.
+
+        Never because a server refuses everything, as one with a full disk does.
+        """
+        are_few = len(self._waiting) <= _FEW
         hopeless = [
             (self._waiting.pop(number), refusal)
             for number, refusal in self._refusals.items()
-            if number in self._waiting and refusal.times >= _PATIENCE
+            if number in self._waiting
+            and refusal.times >= _MOST_REFUSALS
+            and (refusal.is_singled_out or (are_few and now_s - refusal.since_s >= _FEW_S))
         ]
         self._refusals = {n: known for n, known in self._refusals.items() if n in self._waiting}
         return hopeless

@@ -69,7 +69,7 @@ class DatagramConnection:
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise failure(self._server, error) from error
-                outbox.refuse(number, f"{len(message)} bytes are too long", for_good=True)
+                outbox.refuse_for_good(number, f"{len(message)} bytes are too long")
                 too_long += 1
             else:
                 outbox.deliver([number])

@@ -104,9 +104,11 @@ class Dialler:
         endpoints = await self._resolve(self._address, socket.SOCK_STREAM)
         self._stage = "is the host up, and does a firewall let us through?"
         failed: OSError | None = None
+        end_s = anyio.current_time() + self._connect_timeout_s
         for number, (family, endpoint) in enumerate(endpoints):
-            # An address that swallows everything leaves time for the others.
-            share_s = self._connect_timeout_s / (len(endpoints) - number + 1)
+            # An address that swallows everything leaves time for the others, and for TLS.
+            left_s = max(0.0, end_s - anyio.current_time())
+            share_s = left_s / (len(endpoints) - number + 1)
             is_last = number == len(endpoints) - 1
             with anyio.move_on_after(None if is_last else share_s):
                 try:
@@ -146,7 +148,10 @@ class Dialler:
 
     async def _secure(self, connected: socket.socket, settings: SyslogSection) -> ssl.SSLSocket:
         self._stage = "does it speak TLS on that port?"
-        context = await to_thread.run_sync(partial(client_context, settings, server=self.server))
+        context = await to_thread.run_sync(
+            partial(client_context, settings, server=self.server),
+            abandon_on_cancel=True,  # a file system that hangs must not hold up the end
+        )
         try:
             return await self._shaken(connected, context)
         except ssl.SSLCertVerificationError as error:

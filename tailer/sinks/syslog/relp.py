@@ -184,7 +184,7 @@ class RelpConnection:
             outbox.deliver([number])
         else:
             said = f"{status.code} {printable(status.said)}".strip()
-            outbox.refuse(number, said)
+            outbox.refuse(number, said, now_s=anyio.current_time())
             self._refused[said] += 1
         return True
 

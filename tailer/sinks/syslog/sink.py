@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import anyio
 import structlog
 
 from tailer.errors import TransientSinkError
@@ -56,13 +57,14 @@ class SyslogSink:
         outbox = self._outbox_for(tuple(batches))
         while outbox:
             connection = await self._connected()
+            outbox.begin()
             try:
                 await connection.send(outbox)
             except TransientSinkError:
                 await self._leave()
                 server = self._transports[self._turn].server
                 self._turn = (self._turn + 1) % len(self._transports)
-                given_up = outbox.give_up_refused()
+                given_up = outbox.give_up_refused(now_s=anyio.current_time())
                 for message, refusal in given_up:
                     self._tell_given_up(server, message, refusal)
                 if not given_up:

@@ -136,7 +136,7 @@ async def test_a_message_that_fits_into_no_datagram_is_refused_for_good_and_the_
         await connection.aclose()
 
         assert received(server) == [b"one", b"three"]
-    assert [refusal.reason for _, refusal in outbox.give_up_refused()] == [
+    assert [refusal.reason for _, refusal in outbox.give_up_refused(now_s=0)] == [
         "65508 bytes are too long"
     ]
     assert not outbox

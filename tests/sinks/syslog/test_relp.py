@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -81,15 +82,38 @@ async def test_what_a_server_refuses_is_named_and_stays_while_the_rest_goes_thro
     assert outbox.waiting == [(1, b"two\nlines")]
 
 
-async def test_a_message_that_is_refused_again_and_again_is_given_up_after_the_fifth_time() -> None:
-    outbox = Outbox([b"one"])
+async def refused(outbox: Outbox, judge: Callable[[bytes], bytes], *, times: int) -> list[int]:
+    """How many were given up after each attempt, all of them at the same time."""
     given_up = []
-    for _ in range(5):
+    for _ in range(times):
+        outbox.begin()
         with pytest.raises(TransientSinkError):
-            await send_to(RelpServer(judge=lambda _: b"500 no"), outbox)
-        given_up.append(len(outbox.give_up_refused()))
+            await send_to(RelpServer(judge=judge), outbox)
+        given_up.append(len(outbox.give_up_refused(now_s=anyio.current_time())))
+    return given_up
 
-    assert given_up == [0, 0, 0, 0, 1]
+
+async def test_a_message_that_is_refused_while_the_next_is_taken_is_given_up_the_fifth_time() -> (
+    None
+):
+    def judge(message: bytes) -> bytes:
+        return b"500 no" if b"one" in message else b"200"
+
+    assert await refused(Outbox([b"one", b"two"]), judge, times=5) == [0, 0, 0, 0, 1]
+
+
+async def test_a_server_that_refuses_everything_makes_nothing_be_given_up() -> None:
+    outbox = Outbox([b"%d" % number for number in range(20)])
+
+    assert await refused(outbox, lambda _: b"500 disk full", times=8) == [0] * 8
+    assert not outbox.give_up_refused(now_s=anyio.current_time() + 3600)
+
+
+async def test_a_message_that_is_refused_alone_is_given_up_after_ten_minutes() -> None:
+    outbox = Outbox([b"one"])
+
+    assert await refused(outbox, lambda _: b"500 no", times=8) == [0] * 8
+    assert len(outbox.give_up_refused(now_s=anyio.current_time() + 600)) == 1
 
 
 @pytest.mark.parametrize("farewell", [True, False])

@@ -37,7 +37,7 @@ class Server:
 
     def take(self, outbox: Outbox, number: int, message: bytes) -> None:
         if self._refuses in message:
-            outbox.refuse(number, "500 no")
+            outbox.refuse(number, "500 no", now_s=0)
         else:
             self.taken.append(message)
             outbox.deliver([number])
@@ -235,7 +235,7 @@ async def test_a_record_that_is_given_up_is_named_by_its_id_and_never_by_its_tex
         b'pod="p"] id="secret"'
     )
     sink = SyslogSink(
-        [Server("a", refuses=b"134")], lambda _: [message], name="syslog", on_gap=gaps
+        [Server("a", refuses=b"134")], lambda _: [message, b"next"], name="syslog", on_gap=gaps
     )
     await sink.open(None)
     for _ in range(4):
