@@ -189,7 +189,7 @@ class SpoolSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSection:
-    """`listen` is host:port, or empty for no status page."""
+    """`listen` is host:port or unix:/path, or empty for no status page."""
 
     listen: Annotated[str, LISTEN_ADDRESS] = "127.0.0.1:9464"
 
