@@ -30,7 +30,9 @@ _ATTENTION = (
     Phase.ENDED,
 )
 _RANK = {str(phase): rank for rank, phase in enumerate(_ATTENTION)}
-_SECRET_PARTS = re.compile(r"(?<=://)[^/\s@]*@|(?<=\S)\?\S+")  # who knows what others put there
+# Of an address: who knows what others put there.
+_USER = re.compile(r"(?<=://)[^/\s@]*@")
+_QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 
 
 class TargetStatus(msgspec.Struct, frozen=True):
@@ -173,7 +175,7 @@ def count_phases(health: Health) -> Counter[str]:
 
 def clean(text: str) -> str:
     """Without the parts of addresses in which others may have put a secret."""
-    return _SECRET_PARTS.sub("", text)
+    return _QUERY.sub(r"\1", _USER.sub("", text))
 
 
 def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
