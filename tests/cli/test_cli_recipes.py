@@ -10,12 +10,14 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+import yaml
 from cli.command_line import PATIENCE_S, World, lived
 from cli.recipes import (
     DOCUMENT,
     Place,
     Played,
     Pod,
+    block,
     pid_of,
     play_docker,
     play_github,
@@ -114,12 +116,36 @@ def test_what_is_installed_is_this(world: World, place: Place) -> None:
     assert project["name"] in (place.folder / "installed").read_text().split()
 
 
+def test_a_step_that_is_cancelled_leaves_a_summary(world: World, place: Place) -> None:
+    target = world.add(Kind.EXECUTION, "e1234567", rate_per_s=20.0)
+    (job,) = yaml.safe_load(block("GitHub Actions", "yaml"))["jobs"].values()
+    (step,) = (one for one in job["steps"] if one.get("name") == "Follow it to its end")
+
+    with place.start(step["run"], {**place.secrets, "ID": target.id}) as process:
+        anyio.run(wait_for_lines, place.job)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(PATIENCE_S)
+
+    place.keep(["summary.json"])
+    assert code == 130
+    assert summary(Played(code, "", place.kept))["verdict"] == "INTERRUPTED"
+
+
+async def wait_for_lines(folder: Path) -> None:
+    log, clock = folder / "run.log", SystemClock()
+    with anyio.fail_after(PATIENCE_S):
+        while not _has_lines(log):
+            await clock.sleep(0.05)
+
+
+def _has_lines(log: Path) -> bool:
+    return log.exists() and log.stat().st_size > 0
+
+
 async def when_following(pod: Pod, do: Callable[[int], object]) -> None:
     """`do` with the sidecar's process id, as soon as it has lines."""
-    clock, work = SystemClock(), pod.volume("work")
-    with anyio.fail_after(PATIENCE_S):
-        while not (work / "run.log").exists() or not (work / "run.log").stat().st_size:
-            await clock.sleep(0.05)
+    work = pod.volume("work")
+    await wait_for_lines(work)
     do(pid_of(work, "logs"))
 
 
