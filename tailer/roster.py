@@ -3,7 +3,8 @@
 Laws of this file:
 1. What was created, or came to be meant, between two looks is found by the second one, also
    when it has ended by then, and also when this process did not live in between.
-2. Nothing is found twice: neither what is found already, nor what is retired.
+2. Nothing is found twice: neither what is found already, nor what is retired, unless list
+   after list says that it lives: it was stopped and started again, or denied by mistake.
 3. A single list that lacks something says nothing: it may have been in the middle of a change.
 """
 
@@ -95,6 +96,7 @@ class Roster:
         self._memory_ns = max(_SHORTEST_MEMORY_NS, backfill_ns + lateness_ns) + _LAG_NS
         self._sights: dict[Target, _Sight] = {}
         self._missed_ns: dict[Target, int] = {}  # retired ones, since when the list lacks them
+        self._alive_ns: dict[Target, int] = {}  # retired ones, since when lists say they live
 
     def compare(
         self,
@@ -111,11 +113,17 @@ class Roster:
         last_ns = remembered.last_look_ns(self._resource_group, self._kind)
         past = _Past(watched_since_ns, 0) if last_ns is None else _Past.since_look(last_ns)
         found: dict[Target, int] = {}
+        self._alive_ns = {
+            one.target: self._alive_ns.get(one.target, now_ns)
+            for one in listed
+            if remembered.is_retired(one.target) and not one.status.is_terminal
+        }
         for workload in listed:
             target = workload.target
             before = self._sights.get(target)
-            is_found = before is not None and before.is_found
-            if not is_found and not remembered.is_retired(target):
+            is_retired = remembered.is_retired(target)
+            is_found = before is not None and before.is_found and not is_retired
+            if not is_found and (not is_retired or self._is_back(target, now_ns=now_ns)):
                 start_ns = self._start_ns(workload, before, past, now_ns=now_ns)
                 if remembered.is_known(target):  # then its place goes before `start_ns`
                     is_found = any(one.describes(workload) for one in self._selectors)
@@ -127,6 +135,10 @@ class Roster:
                     found[target] = start_ns
             self._sights[target] = _Sight(workload.status, now_ns, is_found)
         return Changes(found, self._forgettable(remembered, now_ns=now_ns))
+
+    def _is_back(self, target: Target, *, now_ns: int) -> bool:
+        """Whether it lives although it is retired, for longer than a list may be wrong."""
+        return now_ns - self._alive_ns.get(target, now_ns) >= _LAG_NS
 
     def _is_news(self, workload: Workload, before: _Sight | None, past: _Past) -> bool:
         if before is not None:

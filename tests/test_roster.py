@@ -241,6 +241,35 @@ def test_what_is_retired_is_forgotten_only_when_no_list_has_shown_it_for_long() 
     assert looks.look(T + 3020 + 3710, ended) == {}
 
 
+def test_what_is_retired_is_found_again_when_list_after_list_says_that_it_lives() -> None:
+    looks = Looks()
+    alive = workload(created_s=T - 100)
+    looks.look(T, alive)
+    looks.memory.gone.add(alive.target)
+    behind_the_truth = [looks.look(T + 10, alive), looks.look(T + 69, alive)]
+    looks.restart()
+    too_soon = looks.look(T + 100, alive)
+    found = looks.look(T + 160, alive)
+    looks.memory.gone.remove(alive.target)
+
+    assert [*behind_the_truth, too_soon] == [{}, {}, {}]
+    assert list(found) == ["e1"]
+    assert looks.look(T + 300, alive) == {}
+
+
+def test_what_is_retired_and_listed_as_ended_in_between_is_not_found_again() -> None:
+    looks = Looks()
+    alive, ended = (workload(status, created_s=T - 100) for status in (Status.RUNNING, Status.DEAD))
+    looks.look(T, alive)
+    looks.memory.gone.add(alive.target)
+
+    assert [looks.look(T + at_s, one) for at_s, one in ((10, alive), (60, ended), (80, alive))] == [
+        {},
+        {},
+        {},
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "yesterday"])
 def test_a_time_that_cannot_be_understood_costs_no_target(text: str) -> None:
     odd = replace(workload(created_s=T), created_at=text, modified_at=text)

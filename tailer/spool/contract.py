@@ -87,8 +87,8 @@ class Spool(Protocol):
     ) -> None:
         """One transaction: somebody looked what there is, and new targets stand at `starts`.
 
-        One that is known stays where it stands. Of `forgettable`, which are retired, those
-        go that have no line left to be taken.
+        One that is known stays where it stands, and is no longer retired. Of `forgettable`,
+        which are retired, those go that have no line left to be taken.
         """
 
     def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:

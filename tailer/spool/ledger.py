@@ -152,6 +152,7 @@ class Ledger:
         self._looks_ns[(resource_group, kind)] = at_ns
         for target, start_ns in starts.items():
             self._watermarks.setdefault(target, start_ns)
+            self._retired.get((resource_group, kind), set()).discard(target)
         for target in forgotten:
             self._retired[(resource_group, kind)].discard(target)
             self._watermarks.pop(target, None)

@@ -179,7 +179,7 @@ def noting_look(
 ) -> Callable[[sqlite3.Connection], object]:
     def work(connection: sqlite3.Connection) -> object:
         connection.executemany(
-            "INSERT OR IGNORE INTO target VALUES (?, ?, ?, ?, 0)",
+            "INSERT INTO target VALUES (?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET retired = 0",
             [(*_name(target), start_ns) for target, start_ns in starts.items()],
         )
         connection.executemany(

@@ -253,6 +253,31 @@ async def test_one_that_is_deleted_while_it_is_followed_is_a_gap_and_retired(ben
     assert len(named(events, "retired")) == 1
 
 
+async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
+    bench: Bench, sink: MemorySink
+) -> None:
+    bench.select(kind="deployment")
+    life = (Stage(at_s=0, status=Status.RUNNING),)
+    plan = TargetSettings(kind=Kind.DEPLOYMENT, id="d1234567", rate_per_s=20.0, life=life)
+    target = bench.simulator.add_target(plan)
+
+    async def stop_and_start_it() -> None:
+        await bench.clock.sleep(30)
+        bench.simulator.set_status(target, Status.STOPPED)
+        await bench.clock.sleep(60)
+        bench.simulator.set_status(target, Status.RUNNING)
+        await bench.clock.sleep(5)
+
+    with capture_logs() as events:
+        await bench.run(stop_and_start_it)
+        bench.simulator.add_line(target, bench.clock.wall_ns(), "said while nobody looked")
+        await bench.run(partial(bench.end_and_wait, 200))
+
+    assert len(named(events, "retired")) == 2
+    assert lines_of(sink) == bench.shown
+    assert "said while nobody looked" in {str(line.msg).rstrip() for line in sink.lines}
+
+
 async def test_a_404_soon_after_the_creation_is_waited_out(bench: Bench, sink: MemorySink) -> None:
     bench.select(kind="execution")
 

@@ -69,6 +69,21 @@ async def test_a_forgotten_target_is_forgotten_after_a_restart(path: Path) -> No
         assert not opened.spool.is_known(EXECUTION)
 
 
+async def test_a_retired_target_that_is_found_again_stands_where_it_stood_after_a_restart(
+    path: Path,
+) -> None:
+    async with opening(path) as opened:
+        await opened.spool.append(EXECUTION, (), (), watermark_ns=5)
+        await opened.spool.retire(EXECUTION)
+        await opened.spool.note_look("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
+        is_retired = opened.spool.is_retired(EXECUTION)
+
+    async with opening(path) as opened:
+        assert not is_retired
+        assert not opened.spool.is_retired(EXECUTION)
+        assert (await opened.spool.place_of(EXECUTION, start_ns=0)).watermark_ns == 5
+
+
 async def test_a_spool_of_version_1_goes_on_where_it_stood(path: Path) -> None:
     shutil.copy(VERSION_1, path)
 
