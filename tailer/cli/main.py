@@ -19,6 +19,7 @@ from tailer.errors import ReaderGoneError, TailerError
 _COMMANDS = {
     "logs": "Print the logs of deployments and executions; -f to follow them.",
     "run": "Run as a service: ship lines to files, exactly once.",
+    "check": "Check everything that `run` needs, and leave no trace.",
     "status": "Show what a running service does.",
     "list": "List deployments and executions.",
     "demo": "Watch tailer follow a simulated AI Core that misbehaves.",

@@ -1,0 +1,166 @@
+"""`tailer check`: whether `tailer run` would have all that it needs."""
+
+import os
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import click
+import msgspec
+
+from tailer.checks.everything import check_everything
+from tailer.checks.finding import Finding, Verdict, failed, fine, not_checked
+from tailer.cli.access import credentials_for
+from tailer.cli.config_file import read_config
+from tailer.cli.options import color_option, option, service_key_option
+from tailer.cli.streams import open_stdout, start_stderr, wants_colour
+from tailer.clock import SystemClock
+from tailer.config import Config, find_config_path
+from tailer.config.finding import VARIABLE
+from tailer.errors import ConfigError
+from tailer.sinks.escape import visible
+
+_LONGEST_SUBJECT = 40
+_COLOURS = {Verdict.OK: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31", Verdict.NOT_CHECKED: "2"}
+_SUBJECT = "configuration"
+_AFTERWARDS = ("credentials", "token", "API", "watches", "sinks", "spool", "status page")
+
+_EPILOG = """\
+\b
+Examples:
+  tailer check --config tailer.toml      before the first start, and after every change
+  tailer check                           without a configuration: credentials and the API
+  tailer check -o json | jq -r 'select(.verdict == "fail") | .what'
+
+\b
+Everything is tried for real, and nothing is left behind: no message is sent, and what is
+written is removed at once. It may run beside the service. The exit code is 0, or that of the
+first line that begins with FAIL: 2 configuration, 3 credentials or an API that cannot be
+reached, 4 targets or permissions, 5 sinks and disks.
+"""
+
+
+@click.command("check", epilog=_EPILOG)
+@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="As for `tailer run`.")
+@service_key_option
+@option(
+    "-o",
+    "--output",
+    show_envvar=True,
+    variable="TAILER_CHECK_OUTPUT",  # TAILER_OUTPUT is that of `logs`, with other values
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="For people, or one JSON object a line.",
+)
+@color_option
+def check_command(
+    *, config: Path | None, service_key_file: Path | None, output: str, color: str
+) -> int:
+    """Check configuration, credentials, API, targets, sinks and disks, each for real.
+
+    It takes less than half a minute, whatever hangs.
+    """
+    start_stderr(color)
+    open_stdout()
+    colour = wants_colour(color, os.environ, is_terminal=sys.stdout.isatty())
+
+    report = _Report(as_json=output == "json", colour=colour)
+    try:
+        path = _path_of(config)
+        parsed = None if path is None else read_config(path)
+    except ConfigError as error:
+        report.announce(_AFTERWARDS)
+        for mistake in str(error).splitlines():
+            report.tell(_SUBJECT, failed(mistake, "", exit_code=error.exit_code))
+        for subject in _AFTERWARDS:
+            report.tell(subject, not_checked(f"see {_SUBJECT}"))
+        return error.exit_code
+    first = not_checked("none found; --config names one")
+    if parsed is not None:
+        counts = f"{_counted(parsed.watches, 'watch')}, {_counted(parsed.sinks, 'sink')}"
+        first = fine(f"{path}: {counts}")
+    key_file = service_key_file or (parsed and parsed.aicore.service_key_file) or None
+    return anyio.run(_check, parsed, first, key_file, report)
+
+
+def _path_of(given: Path | None) -> Path | None:
+    """None when there is no configuration, and none was asked for."""
+    try:
+        return find_config_path(given, os.environ, Path.is_file)
+    except ConfigError:
+        if given is not None or os.environ.get(VARIABLE):
+            raise
+        return None
+
+
+def _counted(things: Sequence[object], noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{len(things)} {noun if len(things) == 1 else plural}"
+
+
+async def _check(
+    config: Config | None, first: Finding, service_key_file: Path | None, report: "_Report"
+) -> int:
+    def announce(subjects: Sequence[str]) -> None:
+        report.announce(subjects)
+        report.tell(_SUBJECT, first)
+
+    findings = await check_everything(
+        config,
+        credentials=partial(credentials_for, service_key_file),
+        clock=SystemClock(),
+        rng=random.Random(),
+        environ=os.environ,
+        announce=announce,
+        tell=report.tell,
+    )
+    code = next((each.exit_code for each in findings if each.exit_code), 0)
+    if any(each.is_late for each in findings):
+        # A name server or a disk that hangs is waited for in a thread, and no process ends
+        # before its threads do. All is said, and nothing is half done.
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+@dataclass(slots=True)
+class _Report:
+    """A line for each finding; what is announced is aligned."""
+
+    as_json: bool
+    colour: bool
+    width: int = len(_SUBJECT)
+
+    def announce(self, subjects: Sequence[str]) -> None:
+        self.width = min(max(map(len, [_SUBJECT, *subjects])), _LONGEST_SUBJECT)
+
+    def tell(self, subject: str, finding: Finding) -> None:
+        if self.as_json:
+            click.echo(msgspec.json.encode(_row(subject, finding)))
+        else:
+            click.echo(self._line(subject, finding), color=self.colour)
+        sys.stdout.flush()
+
+    def _line(self, subject: str, finding: Finding) -> str:
+        mark = f"{finding.verdict:<4}"
+        if self.colour:
+            mark = f"\x1b[{_COLOURS[finding.verdict]}m{mark}\x1b[0m"
+        remedy = f"; {finding.remedy}" if finding.remedy else ""
+        return f"{mark}  {visible(f'{subject:<{self.width}}  {finding.what}{remedy}')}"
+
+
+def _row(subject: str, finding: Finding) -> dict[str, Any]:
+    words = {Verdict.FAIL: "fail", Verdict.NOT_CHECKED: "not_checked"}
+    return {
+        "check": subject,
+        "verdict": words.get(finding.verdict, finding.verdict.value),
+        "what": finding.what,
+        "remedy": finding.remedy,
+        "exit_code": finding.exit_code,
+    }
