@@ -28,7 +28,6 @@ from tailer.outlets import Outlet, newest_file_ns
 from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.opening import open_spool
-from tailer.spool.sqlite import SqliteSpool
 from tailer.statuspage.serving import open_status_page, serve_status
 from tailer.surroundings import Surroundings
 from tailer.timestamp import NS_PER_S
@@ -51,7 +50,7 @@ async def run_daemon(
     environ: Mapping[str, str],
     stop: Callable[[], Awaitable[object]],
     health: Health,
-    running: Callable[[SqliteSpool], None] = lambda _: None,
+    running: Callable[[], None] = lambda: None,
     strict: bool = False,
 ) -> None:
     """Follow what the configuration names, into every outlet, until `stop` returns.
@@ -100,7 +99,7 @@ async def _follow_and_deliver(
     stop: Callable[[], Awaitable[object]],
     health: Health,
     surroundings: Surroundings,
-    running: Callable[[SqliteSpool], None],
+    running: Callable[[], None],
     strict: bool,
 ) -> None:
     backfill_ns = round(config.poll.backfill_s * NS_PER_S)
@@ -168,7 +167,7 @@ async def _follow_and_deliver(
                     lists.expect()
                     polling.start_soon(watcher.follow_what_is_found, lookout)
                 health.has_begun, health.is_stopping = True, False
-                running(spool)
+                running()
             health.is_stopping = True
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()

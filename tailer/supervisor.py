@@ -6,19 +6,18 @@ room is told again. Under no supervisor all of this does nothing.
 """
 
 import socket
-from collections import Counter
 from collections.abc import Callable, MutableMapping
 
 import structlog
 
 from tailer.clock import Clock
-from tailer.health import Health, Phase
+from tailer.health import Health
+from tailer.statuspage.document import PHASES, count_phases
 
 log = structlog.get_logger()
 
 _LOOK_S = 5.0  # how often the status may change; and the longest pause between two pings
 _US_PER_S = 1_000_000
-_PHASES_IN_ORDER = tuple(Phase)
 
 
 class Supervisor:
@@ -123,16 +122,15 @@ def supervisor_from(
     return Supervisor(clock, address=address, watchdog_s=watchdog_s)
 
 
-def status_line(health: Health, *, undelivered_bytes: int) -> str:
-    """One line for `systemctl status`: targets by phase, and what sinks still lack."""
-    phases = Counter(one.phase for one in health.targets.values())
-    counted = [
-        f"{phases[phase]} {phase.value.replace('_', ' ')}"
-        for phase in _PHASES_IN_ORDER
-        if phases[phase]
-    ]
-    lacking = f"{undelivered_bytes:,} bytes" if undelivered_bytes else "nothing"
-    return f"targets: {', '.join(counted) or 'none yet'}; undelivered: {lacking}"
+def status_line(health: Health) -> str:
+    """One line for `systemctl status`: targets by phase, and what the slowest sink still lacks."""
+    if not health.has_begun:
+        return "opening the spool"
+    phases = count_phases(health)
+    counted = [f"{phases[phase]} {phase.replace('_', ' ')}" for phase in PHASES if phases[phase]]
+    lacking = max((sink.lag_lines for sink in health.sinks.values()), default=0)
+    undelivered = f"{lacking:,} lines" if lacking else "nothing"
+    return f"targets: {', '.join(counted) or 'none yet'}; undelivered: {undelivered}"
 
 
 def _open(address: str) -> socket.socket:

@@ -285,15 +285,23 @@ def test_a_loop_that_hangs_in_a_call_sends_no_pings(tmp_path: Path) -> None:
     assert before.count("WATCHDOG=1") >= 3
 
 
-def test_a_status_counts_targets_by_phase_and_what_waits() -> None:
-    health = Health()
+def test_a_status_counts_targets_by_phase_and_what_the_slowest_sink_lacks() -> None:
+    health = Health(has_begun=True)
     for number, phase in enumerate([Phase.FOLLOWING, Phase.BACKING_OFF, Phase.FOLLOWING]):
         health.of(Target("default", Kind.DEPLOYMENT, f"d{number}")).phase = phase
+    health.of_sink("file").lag_lines = 12
+    health.of_sink("syslog").lag_lines = 12_345
 
-    line = status_line(health, undelivered_bytes=12_345)
+    line = status_line(health)
 
-    assert line == "targets: 2 following, 1 backing off; undelivered: 12,345 bytes"
+    assert line == "targets: 2 following, 1 backing off; undelivered: 12,345 lines"
 
 
 def test_a_status_of_nothing() -> None:
-    assert status_line(Health(), undelivered_bytes=0) == "targets: none yet; undelivered: nothing"
+    line = status_line(Health(has_begun=True))
+
+    assert line == "targets: none yet; undelivered: nothing"
+
+
+def test_a_status_before_the_spool_is_open() -> None:
+    assert status_line(Health()) == "opening the spool"

@@ -10,18 +10,16 @@ import anyio
 import click
 
 from tailer.cli.access import credentials_for
-from tailer.cli.config_file import read_config
 from tailer.cli.options import option
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path
+from tailer.config import Config, find_config_path, parse_config
 from tailer.daemon import run_daemon
 from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.liveness import stalled
 from tailer.outlets import build_outlets
 from tailer.sinks.escape import visible
-from tailer.spool.sqlite import SqliteSpool
 from tailer.stops import signalled
 from tailer.supervisor import status_line, supervisor_from
 
@@ -52,8 +50,9 @@ def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
     """Run as a service: follow targets, and ship their lines to files, exactly once."""
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
+    text = _text_of(path)
     try:
-        parsed = read_config(path)
+        parsed = parse_config(text, name=str(path), environ=os.environ)
     except ConfigError as error:
         _complain_of_each(error)
         return error.exit_code
@@ -68,30 +67,29 @@ def _complain_of_each(error: ConfigError) -> None:
             click.echo(f"tailer: {visible(mistake)}", err=True)
 
 
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"the configuration {path} cannot be read: {why}") from error
+
+
 async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
     clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
     supervisor = supervisor_from(os.environ, clock=clock, process_id=os.getpid())
-    spools: list[SqliteSpool] = []  # none before it is open
 
     async def listen() -> None:
         await signalled()
         supervisor.stopping()
         asked_to_stop.set()
 
-    def note_running(spool: SqliteSpool) -> None:
-        spools.append(spool)
-        supervisor.ready()
-
-    def status() -> str:
-        if not spools:
-            return "opening the spool"
-        return status_line(health, undelivered_bytes=spools[0].undelivered_bytes)
-
     def is_well() -> bool:
         return not stalled(health, clock.monotonic_s())
 
     async with anyio.create_task_group() as listening:
         listening.start_soon(listen)  # from before the spool is open: that may take its time
+        status = partial(status_line, health)
         listening.start_soon(partial(supervisor.keep_told, status=status, is_well=is_well))
         await run_daemon(
             config,
@@ -102,7 +100,7 @@ async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.ru
             environ=os.environ,
             stop=asked_to_stop.wait,
             health=health,
-            running=note_running,
+            running=supervisor.ready,
             strict=strict,
         )
         listening.cancel_scope.cancel()
