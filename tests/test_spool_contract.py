@@ -332,3 +332,48 @@ async def test_a_target_that_is_not_retired_is_never_forgotten(spool: Spool) -> 
     await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
 
     assert spool.is_known(OTHER)
+
+
+async def test_a_new_sink_begins_behind_what_is_there(spool: Spool) -> None:
+    await add(spool, (1, "a"))
+    await spool.change_sinks(gone=(), new=["late"])
+    await add(spool, (2, "b"))
+
+    assert await take(spool, "late") == ["b"]
+
+
+async def test_a_sink_that_is_gone_holds_up_nobody(spool: Spool) -> None:
+    await add(spool, (1, "x" * 6 * LINE_BYTES))
+    await take(spool, "fast")
+
+    async with anyio.create_task_group() as appending:
+        appending.start_soon(add, spool, (2, "y" * 6 * LINE_BYTES))
+        await anyio.wait_all_tasks_blocked()
+        abandoned = await spool.change_sinks(gone=["slow"], new=())
+
+    assert abandoned == {"slow": 1}
+    assert await take(spool, "fast") == ["y" * 6 * LINE_BYTES]
+    assert spool.undelivered_bytes == 0  # type: ignore[attr-defined]
+
+
+async def test_a_sink_that_comes_again_has_forgotten_everything(spool: Spool) -> None:
+    await add(spool, (1, "a"))
+    await spool.change_sinks(gone=["slow"], new=())
+    await spool.change_sinks(gone=(), new=["slow"])
+    await add(spool, (2, "b"))
+
+    assert await spool.sink_place("slow") == SinkPlace(1, None)
+    assert await take(spool, "slow") == ["b"]
+
+
+async def test_sinks_may_be_replaced_while_lines_come(spool: Spool) -> None:
+    async with anyio.create_task_group() as appending:
+        for number in range(20):
+            appending.start_soon(add, spool, (number, f"{number}"))
+            if number == 10:
+                appending.start_soon(lambda: spool.change_sinks(gone=["slow"], new=["late"]))
+
+    fast = [await take(spool, "fast") for _ in range(20)]
+    place = await spool.sink_place("late")
+    late = [await take(spool, "late") for _ in range(20 - place.position)]
+    assert late == fast[place.position :]

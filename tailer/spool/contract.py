@@ -106,5 +106,19 @@ class Spool(Protocol):
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         """`sink` has taken everything up to `position`."""
 
+    async def change_sinks(
+        self, *, gone: Collection[str], new: Collection[str]
+    ) -> Mapping[str, int]:
+        """One transaction: `gone` are forgotten, and `new` begin behind all that is stored.
+
+        How many batches each of `gone` had still to take. Nobody may be delivering to them.
+        """
+
+    async def settle(self) -> None:
+        """Whoever was cancelled in the midst of a change: it is stored now, or never will be.
+
+        Only then does it make sense to ask again where a target or a sink stands.
+        """
+
     def close_input(self) -> None:
         """Nothing will be appended any more: `next_batches` ends once all is taken."""

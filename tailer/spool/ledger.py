@@ -108,7 +108,7 @@ class Ledger:
         lacking = [
             (position, sink)
             for sink in droppers
-            if (position := self.next_position(sink)) is not None
+            if sink in self._pending and (position := self.next_position(sink)) is not None
         ]
         if not lacking:
             return None
@@ -189,6 +189,22 @@ class Ledger:
         self.undelivered_bytes -= sum(item.size for item in delivered)
         targets = dict.fromkeys(item.target for item in delivered)
         return [position for target in targets for position in self._forget(target)]
+
+    def add_sink(self, sink: str, position: int) -> None:
+        """One more, which goes without everything up to `position`: nobody has taken more."""
+        self._taken[sink] = position
+        self._pending[sink] = deque()
+        self._pending_lines[sink] = 0
+
+    def remove_sink(self, sink: str) -> tuple[int, list[int]]:
+        """Nobody waits for `sink`: the batches it had still to take, and positions that may go."""
+        pending = self._pending.pop(sink)
+        del self._taken[sink], self._pending_lines[sink]
+        after = self.delivered_upto
+        delivered = [item for item in pending if after is None or item.position <= after]
+        self.undelivered_bytes -= sum(item.size for item in delivered)
+        targets = dict.fromkeys(item.target for item in delivered)
+        return len(pending), [position for one in targets for position in self._forget(one)]
 
     def _forget(self, target: Target) -> list[int]:
         """Drop what may go. Looks only at what is delivered: a backlog may be long."""

@@ -101,6 +101,22 @@ class MemorySpool:
         self._places[sink] = SinkPlace(position, mark)
         self._drop(self._ledger.take(sink, position))
 
+    async def change_sinks(
+        self, *, gone: Collection[str], new: Collection[str]
+    ) -> Mapping[str, int]:
+        abandoned = {}
+        for sink in gone:
+            abandoned[sink], positions = self._ledger.remove_sink(sink)
+            del self._places[sink]
+            self._drop(positions)
+        for sink in new:
+            self._ledger.add_sink(sink, self._last_position)
+            self._places[sink] = SinkPlace(self._last_position, None)
+        return abandoned
+
+    async def settle(self) -> None:
+        """Nothing is ever half done here."""
+
     def close_input(self) -> None:
         self._is_closed = True
         self._drop([])

@@ -88,10 +88,8 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
     Raises:
         ValueError: A stored page is damaged.
     """
-    last = connection.execute("SELECT max(position) FROM batch").fetchone()[0]
     known = connection.execute("SELECT name, position, mark FROM sink").fetchall()
-    sequence = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()
-    behind_all = max(last or 0, sequence[0] if sequence is not None else 0)
+    behind_all = _behind_all(connection)
     places = {name: SinkPlace(behind_all, None) for name in sinks}
     places |= {name: SinkPlace(position, mark) for name, position, mark in known if name in places}
     ledger = Ledger({name: place.position for name, place in places.items()})
@@ -205,6 +203,29 @@ def taking(sink: str, position: int, mark: bytes | None) -> Callable[[sqlite3.Co
         )
 
     return work
+
+
+def changing_sinks(
+    *, gone: Collection[str], new: Collection[str]
+) -> Callable[[sqlite3.Connection], int]:
+    """Forget some, and have others begin behind what is there: that position."""
+
+    def work(connection: sqlite3.Connection) -> int:
+        position = _behind_all(connection)
+        connection.executemany("DELETE FROM sink WHERE name = ?", [(name,) for name in gone])
+        connection.executemany(
+            "INSERT INTO sink VALUES (?, ?, NULL)", [(name, position) for name in new]
+        )
+        return position
+
+    return work
+
+
+def _behind_all(connection: sqlite3.Connection) -> int:
+    """The last position that was ever given to a batch."""
+    last = connection.execute("SELECT max(position) FROM batch").fetchone()[0]
+    sequence = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()
+    return max(last or 0, sequence[0] if sequence is not None else 0)
 
 
 def passing_over(sink: str, position: int) -> Callable[[sqlite3.Connection], object]:

@@ -46,7 +46,7 @@ class SqliteSpool:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._droppers = droppers
+        self.droppers = droppers
         self._on_drop = on_drop
         self._is_full = False
         self._queue = anyio.Lock()
@@ -177,6 +177,29 @@ class SqliteSpool:
 
         await self._store.commit(schema.taking(sink, position, mark), stored)
 
+    async def change_sinks(
+        self, *, gone: Collection[str], new: Collection[str]
+    ) -> Mapping[str, int]:
+        abandoned = {}
+
+        def stored(behind_all: int) -> None:
+            may_go: list[int] = []
+            for sink in gone:
+                abandoned[sink], positions = self._ledger.remove_sink(sink)
+                del self._places[sink]
+                may_go += positions
+            for sink in new:
+                self._ledger.add_sink(sink, behind_all)
+                self._places[sink] = SinkPlace(behind_all, None)
+            self._drop(may_go)
+
+        await self._store.commit(schema.changing_sinks(gone=gone, new=new), stored)
+        return abandoned
+
+    async def settle(self) -> None:
+        """A transaction that begins now ends after all that were under way."""
+        await self._store.commit(lambda _: None, lambda _: None)
+
     def close_input(self) -> None:
         self._is_closed = True
         self._drop([])
@@ -209,16 +232,16 @@ class SqliteSpool:
         async with self._dropping:
             if not self._ledger.is_full_for(size, max_bytes=self._max_bytes):
                 return True
-            victim = self._ledger.sacrifice(self._droppers)
+            victim = self._ledger.sacrifice(self.droppers)
             if victim is None:
                 return False
             sink, position = victim
             batch = await self._batch(position)
 
             def stored(_: object) -> None:
-                place = self._places[sink]
-                if batch is None or position <= place.position:
-                    return  # the sink has taken it meanwhile
+                place = self._places.get(sink)
+                if batch is None or place is None or position <= place.position:
+                    return  # the sink has taken it meanwhile, or is gone
                 self._places[sink] = SinkPlace(position, place.mark)
                 self._drop(self._ledger.take(sink, position))
                 self._on_drop(sink, batch)
