@@ -10,10 +10,11 @@ import anyio
 import click
 
 from tailer.cli.access import credentials_for
+from tailer.cli.config_file import read_config
 from tailer.cli.options import option
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path, parse_config
+from tailer.config import Config, find_config_path
 from tailer.daemon import run_daemon
 from tailer.errors import ConfigError
 from tailer.health import Health
@@ -50,9 +51,8 @@ def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
     """Run as a service: follow targets, and ship their lines to files, exactly once."""
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
-    text = _text_of(path)
     try:
-        parsed = parse_config(text, name=str(path), environ=os.environ)
+        parsed = read_config(path)
     except ConfigError as error:
         _complain_of_each(error)
         return error.exit_code
@@ -65,14 +65,6 @@ def _complain_of_each(error: ConfigError) -> None:
     with contextlib.suppress(OSError):  # nobody can be told: the exit code has to do
         for mistake in str(error).splitlines():
             click.echo(f"tailer: {visible(mistake)}", err=True)
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"the configuration {path} cannot be read: {why}") from error
 
 
 async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
