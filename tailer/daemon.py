@@ -28,7 +28,8 @@ from tailer.outlets import Outlet, newest_file_ns
 from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.opening import open_spool
-from tailer.statuspage.serving import open_status_page, serve_status
+from tailer.statuspage.serving import serve_status
+from tailer.statuspage.sockets import listening_at
 from tailer.surroundings import Surroundings
 from tailer.timestamp import NS_PER_S
 from tailer.vitals import SinkHealth
@@ -67,11 +68,11 @@ async def run_daemon(
     """
     surroundings = Surroundings(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
-        open_status_page(config.status.listen) as listeners,
+        listening_at(config.status.listen) as listening,
         anyio.create_task_group() as beside,
     ):
         beside.start_soon(surroundings.keep_looking)
-        beside.start_soon(serve_status, listeners, health, clock, surroundings.look)
+        beside.start_soon(serve_status, listening, health, clock, surroundings.look)
         await _follow_and_deliver(
             config,
             credentials=credentials,

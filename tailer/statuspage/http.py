@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import anyio
-import anyio.abc
+
+from tailer.statuspage.sockets import Connection
 
 DEADLINE_S = 10.0
 MAX_CONNECTIONS = 32
@@ -43,32 +44,35 @@ class Server:
         self._routes = routes
         self._open: dict[anyio.CancelScope, None] = {}  # oldest first
 
-    async def serve(self, stream: anyio.abc.ByteStream) -> None:
+    async def serve(self, connection: Connection) -> None:
         """Errors: none; a client that goes away, or is too slow, is simply left."""
         if len(self._open) >= MAX_CONNECTIONS:
             next(iter(self._open)).cancel()
         scope = anyio.CancelScope(deadline=anyio.current_time() + DEADLINE_S)
         self._open[scope] = None
         try:
-            with scope, suppress(anyio.BrokenResourceError, anyio.EndOfStream):
-                await self._answer(stream)
+            with scope, suppress(OSError):
+                await self._answer(connection)
         finally:
             del self._open[scope]
-            await anyio.aclose_forcefully(stream)
+            connection.close()
 
-    async def _answer(self, stream: anyio.abc.ByteStream) -> None:
+    async def _answer(self, connection: Connection) -> None:
         question = b""
         while not _END.search(question):
             if len(question) > MAX_QUESTION_BYTES:
-                await self._send(stream, _plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+                await self._send(connection, _plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
                 return
-            question += await stream.receive(MAX_QUESTION_BYTES)
+            received = await connection.receive(MAX_QUESTION_BYTES)
+            if not received:
+                return
+            question += received
         line = _REQUEST_LINE.match(question)
         if line is None:
-            await self._send(stream, _plain(HTTPStatus.BAD_REQUEST))
+            await self._send(connection, _plain(HTTPStatus.BAD_REQUEST))
             return
         method, path = line[1].decode("ascii"), line[2].decode("ascii").partition("?")[0]
-        await self._send(stream, self._reply(method, path), with_body=method != "HEAD")
+        await self._send(connection, self._reply(method, path), with_body=method != "HEAD")
 
     def _reply(self, method: str, path: str) -> Reply:
         route = self._routes.get(path)
@@ -80,9 +84,7 @@ class Server:
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED, f"only {allowed}", Allow=allowed)
         return route()
 
-    async def _send(
-        self, stream: anyio.abc.ByteStream, reply: Reply, *, with_body: bool = True
-    ) -> None:
+    async def _send(self, connection: Connection, reply: Reply, *, with_body: bool = True) -> None:
         headers = {
             "Content-Type": reply.content_type,
             "Content-Length": str(len(reply.body)),
@@ -94,11 +96,11 @@ class Server:
         lines = [f"HTTP/1.1 {reply.status.value} {reply.status.phrase}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         head = "\r\n".join([*lines, "", ""]).encode("ascii")
-        await stream.send(head + (reply.body if with_body else b""))
-        await stream.send_eof()
-        with anyio.move_on_after(_LINGER_S):
-            while True:  # or what it still sends would make the system take the answer back
-                await stream.receive()
+        await connection.send(head + (reply.body if with_body else b""))
+        connection.end_sending()
+        with anyio.move_on_after(_LINGER_S):  # what it still sends would take the answer back
+            while await connection.receive(MAX_QUESTION_BYTES):
+                pass
 
 
 def _plain(status: HTTPStatus, words: str = "", **headers: str) -> Reply:
