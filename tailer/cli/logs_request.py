@@ -147,10 +147,15 @@ def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
             raise ConfigError(
                 f"{flag} - would mix with the log lines on standard output", hint="name a file"
             )
-    if tee is not None and tee == summary:
+    if tee is not None and summary is not None and _is_one_file(tee, summary):
         raise ConfigError(f"--tee and --summary are both {tee}", hint="name two files")
     if flags["tee_format"] and tee is None:
         raise ConfigError("--tee-format without --tee", hint="--tee names the file")
+
+
+def _is_one_file(first: Path, second: Path) -> bool:
+    """Also when it is not there yet, whatever links lead to it."""
+    return first == second or os.path.realpath(first) == os.path.realpath(second)
 
 
 def _patterns(texts: Sequence[str], flag: str) -> tuple[re.Pattern[str], ...]:

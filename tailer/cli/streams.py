@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tailer.cli.notices import start_notices
 from tailer.cli.stderr import NoticeStream
-from tailer.errors import SinkError
+from tailer.errors import ConfigError, SinkError
 
 
 def open_stdout() -> int:
@@ -22,6 +22,22 @@ def open_stdout() -> int:
     return sys.stdout.fileno()
 
 
+def refuse_our_own(flag: str, path: Path) -> None:
+    """A file that one of our streams goes to: two who write there overwrite each other.
+
+    Raises:
+        ConfigError: It is.
+    """
+    for name, stream in (("standard output", sys.stdout), ("standard error", sys.stderr)):
+        with suppress(OSError):
+            if stream is None or not path.is_file():
+                continue
+            if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+                raise ConfigError(
+                    f"{flag} {path} is the file that {name} goes to", hint="name another file"
+                )
+
+
 @contextmanager
 def opened_copy(path: Path | None) -> Iterator[int | None]:
     """The descriptor of `--tee`'s file, which is emptied, or made; None without a path.
@@ -29,11 +45,13 @@ def opened_copy(path: Path | None) -> Iterator[int | None]:
     A named pipe must have a reader: waiting for one could not be interrupted.
 
     Raises:
+        ConfigError: One of our streams goes there already.
         SinkError: It cannot be written.
     """
     if path is None:
         yield None
         return
+    refuse_our_own("--tee", path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
     try:
         fd = os.open(path, flags, 0o666)
@@ -45,15 +63,17 @@ def opened_copy(path: Path | None) -> Iterator[int | None]:
         os.close(fd)
 
 
-def start_stderr(color: str, *, quiet: bool = False) -> None:
+def start_stderr(color: str, *, quiet: bool = False) -> NoticeStream:
     """Notices go to stderr from now on, or nowhere if it is closed (`2>&-`)."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    stream = NoticeStream(sys.stderr)
     start_notices(
         style="people" if is_terminal else "logfmt",
         quiet=quiet,
         colour=wants_colour(color, os.environ, is_terminal=is_terminal),
-        stream=NoticeStream(sys.stderr),
+        stream=stream,
     )
+    return stream
 
 
 def start_log(style: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tailer.aicore.traffic import Traffic
+from tailer.cli.streams import refuse_our_own
 from tailer.errors import SinkError
 from tailer.health import TargetHealth
 from tailer.model import Gap
@@ -22,6 +23,7 @@ from tailer.timestamp import format_ns
 _VERSION = 1
 # Not files, although they may lead to one: there, a rename would replace the name itself.
 _DEVICES = ("/dev/", "/proc/")
+_LONGEST_STEM = 200  # bytes; a name may have 255, and the draft's is a little longer
 
 
 class GapSummary(msgspec.Struct, kw_only=True):
@@ -131,9 +133,15 @@ def check_summary_file(path: Path) -> None:
     """So that it shows now, and not after five hours.
 
     Raises:
+        ConfigError: One of our streams goes there already.
         SinkError: It cannot be written.
     """
-    place, is_replaceable = _place_of(path)
+    try:
+        place, is_replaceable = _place_of(path)
+    except (OSError, RuntimeError) as error:  # a loop of links is either, by version
+        raise _unwritable(path, error) from error
+    if is_replaceable:
+        refuse_our_own("--summary", path)
     if place.is_dir():
         raise SinkError(f"--summary {path} cannot be written: it is a folder")
     needed = place.parent if is_replaceable else place
@@ -150,14 +158,19 @@ def write_summary(path: Path, summary: Summary) -> None:
         SinkError: It cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
-    place, is_replaceable = _place_of(path)
     try:
+        place, is_replaceable = _place_of(path)
         if is_replaceable:
             _replace(place, text)
         else:
             _write(place, text, os.O_APPEND)
-    except OSError as error:
-        raise SinkError(f"--summary {path} cannot be written: {error.strerror}") from error
+    except (OSError, RuntimeError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: Exception) -> SinkError:
+    why = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+    return SinkError(f"--summary {path} cannot be written: {why}")
 
 
 def _place_of(path: Path) -> tuple[Path, bool]:
@@ -170,7 +183,8 @@ def _place_of(path: Path) -> tuple[Path, bool]:
 
 
 def _replace(place: Path, text: bytes) -> None:
-    draft = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    stem = os.fsdecode(os.fsencode(place.name)[:_LONGEST_STEM])
+    draft = place.with_name(f".{stem}.{os.getpid()}.tmp")
     try:
         _write(draft, text, os.O_CREAT | os.O_EXCL)
         draft.replace(place)
@@ -181,6 +195,8 @@ def _replace(place: Path, text: bytes) -> None:
 
 
 def _write(place: Path, text: bytes, flags: int) -> None:
-    fd = os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | flags, 0o666)
+    """A named pipe must have a reader: waiting for one would never end."""
+    fd = os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | flags, 0o666)
+    os.set_blocking(fd, True)
     with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
         file.write(text)

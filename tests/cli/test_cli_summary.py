@@ -1,5 +1,6 @@
 """`--summary`: how it went, for the next step of a pipeline, however it ended."""
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,52 @@ def test_a_place_that_goes_away_meanwhile_is_told(world: World, file: Path) -> N
 
     assert ended.code == 124
     assert f"--summary {file} cannot be written: No such file or directory" in ended.err
+
+
+def test_the_file_that_standard_output_goes_to_is_refused(world: World, file: Path) -> None:
+    ended = shell(f"$tailer logs d1 --summary {file} > {file}", environ=world.environ)
+
+    assert ended.code == 2
+    assert "is the file that standard output goes to" in ended.complaint
+
+
+def test_a_name_as_long_as_a_file_system_takes_is_no_trouble(world: World, tmp_path: Path) -> None:
+    world.add()
+    file = tmp_path / ("x" * 250)
+
+    assert world.run("logs", "deployment/d1234567", "--summary", str(file)).code == 0
+    assert msgspec.json.decode(file.read_bytes())["verdict"] == "DONE"
+
+
+@pytest.mark.parametrize("name", ["loop", "x" * 300])
+def test_a_name_that_leads_nowhere_shows_at_once(world: World, tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+
+    ended = world.run("logs", "--summary", str(tmp_path / name), "d1234567")
+
+    assert ended.code == 5
+    assert "cannot be written" in ended.complaint
+    assert world.requests("token") == 0
+
+
+def test_nobody_waits_for_a_reader_of_a_named_pipe(world: World, tmp_path: Path) -> None:
+    world.add()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    ended = world.run("logs", "-q", "deployment/d1234567", "--summary", str(pipe))
+
+    assert ended.code == 5
+    assert f"--summary {pipe} cannot be written" in ended.err
+
+
+def test_a_named_pipe_with_a_reader_may_have_it(world: World, tmp_path: Path) -> None:
+    world.add()
+
+    ended = shell(
+        f"mkfifo {tmp_path}/pipe; cat {tmp_path}/pipe & "
+        f"$tailer logs -q deployment/d1234567 --summary {tmp_path}/pipe; wait",
+        environ=world.environ,
+    )
+
+    assert msgspec.json.decode(ended.out)["verdict"] == "DONE"

@@ -130,3 +130,32 @@ def test_flags_that_make_no_sense_are_refused(world: World, words: tuple[str, ..
 
     assert ended.code == 2
     assert ended.complaint.startswith(f"tailer: {words[0]}")
+
+
+@pytest.mark.parametrize("way", ["{copy}", "/dev/stdout", "{copy.parent}/link.log"])
+def test_the_file_that_standard_output_goes_to_is_refused_and_kept(
+    world: World, copy: Path, way: str
+) -> None:
+    world.say(world.add(), "one", ago_s=5)
+    copy.write_text("old\n")
+    (copy.parent / "link.log").symlink_to(copy)
+
+    ended = shell(
+        f"$tailer logs deployment/d1234567 --tee {way.format(copy=copy)} >> {copy}",
+        environ=world.environ,
+    )
+
+    assert (ended.code, copy.read_text()) == (2, "old\n")
+    assert "is the file that standard output goes to" in ended.complaint
+
+
+def test_the_file_of_the_summary_is_refused_whatever_way_leads_there(
+    world: World, copy: Path
+) -> None:
+    link = copy.with_name("link.log")
+    link.symlink_to(copy)
+
+    ended = world.run(*LOGS, "--tee", str(link), "--summary", str(copy))
+
+    assert (ended.code, copy.exists()) == (2, False)
+    assert "--tee and --summary are both" in ended.complaint
