@@ -6,6 +6,7 @@ reason, a message or an exit code is taken, with the name of what it belongs to.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 _MOST_REASONS = 10
 _MAX_CHARACTERS = 300  # of one reason
@@ -32,7 +33,8 @@ def reasons(details: object, *, told: str = "") -> tuple[str, ...]:
         if what != told.strip():
             found.setdefault(text)
     if not found and details and not told:
-        found.setdefault(_cut(json.dumps(details, ensure_ascii=False, default=str)))
+        with suppress(RecursionError):  # nested so deeply that nobody would read it anyhow
+            found.setdefault(_cut(json.dumps(details, ensure_ascii=False, default=str)))
     lines = list(found)
     more = len(lines) - _MOST_REASONS
     return (*lines[:_MOST_REASONS], f"… and {more} more") if more > 0 else tuple(lines)

@@ -70,3 +70,11 @@ def test_depth_without_end_does_no_harm() -> None:
         details = [details]
 
     assert reasons(details, told="x") == ()
+
+
+def test_nor_does_depth_where_nothing_looks_like_a_reason() -> None:
+    details: object = "bottom"
+    for _ in range(5_000):
+        details = [details]
+
+    assert reasons(details) == ()

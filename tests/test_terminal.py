@@ -12,6 +12,7 @@ from virtual_time import START_NS, VirtualClock
 from tailer.cli.closing_report import closing_report
 from tailer.config import PollSettings
 from tailer.errors import NotFoundError, ReaderGoneError, SinkError
+from tailer.health import Phase
 from tailer.model import Batch, Kind, Status, Target
 from tailer.outcome import Cause, Outcome, Verdict
 from tailer.stops import Stop, timed_out
@@ -197,3 +198,18 @@ def test_the_worst_verdict_of_several_executions_wins() -> None:
         (Verdict.DEAD, 10),
         (Verdict.STOPPED, 11),
     ]
+
+
+@pytest.mark.parametrize("phase", [Phase.GONE, Phase.FOLLOWING])
+def test_the_report_is_safe_for_a_terminal_whatever_the_service_calls_its_targets(
+    phase: Phase,
+) -> None:
+    outcome = Outcome()
+    target = Target("default", Kind.EXECUTION, "e1\x1b[2J\n")
+    outcome.health.of(target).phase = phase
+    outcome.verdicts[target] = Status.RUNNING
+
+    report = closing_report(outcome, Tally(), quiet=False, colour=False)
+
+    assert report.count("\n") == 1
+    assert "\x1b" not in report

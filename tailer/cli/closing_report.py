@@ -33,9 +33,9 @@ def closing_report(outcome: Outcome, tally: Tally, *, quiet: bool, colour: bool)
     lines: list[str] = []
     verdicts: list[str] = []
     for one in told:
-        name = one.target.name
+        name = visible(one.target.name)
         if len(groups) > 1:
-            name = f"{name} in {one.target.resource_group}"
+            name = visible(f"{one.target.name} in {one.target.resource_group}")
         printed = tally.of(one.target)
         painted = _COLOURS.get(one.status, "33") if colour else ""
         verdicts.append(_painted(_verdict(one, printed, name), painted))
