@@ -43,10 +43,11 @@ async def look(
 ) -> Overview:
     """The answers to all questions in all groups, each workload once.
 
-    Errors: those of the client, but a refusal only if every group is refused.
+    Errors: those of the client, but a refusal only if nothing is answered.
     """
     found: dict[Target, Workload] = {}
     refusals: dict[str, PermanentApiError] = {}
+    answered: set[str] = set()
 
     async def ask(group: str, question: Question) -> None:
         try:
@@ -61,12 +62,13 @@ async def look(
         except PermanentApiError as error:
             refusals.setdefault(group, error)
         else:
+            answered.add(group)
             found.update((workload.target, workload) for workload in listed)
 
     async with anyio.create_task_group() as asking:
         for group, question in product(resource_groups, questions):
             asking.start_soon(ask, group, question)
-    if refusals and len(refusals) == len(resource_groups):
+    if refusals and not answered:
         raise next(iter(refusals.values()))
     in_order = {group: refusals[group] for group in resource_groups if group in refusals}
     return Overview([*found.values()], in_order, client.server_now_ns() or 0)

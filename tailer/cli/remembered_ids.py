@@ -108,7 +108,8 @@ class Memory:
                     _write(path, told)
         rows = []
         for line in told.splitlines():
-            with suppress(msgspec.DecodeError):  # the last one may be cut short
+            # The last one may be cut short, and a disk or another program may have its own idea.
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 rows.append(msgspec.json.decode(line, type=row))
         return rows
 

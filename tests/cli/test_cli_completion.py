@@ -164,7 +164,16 @@ def test_nothing_is_remembered_where_nothing_can_be_written(
     assert "deployment/d1234567" in offered(environ, "tailer logs d")
 
 
-@pytest.mark.parametrize("damage", [b"\xff\xfe", b'{"kind":"deployment"}\n', b"[]\n\n{"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\xff\xfe",
+        b'{"kind":"deployment"}\n',
+        b"[]\n\n{",
+        b'{"id":"\xff"}',
+        b'{"odd":' + b"[" * 100_000,
+    ],
+)
 def test_a_damaged_file_offers_nothing(populated: World, damage: bytes) -> None:
     offered(populated.environ, "tailer logs d")
     (cached,) = cached_files(populated)
