@@ -177,7 +177,7 @@ def logs_command(**flags: Any) -> int:
     from tailer.cli.summary import check_summary_file
     from tailer.discovery import kinds_and_id
 
-    start_stderr(flags["color"], quiet=flags["quiet"])
+    notices = start_stderr(flags["color"], quiet=flags["quiet"])
     fd = open_stdout()
     if is_open(flags) and not is_selecting(flags):
         compile_request({**flags, "targets": ("any",)}, stdout_is_terminal=False)  # slips first
@@ -188,4 +188,4 @@ def logs_command(**flags: Any) -> int:
     if request.summary is not None:
         check_summary_file(request.summary)
     with opened_copy(request.tee) as tee_fd:
-        return anyio.run(follow_up, request, fd, tee_fd)
+        return anyio.run(follow_up, request, fd, tee_fd, notices)

@@ -16,8 +16,10 @@ from tailer.awaiting import await_target
 from tailer.cli.access import credentials_for, groups_for
 from tailer.cli.closing_report import closing_report
 from tailer.cli.logs_request import LogsRequest, plan
+from tailer.cli.progress import Progress, ProgressLine, noted, wants_progress
 from tailer.cli.selected import SelectedTargets
 from tailer.cli.service import Hiccups, client_for
+from tailer.cli.stderr import NoticeStream
 from tailer.cli.streams import wants_colour
 from tailer.cli.summary import summarise, write_summary
 from tailer.cli.wording import duration_text
@@ -39,7 +41,9 @@ log = structlog.get_logger()
 _REPORT_GRACE_S = 2.0  # for a reader of stderr; then the exit code has to do
 
 
-async def follow_up(request: LogsRequest, fd: int, tee_fd: int | None) -> int:
+async def follow_up(
+    request: LogsRequest, fd: int, tee_fd: int | None, notices: NoticeStream
+) -> int:
     """The whole command but its flags. However it ends, the summary is written.
 
     Raises: TailerError.
@@ -49,7 +53,7 @@ async def follow_up(request: LogsRequest, fd: int, tee_fd: int | None) -> int:
     colour = wants_colour(request.color, os.environ, is_terminal=is_terminal)
     verdict, code = Verdict.FAILED, 1
     try:
-        await run.follow(fd, tee_fd)
+        await run.follow(fd, tee_fd, notices)
         verdict, code = run.outcome.verdict, run.outcome.exit_code
         if request.follow:
             await _tell(closing_report(run.outcome, run.tally, quiet=request.quiet, colour=colour))
@@ -78,7 +82,7 @@ class _Run:
         self.outcome = Outcome()
         self.tally = Tally(context=request.error_context, max_lines=request.max_lines)
 
-    async def follow(self, fd: int, tee_fd: int | None) -> None:
+    async def follow(self, fd: int, tee_fd: int | None, notices: NoticeStream) -> None:
         request = self._request
         credentials = credentials_for(request.service_key_file)
         stops: list[Stop] = [signalled, self.tally.enough]
@@ -94,18 +98,33 @@ class _Run:
             if tee_fd is not None:
                 form = search.formatter(request.tee_form)
                 copies.append(self._outlet(StdoutSink(tee_fd, form, name=f"--tee {request.tee}")))
-            await run_logs(
-                search.seek,
-                outcome=self.outcome,
-                source=client,
-                output=self._outlet(sink),
-                copies=copies,
-                settings=request.poll,
-                stops=stops,
-                clock=self._clock,
-                jitter=random.random,
-            )
+            progress = Progress(self.outcome.health)
+            showing = self._shown(progress, fd, notices)
+            async with anyio.create_task_group() as beside:
+                if showing is not None:
+                    beside.start_soon(showing.show)
+                await run_logs(
+                    search.seek if showing is None else noted(search.seek, progress, search.now_ns),
+                    outcome=self.outcome,
+                    source=client,
+                    output=self._outlet(sink),
+                    copies=copies,
+                    settings=request.poll,
+                    stops=stops,
+                    clock=self._clock,
+                    jitter=random.random,
+                )
+                beside.cancel_scope.cancel()
         self._say_what_may_surprise()
+
+    def _shown(self, progress: Progress, fd: int, notices: NoticeStream) -> ProgressLine | None:
+        """Only for what has an end; its last lines are there at once."""
+        request, term = self._request, os.environ.get("TERM", "")
+        if request.follow or request.quiet or request.last is not None:
+            return None
+        if not wants_progress(stdout_fd=fd, stderr=sys.stderr, term=term):
+            return None
+        return ProgressLine(progress, notices, self._clock, request.form.timezone)
 
     def _outlet(self, sink: StdoutSink) -> Outlet:
         return Outlet(sink, self.tally.limited(self._request.line_filter.narrow))
@@ -173,6 +192,11 @@ class _Search:
             return built[0](batch)
 
         return write
+
+    def now_ns(self) -> int:
+        """By the service's clock, once it has been asked anything."""
+        known_ns = self._client.server_now_ns()
+        return self._clock.wall_ns() if known_ns is None else known_ns
 
     async def seek(self, arrivals: Arrivals) -> None:
         """A Seek. All that are there first, so that a slip in one name ends it before a line."""

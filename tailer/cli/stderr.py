@@ -11,6 +11,7 @@ import stat
 from typing import TextIO
 
 _MAX_WAITING_BYTES = 65_536  # of notices for which there is no room; the newest are kept
+_WIPE = "\r\x1b[K"  # back to the first column, and everything from there on away
 _FD_FOLDER = "/proc/self/fd"  # on Linux; elsewhere a descriptor is asked whether it has room
 
 
@@ -20,9 +21,31 @@ class NoticeStream:
     def __init__(self, stream: TextIO | None) -> None:
         self._fd = None if stream is None else _unblocked(stream.fileno())
         self._waiting = b""
+        self._pinned = ""
+
+    @property
+    def columns(self) -> int:
+        """Of the terminal that it is; 0 when it is none, or does not say."""
+        try:
+            return 0 if self._fd is None else os.get_terminal_size(self._fd).columns
+        except OSError:
+            return 0
+
+    def pin(self, line: str) -> None:
+        """Keep `line` below all notices, in place of the last one; empty for none.
+
+        For a terminal only. One that takes nothing is not sent the same again and again.
+        """
+        if self._waiting and line:
+            return
+        if self._pinned or line:
+            self._pinned, before = line, self._pinned
+            self._waiting += f"{_WIPE if before else ''}{line}".encode()
+            self.flush()
 
     def write(self, text: str) -> int:
-        self._waiting += text.encode(errors="backslashreplace")
+        whole = f"{_WIPE}{text}{self._pinned}" if self._pinned else text
+        self._waiting += whole.encode(errors="backslashreplace")
         if len(self._waiting) > _MAX_WAITING_BYTES:
             newest = self._waiting[-_MAX_WAITING_BYTES:]
             self._waiting = newest[newest.find(b"\n") + 1 :]
