@@ -14,6 +14,8 @@ from tailer.outcome import Cause
 from tailer.sinks.line import said, stream_of, without_cri
 
 _MAX_CHARACTERS = 2000  # of one line that is kept for its last words
+_LINE_OVERHEAD = 150  # what keeping it costs besides
+MOST_KEPT = 64 * 1024 * 1024  # characters of all last words; those that spoke last keep theirs
 
 
 class LastWords:
@@ -23,14 +25,21 @@ class LastWords:
         self._count = count
         self._heap: list[tuple[int, int, str]] = []
         self._noted = 0
+        self.size = 0
 
     def note(self, time_ns: int, message: str) -> None:
         if len(message) > _MAX_CHARACTERS:
             message = f"{message[:_MAX_CHARACTERS]}…"
         self._noted += 1
         heapq.heappush(self._heap, (time_ns, self._noted, message))
+        self.size += len(message) + _LINE_OVERHEAD
         if len(self._heap) > self._count:
-            heapq.heappop(self._heap)
+            _, _, oldest = heapq.heappop(self._heap)
+            self.size -= len(oldest) + _LINE_OVERHEAD
+
+    def forget(self) -> None:
+        self._heap.clear()
+        self.size = 0
 
     @property
     def lines(self) -> list[str]:
@@ -47,6 +56,11 @@ class Printed:
     first_ns: int | None = None
     last_ns: int | None = None
 
+    @property
+    def size(self) -> int:
+        """Of its last words."""
+        return self.on_stderr.size + self.on_any.size
+
     def note(self, batch: Batch) -> None:
         self.lines += len(batch.entries)
         first_ns, last_ns = min(batch.times_ns), max(batch.times_ns)
@@ -56,13 +70,19 @@ class Printed:
 
 @dataclass(slots=True)
 class Tally:
-    """`context`: how many last lines of each target are kept. `max_lines`: how many are enough."""
+    """`context`: how many last lines of each target are kept. `max_lines`: how many are enough.
+
+    Of more last words than `most_kept`, those go whose target has been silent for longest.
+    """
 
     context: int = 0
     max_lines: int | None = None
+    most_kept: int = MOST_KEPT
     targets: dict[Target, Printed] = field(default_factory=dict)
     lines: int = 0
     _enough: anyio.Event = field(default_factory=anyio.Event)
+    _kept: int = 0
+    _speakers: dict[Target, None] = field(default_factory=dict)  # the last one last
 
     def of(self, target: Target) -> Printed:
         return self.targets.setdefault(
@@ -77,13 +97,27 @@ class Tally:
         printed.note(batch)
         self.lines += len(batch.entries)
         if self.context:
+            size = printed.size
             for entry, time_ns in zip(batch.entries, batch.times_ns, strict=True):
                 message, _ = without_cri(said(entry.msg))
                 printed.on_any.note(time_ns, message)
                 if stream_of(entry) == "stderr":
                     printed.on_stderr.note(time_ns, message)
+            self._kept += printed.size - size
+            self._speakers.pop(batch.target, None)
+            self._speakers[batch.target] = None
+            self._forget_the_silent()
         if self.max_lines is not None and self.lines >= self.max_lines:
             self._enough.set()
+
+    def _forget_the_silent(self) -> None:
+        while self._kept > self.most_kept and len(self._speakers) > 1:
+            silent = next(iter(self._speakers))
+            del self._speakers[silent]
+            printed = self.targets[silent]
+            self._kept -= printed.size
+            for words in (printed.on_any, printed.on_stderr):
+                words.forget()
 
     async def enough(self) -> Cause:
         """A Stop."""

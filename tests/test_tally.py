@@ -1,5 +1,7 @@
 """What is remembered of the lines that were printed."""
 
+from dataclasses import replace
+
 import pytest
 from fakes import TARGET
 
@@ -55,3 +57,25 @@ def test_every_outlet_gets_the_same_lines_and_no_more_than_enough(sizes: tuple[i
 
     for narrow in (tally.limited(lambda it: it), tally.limited(lambda it: it)):
         assert sum(len(narrow(one).entries) for one in batches) == 3
+
+
+def test_however_many_targets_there_are_their_last_words_are_bounded() -> None:
+    tally = Tally(context=5, most_kept=10_000)
+    targets = [replace(TARGET, id=f"e{number}") for number in range(100)]
+    for target in targets:
+        tally.note(replace(batch(*[ERRORS] * 8), target=target))
+        tally.note(replace(batch(ERRORS), target=targets[0]))
+
+    kept = [target for target in targets if tally.of(target).on_any.lines]
+
+    assert sum(tally.of(target).size for target in targets) <= 10_000
+    assert kept == [targets[0], *targets[-len(kept) + 1 :]]
+    assert len(kept) > 2
+    assert tally.lines == 900
+
+
+def test_the_only_one_keeps_its_last_words_whatever_they_take() -> None:
+    tally = Tally(context=5, most_kept=1)
+    tally.note(batch(ERRORS))
+
+    assert tally.of(TARGET).on_any.lines == ["to stderr"]
