@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from tailer.errors import ConfigError, NotFoundError
+from tailer.errors import ConfigError, NotFoundError, PermanentApiError
 from tailer.model import Kind, Target, Workload
 from tailer.target_logs import Trouble
 
@@ -19,23 +19,32 @@ async def find_target(
 ) -> list[Workload]:
     """What `name` (`deployment/ID`, `execution/ID` or a bare ID) means in these groups.
 
+    A refusal counts only when nothing else is heard: it is one group's, and ids are unique.
+
     Raises:
         ConfigError: Not a name, or one that could mean two things.
         NotFoundError: In none of the groups.
     """
     kinds, id_ = kinds_and_id(name)
     found: list[Workload] = []
+    refusals: list[PermanentApiError] = []
+    is_denied = False
     for group in resource_groups:
         for kind in kinds:
             try:
                 found.append(await source.get(Target(group, kind, id_), on_trouble=on_trouble))
             except NotFoundError:
-                continue
+                is_denied = True
+            except PermanentApiError as error:
+                refusals.append(error)
     if not found:
+        if refusals and not is_denied:
+            raise refusals[0]
         groups = ", ".join(resource_groups)
         what = " or ".join(kinds)
+        unseen = "".join(f"; {error.message}" for error in refusals[:1])
         raise NotFoundError(
-            f"there is no {what} {id_} in resource group {groups}",
+            f"there is no {what} {id_} in resource group {groups}{unseen}",
             hint="`tailer list` shows what there is; -g picks another resource group",
         )
     if len({workload.target.kind for workload in found}) > 1:

@@ -81,6 +81,20 @@ def test_a_resource_group_without_permission_is_named_and_the_others_are_read(
     assert ended.err.count("resource group secret") >= 1
 
 
+def test_a_name_is_looked_up_past_a_resource_group_without_permission(crowded: World) -> None:
+    groups = ("-g", "secret", "-g", "default")
+    target = crowded.add(Kind.EXECUTION, "e7777777")
+    crowded.say(target, "here", ago_s=5)
+
+    found = crowded.run("logs", "-q", *groups, "execution/e7777777")
+    missing = crowded.run("logs", "-q", *groups, "execution/e8888888")
+
+    assert (found.code, found.out) == (0, "here\n")
+    assert missing.code == 4
+    assert "there is no execution e8888888" in missing.complaint
+    assert "403 Forbidden" in missing.complaint
+
+
 def test_only_a_resource_group_without_permission_is_4(crowded: World) -> None:
     ended = crowded.run("logs", "--executions", "-g", "secret")
 
