@@ -178,9 +178,10 @@ def minimal_environ(**more: str) -> dict[str, str]:
 def read_lines(path: Path) -> list[str]:
     """The whole lines of a file that may still grow, or not exist yet."""
     try:
-        return path.read_bytes().decode().split("\n")[:-1]
+        whole, _, _ = path.read_bytes().rpartition(b"\n")  # the rest may end in half a character
     except FileNotFoundError:
         return []
+    return whole.decode().split("\n") if whole else []
 
 
 @contextmanager
