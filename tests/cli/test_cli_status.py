@@ -1,0 +1,163 @@
+"""`tailer status` beside a running service, as processes."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cli.command_line import World, run
+from cli.terminal import terminal
+from statuspage.asker import short_folder
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as path:
+        yield path
+
+
+@pytest.fixture
+def write_config(folder: Path) -> Write:
+    """Writes a configuration with a file sink and a status page; gives its path."""
+
+    def write(listen: str | None = None) -> Path:
+        path = folder / "tailer.toml"
+        path.write_text(
+            f"""
+[[watch]]
+targets = ["deployment/d1234567"]
+[poll]
+interval_s = 0.2
+[spool]
+path = "{folder}/spool.db"
+[status]
+listen = "{f"unix:{folder}/s.sock" if listen is None else listen}"
+[[sink]]
+kind = "file"
+path = "{folder}/logs/{{id}}.log"
+""",
+            encoding="utf-8",
+        )
+        return path
+
+    return write
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_it_shows_targets_sinks_spool_and_gaps(world: World, write_config: Write) -> None:
+    world.say(world.add(), "hello", ago_s=1)
+    config = str(write_config())
+
+    with world.running("run", "--config", config) as service:
+        service.wait_for('"following"', on="err")
+        ended = world.run("status", "--config", config)
+
+    assert (ended.code, ended.err) == (0, "")
+    for words in ("deployment/d1234567", "following", "file", "up", "spool: ", "gaps: none"):
+        assert words in ended.out
+
+
+def test_json_is_what_the_service_said(world: World, write_config: Write, folder: Path) -> None:
+    world.add()
+    with world.running("run", "--config", str(write_config())) as service:
+        service.wait_for('"following"', on="err")
+        ended = world.run("status", "-a", f"unix:{folder}/s.sock", "-o", "json")
+
+    (seen,) = ended.json
+    assert (seen["version"], seen["is_healthy"]) == (1, True)
+
+
+def test_a_port_will_do_as_well(world: World, write_config: Write) -> None:
+    world.add()
+    address = f"127.0.0.1:{free_port()}"
+
+    with world.running("run", "--config", str(write_config(address))) as service:
+        service.wait_for('"following"', on="err")
+        ended = world.run("status", "--address", address)
+
+    assert ended.code == 0
+
+
+def test_a_port_in_use_ends_the_start_with_2_and_the_remedy(
+    world: World, write_config: Write
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = world.run("run", "--config", str(write_config(address)))
+
+    assert ended.code == 2
+    assert ended.complaint.startswith(
+        f"tailer: [status] listen: nothing can be served at {address}"
+    )
+
+
+def test_where_nothing_answers_it_says_so_with_4(folder: Path) -> None:
+    ended = run("status", "-a", f"unix:{folder}/s.sock", environ={"HOME": str(folder)})
+
+    assert ended.code == 4
+    assert "nothing answers at unix:" in ended.complaint
+    assert "is `tailer run` running" in ended.complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["-a", "localhost"], "not host:port"),
+        (["--config", "nowhere.toml"], "there is no file nowhere.toml"),
+        (["--watch", "-o", "json"], "--watch is for people at a terminal"),
+        (["--watch"], "--watch is for people at a terminal"),
+    ],
+)
+def test_what_cannot_be_meant_is_2(folder: Path, words: list[str], complaint: str) -> None:
+    ended = run("status", *words, environ={"HOME": str(folder)})
+
+    assert ended.code == 2
+    assert complaint in ended.complaint
+
+
+def test_a_service_without_a_status_page_is_told_as_that(world: World, write_config: Write) -> None:
+    ended = world.run("status", "--config", str(write_config("")))
+
+    assert ended.code == 2
+    assert "[status] listen is empty" in ended.complaint
+
+
+def test_watching_ends_with_ctrl_c_and_gives_the_screen_back(
+    world: World, write_config: Write
+) -> None:
+    world.add()
+    config = str(write_config())
+
+    with (
+        world.running("run", "--config", config) as service,
+        terminal("status", "--watch", "--config", config, environ=world.environ) as screen,
+    ):
+        service.wait_for('"following"', on="err")
+        screen.wait_for("following")
+        screen.type("\x03")
+        code = screen.end()
+
+    assert code == 0
+    assert screen.raw.count("\x1b[?1049h") == screen.raw.count("\x1b[?1049l") == 1
+    assert "Traceback" not in screen.raw
+
+
+def test_watching_goes_on_while_the_service_is_away(world: World, write_config: Write) -> None:
+    world.add()
+    config = str(write_config())
+
+    with terminal("status", "--watch", "--config", config, environ=world.environ) as screen:
+        screen.wait_for("nothing answers at")
+        with world.running("run", "--config", config):
+            screen.wait_for("d1234567")
+        screen.type("\x03")
+        code = screen.end()
+
+    assert code == 0
