@@ -145,4 +145,6 @@ def _console(color: str) -> "Console":
     is_terminal = sys.stdout.isatty()
     colour = wants_colour(color, os.environ, is_terminal=is_terminal)
     width = shutil.get_terminal_size().columns if is_terminal else _WIDTH_OF_PIPES
-    return Console(no_color=not colour, force_terminal=colour or is_terminal, width=width, highlight=False)
+    return Console(
+        no_color=not colour, force_terminal=colour or is_terminal, width=width, highlight=False
+    )
