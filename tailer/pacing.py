@@ -58,6 +58,13 @@ class RequestBudget:
         self._now_s: float | None = None
         self._halved_s: float | None = None
 
+    def limit(self, requests_per_s: float) -> None:
+        """Another rate from now on; a rate that was halved comes back to that."""
+        share = self._rate_per_s / self.full_per_s
+        self.full_per_s = requests_per_s
+        self._burst = max(1.0, requests_per_s * BURST_S)
+        self._rate_per_s = requests_per_s * share
+
     def rate_per_s(self, now_s: float) -> float:
         self._advance(now_s)
         return self._rate_per_s

@@ -6,10 +6,15 @@ and what will not pass is raised. The caller is told of each failure on the way.
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from math import inf
 from typing import TypeAlias, TypeVar
 
+import anyio
+
 from tailer.aicore import questions
+from tailer.aicore.auth import TokenKeeper
+from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import (
     decode_count,
     decode_page,
@@ -17,7 +22,7 @@ from tailer.aicore.decode import (
     decode_workload,
     decode_workloads,
 )
-from tailer.aicore.gate import Gate
+from tailer.aicore.gate import Access, Gate
 from tailer.aicore.portions import Portions
 from tailer.aicore.retry import Trouble, with_retries
 from tailer.aicore.transport import Answer, OversizeError, UntrustedServerError
@@ -25,6 +30,7 @@ from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
 
+_TRIAL_S = 10.0
 _FIRST_CONTACT_PAUSE_S = 0.5  # somebody waits for it: no long backoff into a typing error
 Answered = TypeVar("Answered")
 Workloads: TypeAlias = list[Workload]
@@ -42,16 +48,37 @@ class AiCoreClient:
         self,
         gate: Gate,
         *,
+        access_of: Callable[[Credentials], Access],
         clock: Clock,
         rng: random.Random,
         first_contact_patience_s: float,
     ) -> None:
         self._gate = gate
+        self._access_of = access_of
         self._clock = clock
         self._rng = rng
         self._first_contact_patience_s = first_contact_patience_s
         self._portions = Portions()
-        self.traffic, self.budget, self.tokens = gate.traffic, gate.budget, gate.tokens
+        self.traffic, self.budget = gate.traffic, gate.budget
+
+    @property
+    def tokens(self) -> TokenKeeper:
+        return self._gate.access.tokens
+
+    async def use(self, credentials: Credentials) -> None:
+        """Ask with these from now on. A token is fetched first; requests under way finish.
+
+        An endpoint that does not answer in time says nothing against them.
+
+        Raises:
+            AuthError: They are refused. Nothing has changed.
+        """
+        access = self._access_of(credentials)
+        with anyio.move_on_after(_TRIAL_S), suppress(TransientApiError):
+            await access.tokens.current()
+        access.tokens.granted += self.tokens.granted  # of the same client: no count goes back
+        access.tokens.failed += self.tokens.failed
+        self._gate.access = access
 
     def server_now_ns(self) -> int | None:
         """Now by the service's clock, or earlier; None before its first answer."""

@@ -13,7 +13,7 @@ from tailer import __version__
 from tailer.aicore.auth import TokenEndpoint, TokenKeeper
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.credentials import Credentials
-from tailer.aicore.gate import Gate
+from tailer.aicore.gate import Access, Gate
 from tailer.aicore.proxy import proxy_for
 from tailer.aicore.tls import trusting_context
 from tailer.aicore.transport import Transport
@@ -76,23 +76,27 @@ async def connect(
             ),
             max_body_bytes=settings.max_body_bytes,
         )
-        endpoint = TokenEndpoint(
-            credentials,
-            transport=transport,
-            clock=clock,
-            proxy=proxy_for(credentials.token_url, environ),
-            ca_file=settings.ca_file,
-        )
+
+        def access_of(one: Credentials) -> Access:
+            endpoint = TokenEndpoint(
+                one,
+                transport=transport,
+                clock=clock,
+                proxy=proxy_for(one.token_url, environ),
+                ca_file=settings.ca_file,
+            )
+            tokens = TokenKeeper(endpoint.fetch, clock=clock)
+            return Access(tokens, one.api_url, proxy_for(one.api_url, environ))
+
         gate = Gate(
             transport=transport,
-            tokens=TokenKeeper(endpoint.fetch, clock=clock),
+            access=access_of(credentials),
             budget=RequestBudget(settings.requests_per_s),
             clock=clock,
-            base_url=credentials.api_url,
-            proxy=proxy_for(credentials.api_url, environ),
         )
         yield AiCoreClient(
             gate,
+            access_of=access_of,
             clock=clock,
             rng=rng,
             first_contact_patience_s=settings.first_contact_patience_s,

@@ -1,5 +1,7 @@
 """The way from a question to an answer of 200: budget, token, one request, and what it teaches."""
 
+from dataclasses import dataclass
+
 import anyio
 from yarl import URL
 
@@ -21,6 +23,15 @@ _TOO_MUCH = {429, 503}
 REFUSED_PATIENCE_S = 60.0  # a rollout of the gateway's keys is over by then
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who we are to the service, and where it is; `base_url` ends in `/v2`."""
+
+    tokens: TokenKeeper
+    base_url: str
+    proxy: str | None
+
+
 class Gate:
     """Everything that all requests of one client share. First come, first served.
 
@@ -33,18 +44,14 @@ class Gate:
         self,
         *,
         transport: Transport,
-        tokens: TokenKeeper,
+        access: Access,
         budget: RequestBudget,
         clock: Clock,
-        base_url: str,
-        proxy: str | None,
     ) -> None:
         self._transport = transport
-        self.tokens = tokens
+        self.access = access  # may be replaced; a request that is under way finishes with its own
         self.budget = budget
         self._clock = clock
-        self._base_url = base_url
-        self._proxy = proxy
         self._line = anyio.Lock()
         self._server_clock = ServerClock()
         self._accepted = False
@@ -66,13 +73,14 @@ class Gate:
             resource_group.isascii() and resource_group.isprintable()
         ):
             raise PermanentApiError(f"no id of a resource group: {resource_group!r}")
-        url = URL(self._base_url + path, encoded=True)
-        token = await self._turn()
-        answer = await self._send(url, token, resource_group)
+        access = self.access
+        url = URL(access.base_url + path, encoded=True)
+        token = await self._turn(access)
+        answer = await self._send(url, token, resource_group, access.proxy)
         if answer.status == _UNAUTHORIZED:
-            await self.tokens.refused(token)
+            await access.tokens.refused(token)
             self.traffic.retries += 1
-            answer = await self._send(url, await self._turn(), resource_group)
+            answer = await self._send(url, await self._turn(access), resource_group, access.proxy)
         if answer.status != _UNAUTHORIZED:
             self._refused_since_s = None
         if answer.status == _OK:
@@ -103,7 +111,9 @@ class Gate:
         ago_s = self._clock.monotonic_s() - moment_s
         return self._clock.wall_ns() - round(ago_s * NS_PER_S)
 
-    async def _send(self, url: URL, token: Secret, resource_group: str | None) -> Answer:
+    async def _send(
+        self, url: URL, token: Secret, resource_group: str | None, proxy: str | None
+    ) -> Answer:
         headers = {
             "Authorization": f"Bearer {token.reveal()}",
             "Accept-Encoding": "gzip",  # not br: slower to unpack (and not always there)
@@ -113,7 +123,7 @@ class Gate:
             headers["AI-Resource-Group"] = resource_group
         self.traffic.requests += 1
         try:
-            answer = await self._transport.send("GET", url, headers=headers, proxy=self._proxy)
+            answer = await self._transport.send("GET", url, headers=headers, proxy=proxy)
         except TransientApiError:
             self.traffic.answers[0] += 1
             raise
@@ -126,15 +136,15 @@ class Gate:
             self.budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)
         return answer
 
-    async def _turn(self) -> Secret:
+    async def _turn(self, access: Access) -> Secret:
         """Waits for its turn, and gives the token that is good then.
 
         The one from before may expire in a long line. It is asked for all the same: no turn
         is spent on waiting for a token.
         """
-        await self.tokens.current()
+        await access.tokens.current()
         await self._wait_for_turn()
-        return await self.tokens.current()
+        return await access.tokens.current()
 
     async def _wait_for_turn(self) -> None:
         """Only the first in line watches the budget, so a cut of the rate reaches all others."""
