@@ -1,4 +1,8 @@
-"""Notices for people: what changed, in one short line on stderr. For programs: key=value."""
+"""Notices for people: what changed, in one short line on stderr. For programs: key=value.
+
+Names and messages of the service are strangers' text, and a file of notices is looked at
+with `cat`: whatever the style, no control character goes out raw.
+"""
 
 from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO, TypeAlias, assert_never, cast
@@ -7,7 +11,7 @@ import structlog
 
 from tailer.cli.stderr import NoticeStream
 from tailer.cli.wording import lines_text
-from tailer.sinks.escape import visible
+from tailer.sinks.escape import visible, visible_json_text
 
 _Fields = MutableMapping[str, Any]
 Style: TypeAlias = Literal["people", "logfmt", "json"]
@@ -99,13 +103,20 @@ def _renderer(style: Style, *, colour: bool) -> structlog.typing.Processor:
         case "people":
             return _Human(colour=colour)
         case "json":
-            return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+            to_json = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+            return lambda *event: visible_json_text(_text(to_json(*event)))
         case "logfmt":
-            return structlog.processors.LogfmtRenderer(
+            to_logfmt = structlog.processors.LogfmtRenderer(
                 key_order=["timestamp", "level", "event", "target"], drop_missing=True
             )
+            return lambda *event: visible(to_logfmt(*event))
         case _:
             assert_never(style)
+
+
+def _text(rendered: str | bytes) -> str:
+    assert isinstance(rendered, str), "json.dumps gives text"
+    return rendered
 
 
 class _Human:

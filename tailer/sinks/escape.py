@@ -57,7 +57,12 @@ def visible_json(page: bytes) -> bytes:
     """
     if page.isascii() and b"\x7f" not in page:
         return page
-    return _UNSAFE_IN_PAGE.sub(_spelled_in_json, page.decode()).encode()
+    return visible_json_text(page.decode()).encode()
+
+
+def visible_json_text(page: str) -> str:
+    """The same before it is encoded: half a character may still be in it."""
+    return _UNSAFE_IN_PAGE.sub(_spelled_in_json, page)
 
 
 def _spelled_in_json(match: re.Match[str]) -> str:
