@@ -5,9 +5,9 @@ forbidden, holds up no other. Never by status: what has come and gone between tw
 is only there in a status that nobody asked for.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import anyio
 import structlog
@@ -15,7 +15,7 @@ import structlog
 from tailer.clock import Clock
 from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.health import OUTAGE_S
-from tailer.model import Kind, Target, Workload
+from tailer.model import Gap, GapReason, Kind, Target, Workload
 from tailer.roster import Roster
 from tailer.selection import Selector, census
 from tailer.spool.contract import Spool
@@ -56,6 +56,14 @@ class Found:
 
     workload: Workload
     start_ns: int
+
+
+OnFound: TypeAlias = Callable[[Found], None]
+OnLost: TypeAlias = Callable[[Gap], Awaitable[None]]
+
+
+async def _leave(_: Gap) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +140,12 @@ class Lookout:
         seen = self._sightings.get((target.resource_group, target.kind), {})
         return seen.get(target)
 
-    async def watch(self, on_found: Callable[[Found], None]) -> None:
+    async def watch(self, on_found: OnFound, on_lost: OnLost = _leave) -> None:
         """Look, until cancelled. Each target is told of once.
 
-        The next process tells of it again, as long as it is not retired.
+        The next process tells of it again, as long as it is not retired. `on_lost` is told
+        of those that an earlier one left unfinished, and that are there no more, whether or
+        not somebody else follows them.
         """
         async with anyio.create_task_group() as looking:
             scopes: dict[str, anyio.CancelScope] = {}
@@ -144,7 +154,7 @@ class Lookout:
                 with scopes[group]:
                     async with anyio.create_task_group() as watching:
                         for kind in _kinds_in(group, self._selectors):
-                            watching.start_soon(self._watch_kind, group, kind, on_found)
+                            watching.start_soon(self._watch_kind, group, kind, on_found, on_lost)
 
             while True:
                 groups = await self._groups()
@@ -176,7 +186,7 @@ class Lookout:
         self._admit("*", None)
         return (*named, *listed)
 
-    async def _watch_kind(self, group: str, kind: Kind, on_found: Callable[[Found], None]) -> None:
+    async def _watch_kind(self, group: str, kind: Kind, on_found: OnFound, on_lost: OnLost) -> None:
         roster = Roster(
             group,
             kind,
@@ -189,7 +199,7 @@ class Lookout:
         while True:
             began_s = self._clock.monotonic_s()
             try:
-                listed = await self._list(group, kind, trouble)
+                listed = await self._list(group, kind, trouble, all_=roster.needs_all)
             except (ApiError, AuthError) as error:
                 self._refuse(group, kind, error)
                 await self._clock.sleep(retry_in_s)
@@ -198,12 +208,17 @@ class Lookout:
             retry_in_s = _FIRST_RETRY_S
             trouble.end()
             self._admit(group, kind)
-            await self._take(roster, group, kind, listed, began_s=began_s, on_found=on_found)
+            for gap in await self._take(
+                roster, group, kind, listed, began_s=began_s, on_found=on_found
+            ):
+                await on_lost(gap)
             await self._clock.sleep(self._interval_s)
 
-    async def _list(self, group: str, kind: Kind, trouble: Trouble) -> Sequence[Workload]:
+    async def _list(
+        self, group: str, kind: Kind, trouble: Trouble, *, all_: bool
+    ) -> Sequence[Workload]:
         """The first time everything, to say what there is; then no more than may be meant."""
-        if self._first_looks.are_awaited(group, kind):
+        if all_ or self._first_looks.are_awaited(group, kind):
             return await self._source.list(kind, group, on_trouble=trouble)
         concerned = [one for one in self._selectors if one.is_for(group, kind)]
         scenarios = {one.scenarios for one in concerned}
@@ -225,8 +240,9 @@ class Lookout:
         listed: Sequence[Workload],
         *,
         began_s: float,
-        on_found: Callable[[Found], None],
-    ) -> None:
+        on_found: OnFound,
+    ) -> Sequence[Gap]:
+        """What is new is told; what is lost is the answer."""
         now_ns = self._source.server_now_ns()
         assert now_ns is not None, "the service has just answered"
         now_s = self._clock.monotonic_s()
@@ -246,6 +262,11 @@ class Lookout:
         for workload in listed:
             if workload.target in changes.found:
                 on_found(Found(workload, changes.found[workload.target]))
+        why = "it was deleted while tailer was not running"
+        return [
+            Gap(target, read_ns, max(read_ns, now_ns), GapReason.GONE, why)
+            for target, read_ns in changes.lost.items()
+        ]
 
     def _refuse(self, group: str, kind: Kind | None, error: ApiError | AuthError) -> None:
         if self._source.server_now_ns() is None:

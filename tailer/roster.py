@@ -6,6 +6,7 @@ Laws of this file:
 2. Nothing is found twice: neither what is found already, nor what is retired, unless list
    after list says that it lives: it was stopped and started again, or denied by mistake.
 3. A single list that lacks something says nothing: it may have been in the middle of a change.
+4. What an earlier process had not read to its end is listed, or lost: list after list says so.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +22,7 @@ _LAG_NS = 60 * NS_PER_S
 # A line is stamped by another clock than its workload's creation, which has whole seconds.
 _CLOCKS_NS = 5 * NS_PER_S
 _SHORTEST_MEMORY_NS = 3600 * NS_PER_S
+_LOOKS_TO_BE_LOST = 3  # one list may be in the middle of a change, two its echo
 
 
 class Remembered(Protocol):
@@ -35,13 +37,20 @@ class Remembered(Protocol):
 
     def retired(self, resource_group: str, kind: Kind) -> Collection[Target]: ...
 
+    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
+        """Up to when those are read that have a place and are not retired."""
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`found` are to be followed from these times on; `forgettable` need no memory any more."""
+    """`found` are to be followed from these times on; `forgettable` need no memory any more.
+
+    `lost` were read up to these times by an earlier process, and are there no more.
+    """
 
     found: Mapping[Target, int]
     forgettable: tuple[Target, ...]
+    lost: Mapping[Target, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,17 @@ class _Sight:
     is_found: bool = False
 
 
+@dataclass(slots=True)
+class _Miss:
+    """So many lists have lacked a target, the first of them at `since_ns`."""
+
+    since_ns: int
+    looks: int = 0
+
+    def is_believed(self, *, now_ns: int) -> bool:
+        return self.looks >= _LOOKS_TO_BE_LOST and now_ns - self.since_ns >= _LAG_NS
+
+
 class Roster:
     """Holds as many workloads as the service lists, and those it listed of late."""
 
@@ -97,6 +117,12 @@ class Roster:
         self._sights: dict[Target, _Sight] = {}
         self._missed_ns: dict[Target, int] = {}  # retired ones, since when the list lacks them
         self._alive_ns: dict[Target, int] = {}  # retired ones, since when lists say they live
+        self._left_behind: dict[Target, _Miss] | None = None  # None before the first look
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether the next list is to have also what is not meant: it may have been once."""
+        return self._left_behind is None or bool(self._left_behind)
 
     def compare(
         self,
@@ -110,6 +136,7 @@ class Roster:
 
         `watched_since_ns` is when somebody first wanted to look: it may have been denied.
         """
+        lost = self._lost(listed, remembered, now_ns=now_ns)
         last_ns = remembered.last_look_ns(self._resource_group, self._kind)
         past = _Past(watched_since_ns, 0) if last_ns is None else _Past.since_look(last_ns)
         found: dict[Target, int] = {}
@@ -134,7 +161,29 @@ class Roster:
                 if is_found:
                     found[target] = start_ns
             self._sights[target] = _Sight(workload.status, now_ns, is_found)
-        return Changes(found, self._forgettable(remembered, now_ns=now_ns))
+        return Changes(found, self._forgettable(remembered, now_ns=now_ns), lost)
+
+    def _lost(
+        self, listed: Sequence[Workload], remembered: Remembered, *, now_ns: int
+    ) -> Mapping[Target, int]:
+        """Those left behind by an earlier process that no list of this one has ever shown.
+
+        Whoever was listed once is followed, or not meant any more.
+        """
+        if self._left_behind is None:
+            unfinished = remembered.unfinished(self._resource_group, self._kind)
+            self._left_behind = {target: _Miss(now_ns) for target in unfinished}
+        for workload in listed:
+            self._left_behind.pop(workload.target, None)
+        for miss in self._left_behind.values():
+            miss.looks += 1
+        lost = [one for one, miss in self._left_behind.items() if miss.is_believed(now_ns=now_ns)]
+        if not lost:
+            return {}
+        for target in lost:
+            del self._left_behind[target]
+        unfinished = remembered.unfinished(self._resource_group, self._kind)
+        return {target: unfinished[target] for target in lost if target in unfinished}
 
     def _is_back(self, target: Target, *, now_ns: int) -> bool:
         """Whether it lives although it is retired, for longer than a list may be wrong."""

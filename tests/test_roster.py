@@ -1,6 +1,6 @@
 """Nothing that was there to be followed is missed, and nothing is followed twice."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import hypothesis.strategies as st
@@ -46,9 +46,13 @@ class Memory:
     def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
         return self.gone
 
+    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
+        return {target: ns for target, ns in self.known.items() if target not in self.gone}
+
     def note(self, changes: Changes, at_ns: int) -> None:
         self.look_ns = at_ns
         self.known = {**changes.found, **self.known}
+        self.gone |= set(changes.lost)
         self.gone -= set(changes.forgettable)
         for target in changes.forgettable:
             del self.known[target]
@@ -268,6 +272,76 @@ def test_what_is_retired_and_listed_as_ended_in_between_is_not_found_again() -> 
         {},
         {},
     ]
+
+
+def left_behind(*more: Workload) -> Looks:
+    looks = Looks()
+    looks.look(T, workload(created_s=T - 100), *more)
+    looks.restart()
+    return looks
+
+
+def lost(looks: Looks, at_s: int, *listed: Workload) -> dict[str, int]:
+    changes = looks.compare(at_s, *listed)
+    looks.memory.note(changes, at_s * NS_PER_S)
+    return {target.id: read_ns // NS_PER_S for target, read_ns in changes.lost.items()}
+
+
+def test_what_was_deleted_while_nobody_looked_is_lost_once_list_after_list_lacks_it() -> None:
+    looks = left_behind()
+
+    assert [lost(looks, T + at_s) for at_s in (1000, 1059, 1061, 1200)] == [
+        {},
+        {},
+        {"e1": T - 105},
+        {},
+    ]
+
+
+def test_two_lists_however_far_apart_are_not_enough_to_call_it_lost() -> None:
+    looks = left_behind()
+
+    assert [lost(looks, T + at_s) for at_s in (1000, 5000)] == [{}, {}]
+
+
+def test_what_any_list_shows_again_is_not_lost() -> None:
+    looks = left_behind()
+    listed = workload(created_s=T - 100)
+
+    assert [lost(looks, T + 1000), lost(looks, T + 1030, listed)] == [{}, {}]
+    assert [lost(looks, T + at_s) for at_s in (1061, 1100, 1200)] == [{}, {}, {}]
+
+
+def test_what_was_read_to_its_end_is_not_lost_when_it_is_deleted() -> None:
+    looks = left_behind()
+    looks.memory.gone.add(Target(GROUP, KIND, "e1"))
+
+    assert [lost(looks, T + at_s) for at_s in (1000, 1030, 1061)] == [{}, {}, {}]
+
+
+def test_what_somebody_read_to_its_end_meanwhile_is_not_lost() -> None:
+    looks = left_behind()
+    before = [lost(looks, T + at_s) for at_s in (1000, 1030)]
+    looks.memory.gone.add(Target(GROUP, KIND, "e1"))
+
+    assert [*before, lost(looks, T + 1061)] == [{}, {}, {}]
+
+
+def test_what_this_process_has_found_itself_is_for_its_follower_to_call_lost() -> None:
+    looks = Looks()
+    looks.look(T, workload(created_s=T - 100))
+
+    assert [lost(looks, T + at_s) for at_s in (10, 50, 100)] == [{}, {}, {}]
+
+
+def test_all_there_is_must_be_listed_only_as_long_as_something_left_behind_is_unheard_of() -> None:
+    looks = left_behind(workload(created_s=T - 100, id_="e2"))
+    needs_all = [looks.roster.needs_all]
+    for at_s in (1000, 1030, 1061):
+        lost(looks, T + at_s, workload(created_s=T - 100, id_="e2"))
+        needs_all.append(looks.roster.needs_all)
+
+    assert needs_all == [True, True, True, False]
 
 
 @pytest.mark.parametrize("text", ["", "yesterday"])

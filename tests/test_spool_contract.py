@@ -290,6 +290,17 @@ async def test_which_targets_are_retired_is_known_for_each_group_and_kind(spool:
     assert set(spool.retired("team-a", Kind.EXECUTION)) == set()
 
 
+async def test_what_is_unfinished_is_known_with_its_watermark_for_each_group_and_kind(
+    spool: Spool,
+) -> None:
+    await add(spool, (5, "a"), watermark_ns=3)
+    await spool.retire(OTHER)
+
+    assert spool.unfinished(TARGET.resource_group, TARGET.kind) == {TARGET: 3}
+    assert spool.unfinished(OTHER.resource_group, OTHER.kind) == {}
+    assert spool.unfinished("elsewhere", TARGET.kind) == {}
+
+
 async def test_a_look_is_remembered_for_its_group_and_kind(spool: Spool) -> None:
     await spool.note_look("default", Kind.EXECUTION, at_ns=7, starts={})
     await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={})

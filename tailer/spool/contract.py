@@ -76,6 +76,9 @@ class Spool(Protocol):
 
     def retired(self, resource_group: str, kind: Kind) -> Collection[Target]: ...
 
+    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
+        """The watermarks of those that are known and not retired. Goes through all targets."""
+
     async def note_look(
         self,
         resource_group: str,

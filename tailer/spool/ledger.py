@@ -136,6 +136,16 @@ class Ledger:
     def is_retired(self, target: Target) -> bool:
         return target in self.retired(target.resource_group, target.kind)
 
+    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
+        """The watermarks of those that are not retired."""
+        retired = self.retired(resource_group, kind)
+        return {
+            target: watermark_ns
+            for target, watermark_ns in self._watermarks.items()
+            if (target.resource_group, target.kind) == (resource_group, kind)
+            and target not in retired
+        }
+
     def without_lines(self, targets: Iterable[Target]) -> list[Target]:
         """Those of `targets` that are retired, and of which no batch is left."""
         return [one for one in targets if self.is_retired(one) and not self._kept.get(one)]

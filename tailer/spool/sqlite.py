@@ -125,6 +125,9 @@ class SqliteSpool:
     def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
         return self._ledger.retired(resource_group, kind)
 
+    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
+        return self._ledger.unfinished(resource_group, kind)
+
     async def note_look(
         self,
         resource_group: str,
