@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture herd listing-cost disk-faults syslog-losses syslog-speed image-steps clean
+.PHONY: demo test lint mutants soak torture reloads herd listing-cost disk-faults syslog-losses syslog-speed image-steps clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -24,6 +24,9 @@ mutants: $(SETUP)
 
 torture: $(SETUP)
 	$(BIN)/python tests/torture.py
+
+reloads: $(SETUP)
+	$(BIN)/python tests/reloads.py
 
 herd: $(SETUP)
 	$(BIN)/python tests/herd.py

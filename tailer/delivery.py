@@ -1,6 +1,7 @@
 """One sink's way through the spool: take batches, write them, remember that. One task a sink."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
@@ -9,7 +10,7 @@ from tailer.clock import Clock
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import MAX_TOP, Batch, text_bytes
 from tailer.sinks.contract import Sink
-from tailer.spool.contract import Spool
+from tailer.spool.contract import SinkPlace
 from tailer.vitals import SinkHealth
 
 log = structlog.get_logger()
@@ -21,9 +22,19 @@ _LONGEST_WAIT_S = 30.0  # a mended sink is found again within half a minute
 _MOST_LINES = MAX_TOP
 
 
+class Outflow(Protocol):
+    """The spool, as far as one sink is concerned; see its contract."""
+
+    async def sink_place(self, sink: str) -> SinkPlace: ...
+
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]: ...
+
+    async def commit(self, sink: str, position: int, mark: bytes | None) -> None: ...
+
+
 async def deliver(
     sink: Sink,
-    spool: Spool,
+    spool: Outflow,
     *,
     clock: Clock,
     wanted: Callable[[Batch], Batch],

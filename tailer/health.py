@@ -237,10 +237,14 @@ class Health:
         self.retired += 1
         self._retired.append(target)
         if len(self._retired) > _KEPT_RETIRED:
-            oldest = self.targets.pop(self._retired.popleft(), None)
-            if oldest is not None:
-                self.past.targets += 1
-                self.past.add(oldest)
+            self.forget(self._retired.popleft())
+
+    def forget(self, target: Target) -> None:
+        """`target` is not kept any more, only its sums."""
+        known = self.targets.pop(target, None)
+        if known is not None:
+            self.past.targets += 1
+            self.past.add(known)
 
     def sums(self) -> Totals:
         """Of all targets that there are and were: no number in it ever goes back."""

@@ -29,11 +29,20 @@ _CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file stands bef
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all."""
+    """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all.
+
+    `section` is what it was made from, if it was made from a configuration.
+    """
 
     sink: Sink
     wanted: Callable[[Batch], Batch]
     drops: bool
+    section: SinkSection | None = None
+
+    def is_like(self, other: "Outlet") -> bool:
+        """Whether nothing would change, were the other one in its place."""
+        is_alike = self.section is not None and self.section == other.section
+        return is_alike or self.sink is other.sink
 
 
 def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outlet, ...]:
@@ -43,6 +52,7 @@ def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outl
             _sink(section, clock=clock, health=health),
             _wanted(section),
             drops=section.when_full == "drop_oldest",
+            section=section,
         )
         for section in config.sinks
     )

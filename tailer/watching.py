@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import anyio
 import structlog
 
 from tailer.clock import Clock
@@ -12,11 +11,11 @@ from tailer.config import PollSettings
 from tailer.discovery import TargetSource, find_target, kinds_and_id
 from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
 from tailer.health import Health, Phase
-from tailer.lookout import Found, ListSource, Lookout
+from tailer.lookout import Found, ListSource
 from tailer.model import Target, Workload
 from tailer.poller import Poller, StartAt
 from tailer.spool.contract import Spool
-from tailer.status import Sighted
+from tailer.status import Sighted, Sighting
 from tailer.target_logs import LogSource
 from tailer.vitals import NameHealth
 
@@ -76,16 +75,13 @@ class Watcher:
 
         await self._persist(attempt, name, put_off)
 
-    async def follow_what_is_found(self, lookout: Lookout) -> None:
-        """Never returns. What has ended and drained, or is gone, is retired for good."""
-        async with anyio.create_task_group() as following:
+    async def follow_found(
+        self, found: Found, sighting: Callable[[Target], Sighting | None]
+    ) -> None:
+        """Returns when it has ended and drained, or is gone; then it is retired for good.
 
-            def begin(found: Found) -> None:
-                following.start_soon(self._follow_found, found, lookout)
-
-            await lookout.watch(begin)
-
-    async def _follow_found(self, found: Found, lookout: Lookout) -> None:
+        `sighting` knows it from the last list that it was in.
+        """
         target, known = found.workload.target, found.workload
         if target in self.followed:
             log.info("already_followed", target=target.name)
@@ -93,7 +89,7 @@ class Watcher:
 
         async def attempt() -> None:
             await self._follow_once(
-                target, target.name, known=known, sighted=lambda: lookout.sighting(target)
+                target, target.name, known=known, sighted=lambda: sighting(target)
             )
 
         def put_off(_: str, retry_in_s: float) -> None:

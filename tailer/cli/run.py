@@ -3,12 +3,14 @@
 import contextlib
 import os
 import random
+import signal
 from functools import partial
 from pathlib import Path
 
 import anyio
 import click
 
+from tailer.aicore.credentials import Credentials
 from tailer.cli.access import credentials_for
 from tailer.cli.config_file import read_config
 from tailer.cli.options import option
@@ -20,6 +22,7 @@ from tailer.errors import ConfigError
 from tailer.health import Health
 from tailer.liveness import stalled
 from tailer.outlets import build_outlets
+from tailer.reloading import Bell, Reloads, Setup, watch_credentials
 from tailer.sinks.escape import visible
 from tailer.stops import signalled
 from tailer.supervisor import status_line, supervisor_from
@@ -32,8 +35,9 @@ Examples:
 
 \b
 The configuration is looked for at --config, $TAILER_CONFIG, ./tailer.toml and
-/etc/tailer/config.toml; config.example.toml explains every key. The first signal ends
-the service in order, with exit code 0; the second ends it at once.
+/etc/tailer/config.toml; config.example.toml explains every key. SIGINT or SIGTERM ends
+the service in order, with exit code 0; the second ends it at once. SIGHUP has the
+configuration read again: what has changed is changed, everything else goes on.
 """
 
 
@@ -56,7 +60,9 @@ def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
     except ConfigError as error:
         _complain_of_each(error)
         return error.exit_code
-    anyio.run(_run, parsed, strict)
+    # Until somebody listens, which is from before the first file is opened.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    anyio.run(_run, path, parsed, strict)
     return 0
 
 
@@ -67,30 +73,54 @@ def _complain_of_each(error: ConfigError) -> None:
             click.echo(f"tailer: {visible(mistake)}", err=True)
 
 
-async def _run(config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
-    clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
+async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
+    clock, health, asked_to_stop, bell = SystemClock(), Health(), anyio.Event(), Bell()
     supervisor = supervisor_from(os.environ, clock=clock, process_id=os.getpid())
+    latest = Setup(
+        config=config,
+        credentials=credentials_for(config.aicore.service_key_file),
+        outlets=build_outlets(config, clock=clock, health=health),
+    )
 
     async def listen() -> None:
         await signalled()
         supervisor.stopping()
         asked_to_stop.set()
 
+    async def hear_hangups() -> None:
+        with anyio.open_signal_receiver(signal.SIGHUP) as signals:
+            async for _ in signals:
+                bell.ring()
+
+    def read() -> Setup:
+        nonlocal latest
+        wanted = read_config(path)
+        credentials = credentials_for(wanted.aicore.service_key_file)
+        outlets = build_outlets(wanted, clock=clock, health=health)
+        latest = Setup(config=wanted, credentials=credentials, outlets=outlets)
+        return latest
+
+    def latest_credentials() -> Credentials:
+        return credentials_for(latest.config.aicore.service_key_file)
+
     def is_well() -> bool:
         return not stalled(health, clock.monotonic_s())
 
     async with anyio.create_task_group() as listening:
         listening.start_soon(listen)  # from before the spool is open: that may take its time
+        listening.start_soon(hear_hangups)
+        listening.start_soon(watch_credentials, latest.credentials, latest_credentials, bell, clock)
         status = partial(status_line, health)
         listening.start_soon(partial(supervisor.keep_told, status=status, is_well=is_well))
         await run_daemon(
             config,
-            credentials=credentials_for(config.aicore.service_key_file),
-            outlets=build_outlets(config, clock=clock, health=health),
+            credentials=latest.credentials,
+            outlets=latest.outlets,
             clock=clock,
             rng=random.Random(),
             environ=os.environ,
             stop=asked_to_stop.wait,
+            reloads=Reloads(bell.wait, read, begun=supervisor.reloading, done=supervisor.ready),
             health=health,
             running=supervisor.ready,
             strict=strict,

@@ -1,7 +1,7 @@
 """What every sink promises, and nothing else."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tailer.model import Batch
 
@@ -34,3 +34,14 @@ class Sink(Protocol):
     async def write(self, batches: Sequence[Batch]) -> bytes | None: ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Reopening(Protocol):
+    """A sink that writes to files, which may be moved away by their owner."""
+
+    async def reopen(self) -> None:
+        """They were; what is written from now on begins new ones. At any time.
+
+        Raises: SinkError.
+        """

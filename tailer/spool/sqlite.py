@@ -47,7 +47,7 @@ class SqliteSpool:
         self._store = store
         self._clock = clock
         self.droppers = droppers
-        self._on_drop = on_drop
+        self.on_drop = on_drop
         self._is_full = False
         self._queue = anyio.Lock()
         self._dropping = anyio.Lock()
@@ -247,7 +247,7 @@ class SqliteSpool:
                     return  # the sink has taken it meanwhile, or is gone
                 self._places[sink] = SinkPlace(position, place.mark)
                 self._drop(self._ledger.take(sink, position))
-                self._on_drop(sink, batch)
+                self.on_drop(sink, batch)
 
             await self._store.commit(schema.passing_over(sink, position), stored)
             return True

@@ -19,6 +19,7 @@ from tailer.health import Health
 from tailer.model import Batch, Entry, Status
 from tailer.outlets import Outlet
 from tailer.pacing import PaceSettings
+from tailer.reloading import Reloads
 from tailer.simulator import Simulator, load_settings
 from tailer.sinks.contract import Sink
 
@@ -60,6 +61,7 @@ class Bench:
     environ: dict[str, str]
     outlets: tuple[Outlet, ...] = ()
     health: Health = field(default_factory=Health)
+    reloads: Reloads | None = None
 
     async def run(self, until: Callable[[], Awaitable[object]], *, strict: bool = False) -> float:
         """Run the service until that is over, as until a signal; how long it then took, in s."""
@@ -78,6 +80,7 @@ class Bench:
             rng=random.Random(1),
             environ={},
             stop=stop,
+            reloads=self.reloads,
             health=self.health,
             strict=strict,
         )

@@ -97,7 +97,8 @@ class FileSink:
 
     async def reopen(self) -> None:
         """Somebody has moved files away on purpose, as logrotate does before its SIGHUP."""
-        await self._in_thread(self._opened().forget_replaced)
+        if self._writer is not None:  # else it looks at all files anew when it is opened
+            await self._in_thread(self._writer.forget_replaced)
 
     async def aclose(self) -> None:
         housekeeper, self._housekeeper = self._housekeeper, None

@@ -1,0 +1,358 @@
+"""A new configuration for a running service: what changes, and what nobody notices."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from daemon.bench import FIRST, SECOND, Bench, lines_of, outlet
+from daemon.files import shown_in_files, without_newlines
+from fakes import MemorySink, SlowSink, hiccup
+from structlog.testing import capture_logs
+
+from tailer.aicore.credentials import find_credentials
+from tailer.config import FileSection, SinkSection, Watch
+from tailer.errors import ConfigError
+from tailer.health import Phase
+from tailer.model import GapReason
+from tailer.outlets import Outlet, build_outlets
+from tailer.reloading import Bell, Reloads, Setup
+
+pytestmark = pytest.mark.anyio
+
+BOTH = Watch(targets=(FIRST, SECOND))
+
+
+class Operator:
+    """Changes the configuration of a service on the bench while it runs."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.bell = Bell()
+        self.applied = 0
+        self.refusal: ConfigError | None = None
+        bench.reloads = Reloads(self.bell.wait, self._read, done=self._note)
+
+    def _read(self) -> Setup:
+        if self.refusal is not None:
+            raise self.refusal
+        return Setup(
+            config=self.bench.config,
+            credentials=find_credentials(self.bench.environ, home=Path("/nonexistent")),
+            outlets=self.bench.outlets,
+        )
+
+    def _note(self) -> None:
+        self.applied += 1
+
+    async def reload(self, *watches: Watch, outlets: tuple[Outlet, ...] | None = None) -> None:
+        """Returns when it is done."""
+        if watches:
+            self.bench.config = replace(self.bench.config, watches=watches)
+        self.bench.outlets = self.bench.outlets if outlets is None else outlets
+        before = self.applied
+        self.bell.ring()
+        while self.applied == before:
+            await self.bench.clock.sleep(0.1)
+
+
+@pytest.fixture
+def operator(bench: Bench) -> Operator:
+    bench.outlets = (outlet(MemorySink()),)
+    bench.select(targets=(FIRST,))
+    return Operator(bench)
+
+
+def only_sink(bench: Bench) -> MemorySink:
+    sink = bench.outlets[0].sink
+    assert isinstance(sink, MemorySink)
+    return sink
+
+
+async def test_watches_come_and_go_and_no_line_is_lost_or_repeated(
+    bench: Bench, operator: Operator
+) -> None:
+    async def operate() -> None:
+        for watches in ([BOTH], [Watch(targets=(SECOND,))], [Watch(kind="deployment")], [BOTH]):
+            await bench.clock.sleep(7)
+            await operator.reload(*watches)
+        await bench.end_and_wait(5)
+
+    await bench.run(operate)
+
+    assert lines_of(only_sink(bench)) == bench.shown
+
+
+async def test_a_target_goes_on_whoever_meant_it(bench: Bench, operator: Operator) -> None:
+    bare = Watch(targets=(FIRST.partition("/")[2],))
+    both = [Watch(targets=(FIRST,)), bare]
+
+    async def operate() -> None:
+        for watches in (both, [bare], [Watch(kind="deployment"), bare], [bare]):
+            await operator.reload(*watches)
+            await bench.clock.sleep(10)
+        await operator.reload(BOTH)
+        await bench.end_and_wait(5)
+
+    await bench.run(operate)
+
+    assert lines_of(only_sink(bench)) == bench.shown
+
+
+async def test_what_is_not_watched_any_more_is_not_read_and_not_shown(
+    bench: Bench, operator: Operator
+) -> None:
+    async def operate() -> None:
+        await operator.reload(BOTH)
+        await bench.clock.sleep(10)
+        await operator.reload(Watch(targets=(SECOND,)))
+        reads = bench.simulator.stats()["requests"]["logs"]
+        await bench.clock.sleep(1)
+        names = [one.name for one in bench.health.names]
+        targets = [one.name for one in bench.health.targets]
+
+        assert (names, targets) == ([SECOND], [SECOND])
+        assert bench.simulator.stats()["requests"]["logs"] > reads
+
+    await bench.run(operate)
+
+
+async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> None:
+    async def operate() -> None:
+        await bench.clock.sleep(10)
+        (before,) = bench.health.targets.values()
+        await operator.reload(BOTH)
+        await bench.clock.sleep(10)
+
+        assert next(iter(bench.health.targets.values())) is before
+        assert before.phase is Phase.FOLLOWING
+
+    with capture_logs() as events:
+        await bench.run(operate)
+
+    following = [event["target"] for event in events if event["event"] == "following"]
+    assert following == [FIRST, SECOND]
+
+
+async def test_another_pace_is_taken_up_without_losing_the_place(
+    bench: Bench, operator: Operator
+) -> None:
+    async def operate() -> None:
+        for lateness_s in (30, 20, 25):
+            await bench.clock.sleep(5)
+            poll = replace(bench.config.poll, lateness_s=lateness_s)
+            bench.config = replace(bench.config, poll=poll)
+            await operator.reload(BOTH)
+        await bench.end_and_wait(5)
+
+    await bench.run(operate)
+
+    assert lines_of(only_sink(bench)) == bench.shown
+
+
+async def test_a_new_sink_gets_new_lines_and_one_that_left_none(
+    bench: Bench, operator: Operator
+) -> None:
+    first, second = MemorySink(), MemorySink(name="second")
+
+    async def operate() -> None:
+        await bench.clock.sleep(10)
+        await operator.reload(outlets=(outlet(first), outlet(second)))
+        await bench.clock.sleep(10)
+        await operator.reload(outlets=(outlet(second),))
+        await bench.end_and_wait(5)
+
+    bench.outlets = (outlet(first),)
+    await bench.run(operate)
+
+    assert lines_of(first) < bench.shown
+    assert lines_of(second) < bench.shown
+    assert lines_of(first) + lines_of(second) >= bench.shown - of_second(bench)
+
+
+def of_second(bench: Bench) -> Counter[tuple[object, ...]]:
+    """What nobody watches."""
+    target = next(one for one in bench.simulator.targets if one.name == SECOND)
+    fields = ("timestamp", "pod", "container", "stream", "msg")
+    return Counter(
+        tuple(entry.get(name) for name in fields) for entry in bench.simulator.shown(target)
+    )
+
+
+async def test_a_sink_that_leaves_brings_home_what_it_has_in_hand(
+    bench: Bench, operator: Operator
+) -> None:
+    slow = SlowSink(name="slow", clock=bench.clock, write_s=3)
+    kept = MemorySink()
+
+    async def operate() -> None:
+        await bench.clock.sleep(10)
+        await operator.reload(outlets=(outlet(kept),))
+        assert not slow.is_open
+
+    bench.outlets = (outlet(slow), outlet(kept))
+    await bench.run(operate)
+
+    assert slow.lines
+
+
+async def test_what_a_sink_that_leaves_still_lacked_is_a_gap(
+    bench: Bench, operator: Operator
+) -> None:
+    down, kept = MemorySink(name="down", fails=hiccup), MemorySink()
+
+    async def operate() -> None:
+        await bench.clock.sleep(10)
+        await operator.reload(BOTH, outlets=(outlet(kept),))
+        await bench.end_and_wait(5)
+
+    bench.outlets = (outlet(down), outlet(kept))
+    with capture_logs() as events:
+        await bench.run(operate)
+
+    gaps = [(event["sink"], event["reason"]) for event in events if event["event"] == "gap"]
+    assert gaps == [("down", "sink_dropped")]
+    assert bench.health.gaps == {GapReason.SINK_DROPPED: 1}
+    assert lines_of(kept) == bench.shown
+    assert list(bench.health.sinks) == ["memory"]
+
+
+async def test_a_changed_sink_goes_on_at_its_place(
+    bench: Bench, operator: Operator, tmp_path: Path
+) -> None:
+    def built(rotate_bytes: int) -> tuple[Outlet, ...]:
+        to = FileSection(
+            path=f"{tmp_path}/logs/{{id}}.log",
+            rotate_bytes=rotate_bytes,
+            keep_files=1000,
+            compress=False,
+        )
+        bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=to),))
+        return build_outlets(bench.config, clock=bench.clock, health=bench.health)
+
+    async def operate() -> None:
+        for rotate_bytes in (0, 4096, 4096, 100_000):
+            await bench.clock.sleep(5)
+            await operator.reload(BOTH, outlets=built(rotate_bytes))
+        await bench.end_and_wait(5)
+
+    bench.outlets = built(8192)
+    with capture_logs() as events:
+        await bench.run(operate)
+
+    changes = [event["changed"] for event in events if event["event"] == "sinks_changed"]
+    assert changes == [["file"]] * 3
+    assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
+
+
+async def test_a_moved_file_is_begun_anew_without_a_gap_also_when_nothing_has_changed(
+    bench: Bench, operator: Operator, tmp_path: Path
+) -> None:
+    to = FileSection(path=f"{tmp_path}/logs/{{id}}.log", rotate_bytes=0)
+    bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=to),))
+    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    path = tmp_path / "logs" / "d1234567.log"
+
+    async def operate() -> None:
+        await operator.reload(BOTH)
+        await bench.clock.sleep(10)
+        path.rename(path.with_name("d1234567-yesterday.log"))
+        await operator.reload()
+        await bench.end_and_wait(5)
+
+    await bench.run(operate)
+
+    assert path.exists()
+    assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
+    assert not bench.health.gaps
+
+
+async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
+    bench: Bench, operator: Operator
+) -> None:
+    async def operate() -> None:
+        await bench.clock.sleep(5)
+        operator.refusal = ConfigError("one mistake\nand another")
+        await operator.reload(Watch(targets=(SECOND,)))
+        assert [one.name for one in bench.health.names] == [FIRST]
+        operator.refusal = None
+        await operator.reload(BOTH)
+        await bench.end_and_wait(5)
+
+    with capture_logs() as events:
+        await bench.run(operate)
+
+    told = [event["why"] for event in events if event["event"] == "reload_refused"]
+    assert told == ["one mistake", "and another"]
+    assert lines_of(only_sink(bench)) == bench.shown
+
+
+async def test_other_credentials_are_taken_only_if_they_are_good(
+    bench: Bench, operator: Operator
+) -> None:
+    good = dict(bench.environ)
+
+    async def operate() -> None:
+        await bench.clock.sleep(5)
+        bench.environ["AICORE_CLIENT_SECRET"] = "wrong"
+        await operator.reload(BOTH)
+        assert [one.name for one in bench.health.names] == [FIRST]
+        bench.environ.update(good, AICORE_CLIENT_ID="another")
+        await operator.reload(BOTH)
+        await bench.end_and_wait(5)
+
+    with capture_logs() as events:
+        await bench.run(operate)
+
+    told = [event["event"] for event in events if event["event"].startswith(("reload", "cred"))]
+    assert told == ["reload_refused", "credentials_changed", "reloaded"]
+    assert lines_of(only_sink(bench)) == bench.shown
+
+
+async def test_what_cannot_change_is_named_and_stays(
+    bench: Bench, operator: Operator, tmp_path: Path
+) -> None:
+    async def operate() -> None:
+        spool = replace(bench.config.spool, path=tmp_path / "elsewhere.db")
+        bench.config = replace(bench.config, spool=spool)
+        await operator.reload(BOTH)
+        await bench.end_and_wait(5)
+
+    with capture_logs() as events:
+        await bench.run(operate)
+
+    told = [event["section"] for event in events if event["event"] == "needs_restart"]
+    assert told == ["[spool]"]
+    assert not (tmp_path / "elsewhere.db").exists()
+    assert lines_of(only_sink(bench)) == bench.shown
+
+
+async def test_a_storm_of_requests_is_few_reloads(bench: Bench, operator: Operator) -> None:
+    async def operate() -> None:
+        for _ in range(1000):
+            operator.bell.ring()
+            await bench.clock.sleep(0.001)
+        await bench.clock.sleep(2)
+
+    await bench.run(operate)
+
+    assert 1 <= operator.applied <= 4
+
+
+async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
+    bench: Bench, operator: Operator
+) -> None:
+    slow = SlowSink(name="slow", clock=bench.clock, write_s=8)
+    kept = MemorySink()
+
+    async def operate() -> None:
+        await bench.clock.sleep(10)
+        operator.bench.outlets = (outlet(kept),)
+        operator.bell.ring()
+        await bench.clock.sleep(1)
+
+    bench.outlets = (outlet(slow), outlet(kept))
+    took_s = await bench.run(operate)
+
+    assert took_s <= bench.config.daemon.shutdown_s + 1
+    assert operator.applied == 0
