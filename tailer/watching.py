@@ -12,12 +12,14 @@ from tailer.discovery import TargetSource, find_target, kinds_and_id
 from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
 from tailer.health import Health, Phase
 from tailer.lookout import Found, ListSource
-from tailer.model import Target, Workload
+from tailer.model import Gap, Target, Workload
 from tailer.poller import Poller, StartAt
+from tailer.reporter import Reporter
 from tailer.spool.contract import Spool
 from tailer.status import Sighted, Sighting
 from tailer.target_logs import LogSource
 from tailer.vitals import NameHealth
+from tailer.window import Window
 
 log = structlog.get_logger()
 
@@ -102,6 +104,16 @@ class Watcher:
         await self.spool.retire(target)
         self.health.retire(target)
         log.info("retired", target=target.name, resource_group=group)
+
+    async def give_up(self, gap: Gap) -> None:
+        """The target of `gap` is there no more, and nobody had read it to its end."""
+        target = gap.target
+        reporter = Reporter(self.health.of(target), self.clock)
+        reporter.gap(Window(gap.start_ns, gap.end_ns), gap.reason, gap.detail)
+        reporter.enter(Phase.GONE)
+        reporter.rest("finished")
+        await self.spool.retire(target)
+        self.health.retire(target)
 
     async def _persist(
         self,

@@ -12,7 +12,7 @@ from tailer.config import Config, PollSettings
 from tailer.crew import Crew
 from tailer.health import Health
 from tailer.lookout import Found, Lookout
-from tailer.model import Target
+from tailer.model import Gap, Target
 from tailer.noted_lists import NotedLists
 from tailer.selection import Selector
 from tailer.spool.contract import Spool
@@ -169,12 +169,22 @@ class Watchlist:
             interval_s=wanted.poll.discovery_interval_s,
         )
         lists.expect()
-        self._crew.hire(_LOOKOUT, partial(self._lookout.watch, self._begin))
+        self._crew.hire(_LOOKOUT, partial(self._lookout.watch, self._begin, self._give_up))
 
     def _begin(self, found: Found) -> None:
         target = found.workload.target
         if target not in self._crew:
             self._crew.hire(target, partial(self._follow_found, found))
+
+    async def _give_up(self, gap: Gap) -> None:
+        """Unless somebody follows it, who will know better."""
+        assert self._wanted is not None
+        assert self._watcher is not None
+        target = gap.target
+        spellings = {target.id, target.name, f"{target.kind}s/{target.id}"}
+        names = {Name(one, target.resource_group) for one in spellings}
+        if target not in self._crew and names.isdisjoint(self._wanted.names):
+            await self._watcher.give_up(gap)
 
     async def _follow_found(self, found: Found) -> None:
         assert self._watcher is not None

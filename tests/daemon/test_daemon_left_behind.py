@@ -1,0 +1,141 @@
+"""What was followed, and deleted while the service was down, is told as lost, and only that."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon.bench import Bench, benched, lines_of, outlet
+from fakes import MemorySink
+from structlog.testing import capture_logs
+from virtual_time import VirtualClock
+
+from tailer.health import Phase
+from tailer.model import GapReason, Kind, Status, Target
+from tailer.simulator import Fault, Stage, TargetSettings
+
+pytestmark = pytest.mark.anyio
+
+LOOK_S = 10.0
+LIFE = (Stage(at_s=0, status=Status.RUNNING),)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
+    async with benched(tmp_path, clock, target=[], backlog_s=0.0) as made:
+        made.config = replace(
+            made.config, poll=replace(made.config.poll, discovery_interval_s=LOOK_S)
+        )
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def sink(bench: Bench) -> MemorySink:
+    sink = MemorySink()
+    bench.outlets = (outlet(sink),)
+    return sink
+
+
+def deploy(bench: Bench, id_: str = "d1234567", **more: Any) -> Target:
+    settings = {"kind": Kind.DEPLOYMENT, "id": id_, "rate_per_s": 5.0, "life": LIFE, **more}
+    return bench.simulator.add_target(TargetSettings(**settings))
+
+
+async def follow_and_delete_while_down(bench: Bench) -> Target:
+    target = deploy(bench)
+    await bench.run_for(30)
+    bench.simulator.remove_target(target)
+    await bench.clock.sleep(300)
+    return target
+
+
+async def gaps_of_a_run(bench: Bench, seconds: float = 150) -> list[Any]:
+    with capture_logs() as events:
+        await bench.run_for(seconds)
+    return [event for event in events if event["event"] == "gap"]
+
+
+async def test_it_is_told_as_a_gap_from_where_it_was_read_to_now(bench: Bench) -> None:
+    bench.select(kind="deployment")
+    target = await follow_and_delete_while_down(bench)
+
+    gaps = await gaps_of_a_run(bench)
+
+    assert [gap["detail"] for gap in gaps] == ["it was deleted while tailer was not running"]
+    (gap,) = bench.health.targets[target].gaps
+    assert gap.reason is GapReason.GONE
+    assert gap.end_ns - gap.start_ns > 300e9
+    assert bench.health.targets[target].phase is Phase.GONE
+
+
+async def test_it_is_told_once_and_not_again_by_the_next_process(bench: Bench) -> None:
+    bench.select(kind="deployment")
+    await follow_and_delete_while_down(bench)
+    await bench.run_for(150)
+
+    assert await gaps_of_a_run(bench) == []
+
+
+async def test_nothing_is_told_of_one_that_was_read_to_its_end(bench: Bench) -> None:
+    bench.select(kind="deployment")
+    target = deploy(bench)
+    await bench.run_to_the_end()
+    bench.simulator.remove_target(target)
+
+    assert await gaps_of_a_run(bench) == []
+
+
+async def test_nothing_is_told_as_long_as_the_lists_fail(bench: Bench) -> None:
+    bench.select(kind="deployment")
+    await follow_and_delete_while_down(bench)
+    bench.simulator.fail_next(Fault.BAD_GATEWAY, on={"list"}, count=1_000_000)
+
+    assert await gaps_of_a_run(bench, 600) == []
+    bench.simulator.heal()
+    assert len(await gaps_of_a_run(bench)) == 1
+
+
+async def test_one_that_is_not_meant_any_more_but_lives_is_not_lost(bench: Bench) -> None:
+    bench.select(kind="deployment", scenario=("churn",))
+    target = deploy(bench, scenario_id="churn")
+    deploy(bench, "d7654321", scenario_id="fraud")
+    await bench.run_for(30)
+    bench.config = replace(bench.config, watches=())
+    bench.select(kind="deployment", scenario=("fraud",))
+
+    assert await gaps_of_a_run(bench) == []
+    assert target not in bench.health.targets or not bench.health.targets[target].gaps
+
+
+async def test_one_whose_kind_no_selector_means_any_more_is_left_as_it_is(bench: Bench) -> None:
+    bench.select(kind="deployment")
+    await follow_and_delete_while_down(bench)
+    bench.config = replace(bench.config, watches=())
+    bench.select(kind="execution")
+
+    assert await gaps_of_a_run(bench) == []
+
+
+@pytest.mark.parametrize("name", ["deployment/d1234567", "deployments/d1234567", "d1234567"])
+async def test_one_that_is_named_is_for_its_name_to_look_after(bench: Bench, name: str) -> None:
+    bench.select(kind="deployment")
+    bench.watch(name)
+    await follow_and_delete_while_down(bench)
+
+    assert await gaps_of_a_run(bench) == []
+
+
+async def test_one_that_was_only_missing_from_lists_goes_on_where_it_stood(
+    bench: Bench, sink: MemorySink
+) -> None:
+    bench.select(kind="deployment")
+    target = deploy(bench)
+    await bench.run_for(30)
+    await bench.clock.sleep(30)
+
+    await bench.run(partial(bench.end_and_wait, 30))
+
+    assert lines_of(sink) == bench.shown
+    assert not bench.health.targets[target].gaps
