@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture reloads herd listing-cost disk-faults syslog-losses syslog-speed image-steps clean
+.PHONY: demo test lint mutants soak torture reloads herd listing-cost disk-faults syslog-losses syslog-speed image-steps breakage clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -45,6 +45,9 @@ syslog-losses: $(SETUP)
 
 image-steps: $(SETUP)
 	PYTHONPATH=tests $(BIN)/python tests/image_steps.py
+
+breakage: $(SETUP)
+	$(BIN)/python tests/breakage.py
 
 soak: $(SETUP)
 	$(BIN)/python tests/soak.py

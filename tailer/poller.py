@@ -28,6 +28,7 @@ from tailer.window import Slice, Window
 AHEAD_NS = 60 * NS_PER_S
 _NO_LOGS_BELIEF_S = 2.0  # logs that are denied for so long: there are none
 NO_LOGS_YET = "no logs yet"
+_DENIED = "the service says that there is no such target; asked again, as that may pass"
 _ASKING, _STORING = "asking the service", "storing lines"
 
 
@@ -168,7 +169,8 @@ class Poller:
             found = await read
         except NotFoundError:
             await self._ask_status()
-            self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
+            why = _DENIED if self._status.is_denied else NO_LOGS_YET
+            self._reporter.enter(Phase.WAITING, why=why)
             if self._status.is_denied:
                 return None
             self._absence_of_logs.note(self._clock.monotonic_s())

@@ -1,6 +1,6 @@
 """The status of a running service as tables for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tailer.cli.wording import duration_text
@@ -41,14 +41,32 @@ def status_view(seen: Document, *, most_targets: int | None = None) -> "Renderab
 def _headline(seen: Document) -> "RenderableType":
     from rich.text import Text
 
+    troubles = [*_troubles(seen)]
     verdict = "well" if seen.is_healthy else "NOT WELL"
     if seen.is_healthy and not seen.is_ready:
         verdict = "not ready"
+    elif seen.is_healthy and troubles:
+        verdict = "in trouble"
     line = Text(f"tailer {seen.tailer}, up for {duration_text(seen.uptime_s)}: ")
     line.append(verdict, style="green" if verdict == "well" else "bold red")
+    if troubles:
+        line.append(f" ({visible(', '.join(troubles))})")
     for reason in (*seen.stalled, *seen.missing):
         line.append(f"\n  {visible(reason)}")
     return line
+
+
+def _troubles(seen: Document) -> Iterator[str]:
+    """What a restart would not mend, so that it is no reason not to be healthy; but not well."""
+    for phase in ("failed", "backing_off"):
+        count = seen.targets_by_phase.get(phase, 0)
+        if count:
+            yield f"{count} target{'' if count == 1 else 's'} {phase.replace('_', ' ')}"
+    failing = [one for one in seen.sinks if one.backing_off_for_s is not None]
+    yield from (f"sink {one.sink} backing off" for one in failing)
+    if seen.spool.is_full or seen.spool.waiting_why:
+        yield "spool full" if seen.spool.is_full else "spool waiting"
+    yield from (f"no list of {look.what}" for look in seen.looks if look.why)
 
 
 def _targets(rows: Sequence[TargetStatus]) -> "Table":
