@@ -56,7 +56,10 @@ class Watcher:
     followed: set[Target] = field(default_factory=set)  # at this moment
 
     async def follow(self, name: str, resource_group: str) -> None:
-        """Returns when the target has ended and drained, or is gone."""
+        """Returns when the target has ended and drained.
+
+        One that is gone is asked for on and on: a gateway may deny for an hour what is there.
+        """
         named = self.health.named(name, resource_group)
 
         async def attempt() -> None:
@@ -65,7 +68,7 @@ class Watcher:
             named.why, named.next_try_s = "", None
             named.pulse.rest("followed", now_s=self.clock.monotonic_s())
             for target in named.targets:
-                await self._follow_once(target, name)
+                await self._follow_whenever_there(target, named)
 
         def put_off(why: str, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
@@ -139,6 +142,41 @@ class Watcher:
             else:
                 return
 
+    async def _follow_whenever_there(self, target: Target, named: NameHealth) -> None:
+        """Until it has ended. One that returns goes on at its stored place."""
+        retry_in_s = _FIRST_RETRY_S
+        await self._follow_once(target, named.name)
+        while self.health.of(target).phase is Phase.GONE:
+            known = await self._ask_again(target, named, in_s=retry_in_s)
+            retry_in_s = min(2 * retry_in_s, _LAST_RETRY_S)
+            if known is None:
+                continue
+            began_s = self.clock.monotonic_s()
+            named.pulse.rest("followed", now_s=began_s)
+            log.info("target_returned", target=target.name)
+            await self._follow_once(target, named.name, known=known)
+            if self.clock.monotonic_s() - began_s > _LAST_RETRY_S:
+                retry_in_s = _FIRST_RETRY_S  # it had been there for a while
+
+    async def _ask_again(
+        self, target: Target, named: NameHealth, *, in_s: float
+    ) -> Workload | None:
+        """None when it is still denied, or refused: its loss is told already."""
+
+        def put_off(retry_in_s: float) -> None:
+            now_s = self.clock.monotonic_s()
+            named.pulse.begin("waiting to ask again", now_s=now_s, within_s=retry_in_s)
+            self.health.of(target).put_off(now_s=now_s, retry_in_s=retry_in_s)
+
+        put_off(in_s)
+        await self.clock.sleep(in_s)
+        try:
+            return await self.source.get(
+                target, on_trouble=lambda _, retry_in_s: put_off(retry_in_s)
+            )
+        except (ApiError, AuthError):
+            return None
+
     async def _follow_once(
         self,
         target: Target,
@@ -151,6 +189,8 @@ class Watcher:
             log.info("already_followed", target=name)
             return
         self.followed.add(target)
+        if self.health.of(target).phase is Phase.GONE:  # no poller leads back from there
+            self.health.of(target).enter(Phase.STARTING, now_s=self.clock.monotonic_s())
         try:
             await self._poller(target, known, sighted).follow(start=self.start)
         except (ApiError, AuthError) as error:

@@ -52,6 +52,7 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "list_failed": lambda f: f"cannot list {f['what']} yet: {f['why']}; trying on",
     "list_recovered": lambda f: f"can list {f['what']} again after {f['after_s']} s",
     "target_failed": lambda f: _with_retry(f, f["why"].removeprefix(f"{f['target']} ")),
+    "target_returned": lambda _: "is there again; followed on from where it was read to",
     "already_followed": lambda _: "is followed already, under another name",
     "looking_up": lambda f: _with_retry(f, f"cannot be looked up yet: {f['why']}"),
     "sink_failed": lambda f: _with_retry(f, f"sink {f['sink']}: {f['why']}"),

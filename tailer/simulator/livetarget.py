@@ -96,6 +96,10 @@ class LiveTarget:
         self.life = replace(self.life, gone_ns=now_ns)
         self._store.forget_after(now_ns)
 
+    def reappear(self) -> None:
+        """It was only denied: it has lived, and spoken, all the time."""
+        self.life = replace(self.life, gone_ns=None)
+
     def _add(self, at_ns: int, visible_ns: int | None, json: bytes) -> None:
         stored_ns = self._typist.stored_ns(at_ns)
         shown_ns = stored_ns if visible_ns is None else visible_ns

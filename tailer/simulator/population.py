@@ -73,6 +73,10 @@ class Population:
         """Deleted: the service no longer knows it, but what it had shown stays true."""
         self.live(target).vanish(self.now_ns())
 
+    def restore(self, target: Target) -> None:
+        """The service had only denied it."""
+        self.live(target).reappear()
+
     def live(self, target: Target) -> LiveTarget:
         """The target, whether or not the service admits it at this moment.
 

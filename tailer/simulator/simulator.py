@@ -111,6 +111,10 @@ class Simulator:
     def remove_target(self, target: Target) -> None:
         self._population.remove(target)
 
+    def restore_target(self, target: Target) -> None:
+        """One that was removed: a gateway had lost its way to it, and it has lived on behind it."""
+        self._population.restore(target)
+
     def set_status(self, target: Target, status: Status) -> None:
         """From now on, and for good: what was planned for later no longer happens."""
         self._population.live(target).turn(status, self._population.now_ns())

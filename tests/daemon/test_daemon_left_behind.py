@@ -24,7 +24,8 @@ LIFE = (Stage(at_s=0, status=Status.RUNNING),)
 
 @pytest.fixture
 async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
-    async with benched(tmp_path, clock, target=[], backlog_s=0.0) as made:
+    punctual = {"twin_share": 0.1}  # late lines of what is denied are in the gap that is told
+    async with benched(tmp_path, clock, target=[], backlog_s=0.0, lines=punctual) as made:
         made.config = replace(
             made.config, poll=replace(made.config.poll, discovery_interval_s=LOOK_S)
         )
@@ -139,3 +140,21 @@ async def test_one_that_was_only_missing_from_lists_goes_on_where_it_stood(
 
     assert lines_of(sink) == bench.shown
     assert not bench.health.targets[target].gaps
+
+
+async def test_one_that_was_found_and_denied_for_long_goes_on_where_it_stood(
+    bench: Bench, sink: MemorySink
+) -> None:
+    bench.select(kind="deployment")
+    target = deploy(bench)
+
+    async def deny_for_a_while() -> None:
+        await bench.clock.sleep(20)
+        bench.simulator.remove_target(target)
+        await bench.clock.sleep(120)
+        bench.simulator.restore_target(target)
+        await bench.end_and_wait(150)
+
+    await bench.run(deny_for_a_while)
+
+    assert lines_of(sink) == bench.shown

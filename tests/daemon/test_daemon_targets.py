@@ -16,6 +16,7 @@ from tailer.simulator import Fault, TargetSettings
 
 pytestmark = pytest.mark.anyio
 
+QUIET = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=1)
 LATER = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=5)
 
 
@@ -146,3 +147,56 @@ async def test_an_outage_of_the_whole_service_costs_nothing_but_time(
         await bench.run(break_down_for_a_while)
 
     assert lines_of(sink) == bench.shown
+
+
+async def deny_and_find_again(bench: Bench, target: Target, *, denied_s: float) -> None:
+    """As a gateway does that has lost its way: the target lives on behind it."""
+    await bench.clock.sleep(20)
+    bench.simulator.remove_target(target)
+    await bench.clock.sleep(denied_s)
+    bench.simulator.restore_target(target)
+    await bench.clock.sleep(1000)
+    await bench.end_and_wait(60)
+
+
+@pytest.mark.parametrize("denied_s", [60.0, 900.0])
+async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_is_there_again(
+    bench: Bench, sink: MemorySink, denied_s: float
+) -> None:
+    bench.watch("deployment/d0000002")
+    bench.end_targets()
+    target = bench.simulator.add_target(QUIET)
+
+    with capture_logs() as events:
+        await bench.run(partial(deny_and_find_again, bench, target, denied_s=denied_s))
+
+    assert lines_of(sink) == shown_of(bench, "deployment/d0000002")
+    told = [event["event"] for event in events if event.get("target") == target.name]
+    assert told.count("target_returned") == 1
+    assert told.count("gap") == 1
+
+
+@pytest.mark.usefixtures("sink")
+async def test_one_that_is_gone_for_good_is_asked_for_ever_less_often_and_told_once(
+    bench: Bench,
+) -> None:
+    bench.watch("deployment/d0000002")
+    bench.end_targets()
+    target = bench.simulator.add_target(QUIET)
+
+    async def delete_it() -> None:
+        await bench.clock.sleep(20)
+        bench.simulator.remove_target(target)
+        await bench.clock.sleep(60)
+        before = bench.simulator.requests["get"]
+        await bench.clock.sleep(7200)
+        asked.append(bench.simulator.requests["get"] - before)
+
+    asked: list[int] = []
+    with capture_logs() as events:
+        await bench.run(delete_it)
+
+    assert 8 <= asked[0] <= 13
+    told = [event["event"] for event in events if event.get("target") == target.name]
+    assert told.count("gone") == told.count("gap") == 1
+    assert "target_failed" not in told
