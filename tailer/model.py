@@ -152,6 +152,7 @@ class GapReason(StrEnum):
     SINK_REFUSED = "sink_refused"  # a server would not have a message, however often it was sent
     FILE_TRUNCATED = "file_truncated"  # somebody cut a file behind our back
     STATE_LOST = "state_lost"  # the spool was damaged
+    CLOCK_SET_BACK = "clock_set_back"  # the service stamps lines with times already read
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,9 @@ class Poller:
         while self._health.phase is not Phase.GONE:
             began_s, now_ns = self._clock.monotonic_s(), self._logs.now_ns()
             start_ns = self._cursor.watermark_ns
+            if now_ns < min(start_ns, covered_ns):
+                detail = "the service's clock was set back, to times that are read already"
+                self._reporter.gap(Window(now_ns, start_ns), GapReason.CLOCK_SET_BACK, detail)
             if self._ending.has_begun or began_s - swept_s >= self._settings.sweep_s:
                 swept_s = began_s
             else:

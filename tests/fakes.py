@@ -30,10 +30,11 @@ class MemorySource:
     denies: Callable[[int], bool] = lambda _: False
     requests: int = 0
     asked_starts_ns: list[int] = field(default_factory=list)
+    behind_ns: int = 0  # how far the service's clock is behind that of the test
     asked_only_status: list[bool] = field(default_factory=list)  # of each get that was answered
 
     def server_now_ns(self) -> int | None:
-        return self.clock.wall_ns()
+        return self.clock.wall_ns() - self.behind_ns
 
     async def logs(
         self,

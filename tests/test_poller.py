@@ -94,6 +94,20 @@ def fill(store: MemoryService, *, seed: int, seconds: int, per_s: int, late_s: f
             store.add(time_ns, f"line {number % 50}", visible_from_ns=time_ns + late_ns)
 
 
+async def test_a_service_whose_clock_is_set_back_behind_what_is_read_is_a_gap_told_once(
+    rig: Rig,
+) -> None:
+    async def set_back() -> None:
+        await rig.clock.sleep(60)
+        rig.source.behind_ns = 600 * NS_PER_S
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(set_back)
+        await rig.follow(for_s=120)
+
+    assert rig.health.gap_counts == {GapReason.CLOCK_SET_BACK: 1}
+
+
 @pytest.mark.parametrize("step_ns", [1, NS_PER_MS])
 @pytest.mark.parametrize("start_is_exclusive", [False, True])
 async def test_every_line_arrives_once_although_late_twinned_cut_by_pages_and_amid_failures(
