@@ -92,7 +92,8 @@ class Store:
             remembered_files=self._remembered_files,
             tell_gap=lambda path, detail: self.gaps.append((path, detail)),
         )
-        writer.begin(self.mark)
+        writer.begin(self.mark, now_ns=TIME_NS)
+        self.mark = writer.mark
         return writer
 
     def deliver(

@@ -39,3 +39,32 @@ async def test_a_sink_that_stays_keeps_its_mark(bench: Bench) -> None:
     mark = await sink.write([lines("one")])
 
     assert await sink.open(mark) == mark
+
+
+async def test_a_sink_with_another_path_in_its_folder_leaves_the_old_file_to_its_heir(
+    bench: Bench,
+) -> None:
+    before = await bench.opened("all.log")
+    mark = await before.write([lines("mine")])
+    moved = await bench.opened("other.log", mark)
+    mark_to_store = await moved.open(mark)
+    heir = await bench.opened("all.log")
+    await heir.write([lines("the heir's")])
+
+    await moved.open(mark_to_store)
+
+    assert (bench.folder / "all.log").read_text() == "mine\nthe heir's\n"
+
+
+async def test_a_sink_that_was_removed_and_comes_back_keeps_what_it_had_written(
+    bench: Bench,
+) -> None:
+    first = await bench.opened()
+    await first.open(await first.open(None))
+    await first.write([lines("one")])
+
+    back = await bench.opened()
+    await back.write([lines("two")])
+
+    assert (bench.folder / "d1a2.log").read_text() == "one\ntwo\n"
+    assert not bench.gaps

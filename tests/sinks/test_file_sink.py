@@ -123,7 +123,7 @@ async def test_closed_files_are_compressed_and_only_the_youngest_kept(bench: Ben
 async def test_a_batch_without_lines_leaves_no_trace(bench: Bench) -> None:
     sink = await bench.opened()
 
-    assert await sink.write([batch()]) is None
+    assert await sink.write([batch()]) == await sink.open(None)
     assert not bench.folder.exists()
 
 

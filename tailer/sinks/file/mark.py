@@ -25,7 +25,8 @@ class Mark(msgspec.Struct, frozen=True):
 
     `files`: at most so many as the sink remembers, the one written last at the end.
     `closed`: files of which closed ones, up to that number, may not be in order yet.
-    `sequence` makes each mark differ from the one before.
+    `sequence` makes each mark differ from the one before. `template` is the path that they
+    were made from; empty in marks of a tailer that did not store it.
     """
 
     base: str
@@ -33,6 +34,7 @@ class Mark(msgspec.Struct, frozen=True):
     files: dict[str, FileState]
     closed: dict[str, int]
     version: Literal[1] = 1
+    template: str = ""
 
 
 def encode_mark(mark: Mark) -> bytes:

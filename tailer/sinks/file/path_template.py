@@ -67,12 +67,14 @@ def text_of(text: Text) -> str:
 class PathTemplate:
     """`base` is the folder before the first field: every path is relative to it.
 
+    `text` is how it was written.
+
     Raises:
         ConfigError: A field that is none, a lone brace, or no usable file name.
     """
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self.text = text
         if "\0" in text:
             raise ConfigError(f"path {text!r} has a NUL in it")
         base, _, below = text.partition("{")[0].rpartition("/")
@@ -87,16 +89,16 @@ class PathTemplate:
         pieces = []
         for name, plain, brace in _PIECE.findall(part):
             if brace:
-                raise ConfigError(f"path {self._text!r}: {brace!r} has no partner")
+                raise ConfigError(f"path {self.text!r}: {brace!r} has no partner")
             if not plain and name not in FIELDS:
                 raise ConfigError(
-                    f"path {self._text!r}: there is no field {name!r}",
+                    f"path {self.text!r}: there is no field {name!r}",
                     hint=f"there are {', '.join(FIELDS)}",
                 )
             pieces.append((name, plain))
         if pieces in ([], [("", ".")], [("", "..")]):
             raise ConfigError(
-                f"path {self._text!r}: {part!r} is no name below {self.base}",
+                f"path {self.text!r}: {part!r} is no name below {self.base}",
                 hint="empty, . and .. may stand before the first field only, and not at the end",
             )
         return pieces
@@ -107,7 +109,7 @@ class PathTemplate:
         is_all = found is not None and len(self._components[-1]) == 1 and found.start() == 0
         if found is None or is_all or found[0] in _RESERVED:
             raise ConfigError(
-                f"path {self._text!r}: the file name needs an extension",
+                f"path {self.text!r}: the file name needs an extension",
                 hint="such as .log; closed files get a number before it, and .gz after it",
             )
         self._components[-1][-1] = ("", plain[: found.start()])

@@ -85,7 +85,8 @@ class FileSink:
             remembered_files=self._remembered_files,
             tell_gap=lambda path, detail: self._found.append((path, detail)),
         )
-        await self._in_thread(lambda: writer.begin(mark))
+        now_ns = self._clock.wall_ns()
+        await self._in_thread(lambda: writer.begin(mark, now_ns=now_ns))
         self._writer = writer
         return writer.mark
 

@@ -67,22 +67,29 @@ class FileWriter:
         self._has_note = False
         self._new_files = NewFiles()
 
-    def begin(self, mark: bytes | None) -> None:
+    def begin(self, mark: bytes | None, *, now_ns: int) -> None:
         """Turn back whatever happened after `mark`."""
-        stored = Mark(self._tree.base, 0, {}, {}) if mark is None else decode_mark(mark)
+        stored = self._mark_without_files(now_ns) if mark is None else decode_mark(mark)
         there = self._restored(stored, self._tree, mark)
         self._mark, self._sequence = mark, stored.sequence
         if stored.base != self._tree.base:  # the configuration has changed since
             self._restored(stored, Tree(self._tree.disk, stored.base), mark)
-            # The old files are done with, and may be another sink's tomorrow.
-            self._mark = encode_mark(Mark(self._tree.base, stored.sequence, {}, {}))
+        its_template = stored.template or self._template.text
+        has_moved = (stored.base, its_template) != (self._tree.base, self._template.text)
+        if has_moved:  # the old files are done with, and may be another sink's tomorrow
+            self._mark = encode_mark(self._mark_without_files(stored.sequence))
+        elif mark is None:  # a sink of this name may have begun here before, and left a note
+            self._mark = encode_mark(stored)
         self._has_note = True  # perhaps
-        if stored.base == self._tree.base:
+        if not has_moved:
             self._known.put(there, instead_of=())
             self._in_mark = stored.files
             if self._rotation.wants_housekeeping:
                 for path, number in stored.closed.items():
                     self._housekeeper.submit(path, number)
+
+    def _mark_without_files(self, sequence: int) -> Mark:
+        return Mark(self._tree.base, sequence, {}, {}, template=self._template.text)
 
     @property
     def mark(self) -> bytes | None:
@@ -239,4 +246,5 @@ class FileWriter:
         self._in_mark = dict(self._known.states)
         closed = {**self._housekeeper.pending, **self._just_closed}
         closed = dict(list(closed.items())[:_MOST_CLOSED])
-        self._mark = encode_mark(Mark(self._tree.base, self._sequence, self._in_mark, closed))
+        mark = self._mark_without_files(self._sequence)
+        self._mark = encode_mark(replace(mark, files=self._in_mark, closed=closed))
