@@ -79,7 +79,7 @@ class Reloader:
             await reloads.asked()
             reloads.begun()
             try:
-                await self._apply(await to_thread.run_sync(reloads.read))
+                await self._apply(await to_thread.run_sync(reloads.read, abandon_on_cancel=True))
             except (ConfigError, AuthError) as error:
                 for why in str(error).splitlines():
                     log.error("reload_refused", why=why)  # noqa: TRY400 - no bug
@@ -125,7 +125,7 @@ async def watch_credentials(
     """
     while True:
         try:
-            found = await to_thread.run_sync(read)
+            found = await to_thread.run_sync(read, abandon_on_cancel=True)
         except AuthError:
             pass
         else:

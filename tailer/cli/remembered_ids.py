@@ -22,6 +22,8 @@ from tailer.model import Kind, Workload
 from tailer.timestamp import NS_PER_S
 
 _PATIENCE_S = 1.3  # somebody has pressed a key; starting up has taken its part of 1.5 s
+_LONGEST_PATIENCE_S = 60.0
+_PATIENCE_VARIABLE = "TAILER_COMPLETION_TIMEOUT_S"  # for who would rather wait
 _FRESH_NS = 5 * NS_PER_S  # as long as one goes on typing at the same word
 
 _Row = TypeVar("_Row", bound="Known | KnownGroup")
@@ -61,6 +63,7 @@ class Memory:
         self._credentials = credentials
         self._groups = resource_groups
         self._folder = _folder(environ)
+        self._patience_s = _patience_s(environ)
         self._clock = clock
 
     def workloads(self) -> list[Known]:
@@ -102,7 +105,7 @@ class Memory:
         path = None if self._folder is None else self._folder / f"{digest[:32]}.jsonl"
         told = None if path is None else self._read(path)
         if told is None:
-            told = told_within(_PATIENCE_S, ask, clock=self._clock)
+            told = told_within(self._patience_s, ask, clock=self._clock)
             if path is not None:
                 with suppress(OSError):
                     _write(path, told)
@@ -120,6 +123,14 @@ class Memory:
             return path.read_bytes() if 0 <= age_ns < _FRESH_NS else None
         except OSError:
             return None
+
+
+def _patience_s(environ: Mapping[str, str]) -> float:
+    try:
+        wanted_s = float(environ.get(_PATIENCE_VARIABLE, ""))
+    except ValueError:  # nobody could be told: the shell waits for words
+        return _PATIENCE_S
+    return wanted_s if 0 < wanted_s <= _LONGEST_PATIENCE_S else _PATIENCE_S
 
 
 def _folder(environ: Mapping[str, str]) -> Path | None:

@@ -208,18 +208,17 @@ async def appearing(
         tasks.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize("scheme", ["tcp", "relp"])
 async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_arrives(
-    scheme: str, tmp_path: Path, clock: VirtualClock, port: int
+    tmp_path: Path, clock: VirtualClock, port: int
 ) -> None:
     taken = NumberedLines(LINES)
-    behave = {"tcp": taken.over_tcp, "relp": taken.over_relp}[scheme]
+    behave = taken.over_tcp
     config = Config(
         watches=(Watch(targets=(FIRST,)),),
         poll=QUICK,
         spool=SpoolSection(path=tmp_path / "spool.db"),
         status=StatusSection(listen=""),
-        sinks=sections(tmp_path, f"{scheme}://127.0.0.1:{port}"),
+        sinks=sections(tmp_path, f"tcp://127.0.0.1:{port}"),
     )
     health = Health()
     file, syslog = build_outlets(config, clock=clock, health=health)
