@@ -1,7 +1,8 @@
 """What is known of everybody's well-being. Pure: whoever acts tells, whoever asks reads.
 
 A quiet target and a broken connection must never look alike, so every change of phase
-is a fact with a reason, and `enter` says whether it was a change at all.
+is a fact with a reason, and `enter` says whether it was a change at all. Long, because
+what is known of a target, and the sums that outlive it, must change together.
 """
 
 from bisect import bisect_left

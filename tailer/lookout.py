@@ -2,10 +2,11 @@
 
 Each kind in each resource group is looked at by a task of its own: one that fails, or is
 forbidden, holds up no other. Never by status: what has come and gone between two looks
-is only there in a status that nobody asked for.
+is only there in a status that nobody asked for. Long, because asking, refusing, admitting
+and comparing are one conversation with one list, over one piece of state.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -14,10 +15,11 @@ import structlog
 
 from tailer.clock import Clock
 from tailer.errors import ApiError, AuthError, TransientApiError
+from tailer.first_looks import FirstLooks, kinds_in
 from tailer.health import OUTAGE_S
 from tailer.model import Gap, GapReason, Kind, Target, Workload
 from tailer.roster import Roster
-from tailer.selection import Selector, census
+from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.status import Sighting
 from tailer.target_logs import Trouble
@@ -99,7 +101,7 @@ async def survey(
         groups |= dict.fromkeys(await source.resource_groups(on_trouble=on_trouble))
     async with anyio.create_task_group() as looking:
         for group in groups:
-            for kind in _kinds_in(group, selectors):
+            for kind in kinds_in(group, selectors):
                 looking.start_soon(look, group, kind)
     return Survey(workloads, refusals, len(groups))
 
@@ -132,7 +134,7 @@ class Lookout:
         self._interval_s = interval_s
         self._sightings: dict[tuple[str, Kind], Mapping[Target, Sighting]] = {}
         self._refused: dict[str, set[Kind | None]] = {}
-        self._first_looks = _FirstLooks(selectors)
+        self._first_looks = FirstLooks(selectors)
         self._watched_since_s = clock.monotonic_s()
 
     def sighting(self, target: Target) -> Sighting | None:
@@ -153,7 +155,7 @@ class Lookout:
             async def watch_group(group: str) -> None:
                 with scopes[group]:
                     async with anyio.create_task_group() as watching:
-                        for kind in _kinds_in(group, self._selectors):
+                        for kind in kinds_in(group, self._selectors):
                             watching.start_soon(self._watch_kind, group, kind, on_found, on_lost)
 
             while True:
@@ -294,10 +296,6 @@ def _means_all_groups(selectors: Sequence[Selector]) -> bool:
     return any(one.resource_groups is None for one in selectors)
 
 
-def _kinds_in(group: str, selectors: Sequence[Selector]) -> tuple[Kind, ...]:
-    return tuple(kind for kind in Kind if any(one.is_for(group, kind) for one in selectors))
-
-
 class _Trouble:
     """Tells once when requests of one question go on failing, and when that is over."""
 
@@ -319,52 +317,3 @@ class _Trouble:
             after_s = round(self._clock.monotonic_s() - self._since_s, 1)
             log.info("list_recovered", what=self._what, after_s=after_s)
         self._since_s, self._is_told = None, False
-
-
-class _FirstLooks:
-    """What each selector means at first, told once: when every place was looked at."""
-
-    def __init__(self, selectors: Sequence[Selector]) -> None:
-        self._selectors = selectors
-        self._awaited: set[tuple[str, Kind]] = set()
-        self._workloads: list[Workload] = []
-        self._has_begun = False
-        self._is_told = False
-
-    def wait_for(self, group: str) -> None:
-        self._awaited |= {(group, kind) for kind in _kinds_in(group, self._selectors)}
-
-    def begin(self) -> None:
-        """Every resource group is waited for."""
-        self._has_begun = True
-        self._tell_when_done()
-
-    def are_awaited(self, group: str, kind: Kind) -> bool:
-        return (group, kind) in self._awaited
-
-    def note(self, group: str, kind: Kind, listed: Collection[Workload]) -> None:
-        if (group, kind) in self._awaited:
-            self._awaited.remove((group, kind))
-            if not self._is_told:
-                self._workloads += listed
-                self._tell_when_done()
-
-    def _tell_when_done(self) -> None:
-        if self._is_told or self._awaited or not self._has_begun:
-            return
-        self._is_told = True
-        for selector in self._selectors:
-            matching = [one for one in self._workloads if selector.matches(one)]
-            if matching:
-                alive = sum(not one.status.is_terminal for one in matching)
-                log.info("watching", selector=str(selector), found=len(matching), alive=alive)
-            else:
-                there = there_is(self._workloads, selector)
-                log.warning("nothing_matches", selector=str(selector), there_is=there)
-        self._workloads = []
-
-
-def there_is(workloads: Sequence[Workload], selector: Selector) -> str:
-    """What could be chosen from where `selector` looks."""
-    groups = selector.resource_groups
-    return census(one for one in workloads if groups is None or one.target.resource_group in groups)

@@ -2,7 +2,8 @@
 
 Two speeds: an edge read looks back a few seconds, for latency; a sweep begins at the
 watermark, and so covers the whole lateness. Everything that can be wrong in an
-interesting way is in `window` and `cursor`; this is their shell.
+interesting way is in `window` and `cursor`; this is their shell. Long, because following is
+one loop, and its steps are of no use elsewhere.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,7 +1,8 @@
 """The service as values: pages of logs, workloads, resource groups.
 
 Every question is asked until it is answered: what may pass is retried here without end,
-and what will not pass is raised. The caller is told of each failure on the way.
+and what will not pass is raised. The caller is told of each failure on the way. Long, as it
+has a method for each question of the service.
 """
 
 import random

@@ -16,7 +16,7 @@ from tailer.clock import Clock
 from tailer.config import Watch
 from tailer.discovery import find_target, kinds_and_id
 from tailer.errors import ApiError, NotFoundError, TransientApiError, UnreachableError
-from tailer.lookout import there_is
+from tailer.first_looks import there_is
 from tailer.model import Kind, Status, Workload
 from tailer.selection import Selector, census
 from tailer.timestamp import NS_PER_S, format_ns

@@ -1,4 +1,7 @@
-"""`tailer logs` at work: finds the targets, follows them, and tells how it went."""
+"""`tailer logs` at work: finds the targets, follows them, and tells how it went.
+
+Long, because all that a run needs is put together here, and nowhere else.
+"""
 
 import os
 import random

@@ -8,7 +8,8 @@ from tailer.cli.logs_request import LogsRequest, plan
 from tailer.cli.service import Hiccups
 from tailer.clock import Clock
 from tailer.errors import ApiError, NotFoundError
-from tailer.lookout import Found, Lookout, Survey, survey, there_is
+from tailer.first_looks import there_is
+from tailer.lookout import Found, Lookout, Survey, survey
 from tailer.model import Workload
 from tailer.roster import ended_ns
 from tailer.selection import Selector

@@ -1,4 +1,7 @@
-"""The spool's tables, and the few statements that there are. In the database's thread."""
+"""The spool's tables, and the few statements that there are. In the database's thread.
+
+Long, because every statement is here: what is stored is understood from one file.
+"""
 
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -6,6 +6,8 @@ Laws of this file:
    busy goes along with the next transaction.
 3. Batches are deleted after both that allow it are stored, never before; a crash between
    costs nothing, for the next start forgets them again.
+
+Long, because these laws hold for all of the contract's methods together.
 """
 
 from collections import OrderedDict

@@ -1,6 +1,7 @@
 """Everything that is known, as one document: what `/status` and `tailer status` show. Pure.
 
-docs/operating.md describes it. Fields may be added; none will change or go.
+docs/operating.md describes it. Fields may be added; none will change or go. Long, as it is
+one class for each part of the document.
 """
 
 import re
