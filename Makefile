@@ -10,7 +10,7 @@ demo: $(SETUP)
 	$(BIN)/tailer demo
 
 test: $(SETUP)
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 lint: $(SETUP)
 	$(BIN)/ruff check .
