@@ -78,7 +78,10 @@ def lines_in(folder: Path) -> Counter[tuple[Any, ...]]:
     """Every line of every file below `folder`; a torn one is a ValueError."""
     found: Counter[tuple[Any, ...]] = Counter()
     for path in sorted(folder.rglob("*.log*")):
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:  # compressed a moment ago: the next look finds it
+            continue
         if path.suffix == ".gz":
             content = gzip.decompress(content)
         if content and not content.endswith(b"\n"):

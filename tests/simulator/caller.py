@@ -30,6 +30,11 @@ class Reply:
         return [entry["msg"] for entry in self.json["data"]["result"]]
 
 
+def patient_session() -> aiohttp.ClientSession:
+    """In virtual time five minutes are over as soon as this machine is busy elsewhere."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+
+
 class Caller:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
@@ -72,7 +77,7 @@ def simulator(**choices: Any) -> Simulator:
 
 @asynccontextmanager
 async def calling(sim: Simulator, *, logged_in: bool = True) -> AsyncIterator[Caller]:
-    async with sim.serving() as url, aiohttp.ClientSession() as session:
+    async with sim.serving() as url, patient_session() as session:
         caller = Caller(session, url)
         if logged_in:
             await caller.log_in()

@@ -2,9 +2,8 @@
 
 import base64
 
-import aiohttp
 import pytest
-from simulator.caller import calling, pass_time, quiet, simulator
+from simulator.caller import calling, pass_time, patient_session, quiet, simulator
 from virtual_time import START_NS
 
 from tailer.model import Kind, Status, Target
@@ -29,7 +28,7 @@ async def test_a_token_has_three_parts_like_a_jwt_and_says_how_long_it_is_good()
 async def test_the_client_may_prove_itself_by_basic_authentication() -> None:
     sim = simulator(token=TokenSettings(client_id="me", client_secret="s3:cret"))
     basic = "Basic " + base64.b64encode(b"me:s3:cret").decode()
-    async with calling(sim, logged_in=False) as caller, aiohttp.ClientSession() as session:
+    async with calling(sim, logged_in=False) as caller, patient_session() as session:
         form, headers = {"grant_type": "client_credentials"}, {"Authorization": basic}
         async with session.post(caller.url + "/oauth/token", data=form, headers=headers) as answer:
             assert answer.status == 200

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulator.caller import Caller, calling, pass_time, simulator
+from simulator.caller import Caller, calling, pass_time, patient_session, simulator
 
 from tailer.simulator import Fault, FaultSettings, world
 from tailer.simulator.faults import choose_fault
@@ -71,7 +71,7 @@ async def test_cut_content_looks_whole_to_http_but_cannot_be_decoded(coding: str
         sim.fail_next(Fault.CUT_CONTENT)
         headers = {**caller.headers, "Accept-Encoding": coding}
         async with (
-            aiohttp.ClientSession() as session,
+            patient_session() as session,
             session.get(caller.url + LOGS, headers=headers) as response,
         ):
             body = await response.read()

@@ -2,11 +2,10 @@
 
 import ssl
 
-import aiohttp
 import pytest
 import trustme
 from msgspec import UNSET
-from simulator.caller import calling, pass_time, quiet, simulator
+from simulator.caller import calling, pass_time, patient_session, quiet, simulator
 from virtual_time import START_NS
 
 from tailer.model import Kind, Target
@@ -116,7 +115,7 @@ async def test_over_tls_a_client_certificate_stands_in_for_the_secret() -> None:
     form = {"grant_type": "client_credentials", "client_id": "me"}
     async with (
         sim.serving(ssl_context=server_tls) as url,
-        aiohttp.ClientSession() as session,
+        patient_session() as session,
         session.post(f"{url}/oauth/token", data=form, ssl=client_tls) as response,
     ):
         assert url.startswith("https://127.0.0.1:")
