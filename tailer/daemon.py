@@ -97,7 +97,7 @@ async def _follow_and_deliver(
     strict: bool,
 ) -> None:
     config, credentials = setup.config, setup.credentials
-    wanted = wanted_by(config, default_group=setup.default_group)
+    wanted = wanted_by(config, default_group=setup.credentials.usual_group)
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
         first_contact_patience_s=inf,  # a service waits for its network
@@ -141,8 +141,8 @@ async def _follow_and_deliver(
                     health=health,
                     jitter=rng.random,
                 )
-                await watchlist.change(wanted)
                 reloader = Reloader(setup, source, deliveries, watchlist, clock)
+                await watchlist.change(wanted)
                 if reloads is not None:
                     polling.start_soon(reloader.keep_reloading, reloads)
                 health.has_begun, health.is_stopping = True, False

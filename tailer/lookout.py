@@ -18,6 +18,7 @@ from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.first_looks import FirstLooks, kinds_in
 from tailer.health import OUTAGE_S
 from tailer.model import Gap, GapReason, Kind, Target, Workload
+from tailer.pacing import Reluctance
 from tailer.roster import Roster
 from tailer.selection import Selector
 from tailer.spool.contract import Spool
@@ -28,9 +29,6 @@ from tailer.timestamp import NS_PER_S
 log = structlog.get_logger()
 
 _GROUPS_INTERVAL_S = 60.0  # resource groups come and go with projects, not with jobs
-# After a refusal, which only an operator can mend.
-_FIRST_RETRY_S = 30.0
-_LAST_RETRY_S = 900.0
 
 
 class ListSource(Protocol):
@@ -197,17 +195,16 @@ class Lookout:
             lateness_ns=self._lateness_ns,
         )
         trouble = _Trouble(self._clock, what=f"{kind}s in {group}")
-        retry_in_s = _FIRST_RETRY_S
+        reluctance = Reluctance()
         while True:
             began_s = self._clock.monotonic_s()
             try:
                 listed = await self._list(group, kind, trouble, all_=roster.needs_all)
             except (ApiError, AuthError) as error:
                 self._refuse(group, kind, error)
-                await self._clock.sleep(retry_in_s)
-                retry_in_s = min(2 * retry_in_s, _LAST_RETRY_S)
+                await self._clock.sleep(reluctance.pause_s())
                 continue
-            retry_in_s = _FIRST_RETRY_S
+            reluctance = Reluctance()
             trouble.end()
             self._admit(group, kind)
             for gap in await self._take(

@@ -40,6 +40,27 @@ def pause_after(
     return max(settings.interval_s, grown_s * (1 - IDLE_JITTER * jitter))
 
 
+class Reluctance:
+    """Pauses after refusals that only an operator, or time, may mend: ever longer, for the log.
+
+    `note_well` says for how long it has been well since: a while makes the next pause short.
+    """
+
+    FIRST_S = 30.0
+    LAST_S = 900.0
+
+    def __init__(self) -> None:
+        self._next_s = self.FIRST_S
+
+    def pause_s(self) -> float:
+        pause_s, self._next_s = self._next_s, min(2 * self._next_s, self.LAST_S)
+        return pause_s
+
+    def note_well(self, for_s: float) -> None:
+        if for_s > self.LAST_S:
+            self._next_s = self.FIRST_S
+
+
 class RequestBudget:
     """What all targets together may ask: a token bucket that yields to a service in trouble.
 

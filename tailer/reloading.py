@@ -18,7 +18,6 @@ from tailer.watchlist import Watchlist, wanted_by
 
 log = structlog.get_logger()
 
-DEFAULT_RESOURCE_GROUP = "default"
 _PAUSE_S = 0.5  # a storm of signals is a few reloads
 _LOOK_S = 4.0
 
@@ -30,10 +29,6 @@ class Setup:
     config: Config
     credentials: Credentials
     outlets: tuple[Outlet, ...]
-
-    @property
-    def default_group(self) -> str:
-        return self.credentials.resource_group or DEFAULT_RESOURCE_GROUP
 
 
 class Bell:
@@ -95,7 +90,7 @@ class Reloader:
         self.client.budget.limit(setup.config.poll.requests_per_s)
         # Sinks first: one that is new has all lines of a target that is new.
         await self.deliveries.change(setup.outlets)
-        wanted = wanted_by(setup.config, default_group=setup.default_group)
+        wanted = wanted_by(setup.config, default_group=setup.credentials.usual_group)
         await self.watchlist.change(wanted)
         self.running = replace(setup, outlets=tuple(self.deliveries.outlets.values()))
         log.info(

@@ -13,6 +13,7 @@ from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
 from tailer.health import Health, Phase
 from tailer.lookout import Found, ListSource
 from tailer.model import Gap, Target, Workload
+from tailer.pacing import Reluctance
 from tailer.poller import Poller, StartAt
 from tailer.reporter import Reporter
 from tailer.spool.contract import Spool
@@ -22,11 +23,6 @@ from tailer.vitals import NameHealth
 from tailer.window import Window
 
 log = structlog.get_logger()
-
-# After a refusal that an operator, or time, may mend without a restart: again soon, and ever
-# less often, for the log's sake.
-_FIRST_RETRY_S = 30.0
-_LAST_RETRY_S = 900.0
 
 
 class Source(LogSource, TargetSource, ListSource, Protocol):
@@ -125,7 +121,7 @@ class Watcher:
         put_off: Callable[[str, float], None],
     ) -> None:
         """Until it is done; ever less often, for the log's sake."""
-        retry_in_s = _FIRST_RETRY_S
+        reluctance = Reluctance()
         while True:
             began_s = self.clock.monotonic_s()
             try:
@@ -133,30 +129,27 @@ class Watcher:
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
-                if self.clock.monotonic_s() - began_s > _LAST_RETRY_S:
-                    retry_in_s = _FIRST_RETRY_S  # it had been well for a while
+                reluctance.note_well(self.clock.monotonic_s() - began_s)
+                retry_in_s = reluctance.pause_s()
                 log.error("target_failed", target=name, why=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
                 put_off(error.message, retry_in_s)
                 await self.clock.sleep(retry_in_s)
-                retry_in_s = min(2 * retry_in_s, _LAST_RETRY_S)
             else:
                 return
 
     async def _follow_whenever_there(self, target: Target, named: NameHealth) -> None:
         """Until it has ended. One that returns goes on at its stored place."""
-        retry_in_s = _FIRST_RETRY_S
+        reluctance = Reluctance()
         await self._follow_once(target, named.name)
         while self.health.of(target).phase is Phase.GONE:
-            known = await self._ask_again(target, named, in_s=retry_in_s)
-            retry_in_s = min(2 * retry_in_s, _LAST_RETRY_S)
+            known = await self._ask_again(target, named, in_s=reluctance.pause_s())
             if known is None:
                 continue
             began_s = self.clock.monotonic_s()
             named.pulse.rest("followed", now_s=began_s)
             log.info("target_returned", target=target.name)
             await self._follow_once(target, named.name, known=known)
-            if self.clock.monotonic_s() - began_s > _LAST_RETRY_S:
-                retry_in_s = _FIRST_RETRY_S  # it had been there for a while
+            reluctance.note_well(self.clock.monotonic_s() - began_s)
 
     async def _ask_again(
         self, target: Target, named: NameHealth, *, in_s: float

@@ -9,11 +9,14 @@ Only the resource group is looked up on its own.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from tailer.aicore.credential_sources import Source, environment_sources, key_file_source
 from tailer.aicore.secret import Secret
 from tailer.aicore.service_urls import api_url, token_url
 from tailer.errors import AuthError
+
+_DEFAULT_GROUP: Final = "default"  # every tenant has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,11 @@ class Credentials:
     api_url: str
     resource_group: str | None
     source: str
+
+    @property
+    def usual_group(self) -> str:
+        """The resource group that is meant where none is said."""
+        return self.resource_group or _DEFAULT_GROUP
 
 
 _PROOFS = (

@@ -18,7 +18,6 @@ from tailer.clock import Clock
 from tailer.config import Config
 from tailer.errors import AuthError, ConfigError
 
-DEFAULT_RESOURCE_GROUP = "default"
 _PLACE_S = 10.0
 _SERVICE = "credentials"
 
@@ -56,7 +55,7 @@ async def check_everything(
                 client,
                 found,
                 watches=config.watches if config else (),
-                default_group=found.resource_group or DEFAULT_RESOURCE_GROUP,
+                default_group=found.usual_group,
                 clock=clock,
             )
             checks.append(_known(_SERVICE, fine(f"from {found.source}")))

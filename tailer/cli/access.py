@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tailer.aicore.credentials import Credentials, find_credentials
 
-DEFAULT_RESOURCE_GROUP = "default"
-
 
 def credentials_for(service_key_file: Path | None) -> Credentials:
     """Raises: AuthError."""
@@ -24,4 +22,4 @@ def _home() -> Path:
 
 def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:
     """The resource groups meant, each once, in the order given."""
-    return tuple(dict.fromkeys(given)) or (credentials.resource_group or DEFAULT_RESOURCE_GROUP,)
+    return tuple(dict.fromkeys(given)) or (credentials.usual_group,)

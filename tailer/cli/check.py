@@ -17,7 +17,7 @@ from tailer.checks.everything import check_everything
 from tailer.checks.finding import Finding, Verdict, failed, fine, not_checked
 from tailer.cli.access import credentials_for
 from tailer.cli.config_file import read_config
-from tailer.cli.options import color_option, option, service_key_option
+from tailer.cli.options import color_option, option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path
@@ -48,16 +48,7 @@ reached, 4 targets or permissions, 5 sinks and disks.
 @click.command("check", epilog=_EPILOG)
 @option("--config", type=click.Path(path_type=Path), metavar="FILE", help="As for `tailer run`.")
 @service_key_option
-@option(
-    "-o",
-    "--output",
-    show_envvar=True,
-    variable="TAILER_CHECK_OUTPUT",  # TAILER_OUTPUT is that of `logs`, with other values
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="For people, or one JSON object a line.",
-)
+@output_option("check", "text")
 @color_option
 def check_command(
     *, config: Path | None, service_key_file: Path | None, output: str, color: str

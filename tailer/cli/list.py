@@ -20,6 +20,7 @@ from tailer.cli.options import (
     PATTERN,
     color_option,
     option,
+    output_option,
     resource_group_option,
     service_key_option,
 )
@@ -91,16 +92,7 @@ Examples:
     multiple=True,
     help="Only in this status. All four may be repeated.",
 )
-@option(
-    "-o",
-    "--output",
-    show_envvar=True,
-    variable="TAILER_LIST_OUTPUT",  # TAILER_OUTPUT is that of `logs`, with other values
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="For people, or one JSON object a line.",
-)
+@output_option("list", "table")
 @color_option
 def list_command(
     *,

@@ -28,6 +28,22 @@ def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
     return click.option(*names, envvar=variable, **settings)
 
 
+def output_option(
+    command: str, human: str, *, description: str = "For people, or one JSON object a line."
+) -> Callable[[_Command], _Command]:
+    """-o of a command that is not `logs`: TAILER_OUTPUT is that one's, with other values."""
+    return option(
+        "-o",
+        "--output",
+        variable=f"TAILER_{command.upper()}_OUTPUT",
+        type=click.Choice([human, "json"]),
+        default=human,
+        show_default=True,
+        show_envvar=True,
+        help=description,
+    )
+
+
 class Duration(click.ParamType[float]):
     """`10m`, `1h30m`, `2d`, `500ms` as seconds; a bare number is seconds."""
 

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 import click
 
-from tailer.cli.options import color_option, option
+from tailer.cli.options import color_option, option, output_option
 from tailer.cli.status_view import status_view
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
@@ -46,16 +46,7 @@ Exit code 0: it has answered, well or not; 4: nothing answers there.
 @option("-a", "--address", metavar="ADDRESS", help="HOST:PORT or unix:/PATH, as in [status].")
 @option("--config", type=click.Path(path_type=Path), metavar="FILE", help="That of the service.")
 @option("-w", "--watch", is_flag=True, help="Show it again and again, on the whole screen.")
-@option(
-    "-o",
-    "--output",
-    variable="TAILER_STATUS_OUTPUT",  # TAILER_OUTPUT is that of `logs`, with other values
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    show_envvar=True,
-    help="For people, or what the service said, as it is.",
-)
+@output_option("status", "table", description="For people, or what the service said, as it is.")
 @color_option
 def status_command(
     *, address: str | None, config: Path | None, watch: bool, output: str, color: str
