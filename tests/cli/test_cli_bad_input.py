@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from cli.command_line import Serve, World, run
+from support.command_line import Serve, World, run
 
 from tailer.model import Kind
 from tailer.simulator import TokenSettings

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from cli.command_line import PATIENCE_S, TAILER, Ended, World, lived, run
-from cli.terminal import TAB, terminal
+from support.command_line import PATIENCE_S, TAILER, Ended, World, lived, run
+from support.terminal import TAB, terminal
 
 from tailer.clock import SystemClock
 from tailer.model import Kind, Status

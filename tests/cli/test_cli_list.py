@@ -4,9 +4,9 @@ import shlex
 from typing import Any
 
 import pytest
-from cli.command_line import Serve, World, lived
-from cli.terminal import terminal
 from rich.cells import cell_len
+from support.command_line import Serve, World, lived
+from support.terminal import terminal
 
 from tailer.model import Kind, Status
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from cli.command_line import Serve, World
+from support.command_line import Serve, World
 
 from tailer.clock import SystemClock
 from tailer.model import Kind

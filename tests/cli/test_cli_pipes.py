@@ -5,7 +5,7 @@ import subprocess
 from io import FileIO
 
 import pytest
-from cli.command_line import PATIENCE_S, World, shell
+from support.command_line import PATIENCE_S, World, shell
 
 from tailer.clock import SystemClock
 

@@ -5,8 +5,8 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from cli.command_line import TAILER, Serve, World
-from cli.terminal import terminal
+from support.command_line import TAILER, Serve, World
+from support.terminal import terminal
 
 from tailer.cli.progress import Progress, progress_line
 from tailer.health import Health, Phase

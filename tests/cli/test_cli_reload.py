@@ -8,8 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from cli.command_line import World
-from reloads import reloads
+from stress.reload_under_load import reloads
+from support.command_line import World
 
 Write = Callable[..., None]
 

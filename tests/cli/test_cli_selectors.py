@@ -4,7 +4,7 @@ import signal
 from typing import Any
 
 import pytest
-from cli.command_line import Serve, World, lived
+from support.command_line import Serve, World, lived
 
 from tailer.model import Kind, Status
 

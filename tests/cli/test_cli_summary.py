@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from cli.command_line import Serve, World, lived, shell
+from support.command_line import Serve, World, lived, shell
 
 from tailer.model import Kind, Status
 from tailer.simulator import Dialect, Fault

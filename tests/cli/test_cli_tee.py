@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cli.command_line import World, shell
+from support.command_line import World, shell
 
 LOGS = ("logs", "deployment/d1234567")
 MUCH = [f"{number} {'x' * 1000}" for number in range(400)]

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import pytest
-from daemon.bench import FIRST, POLL, everything
-from daemon.steady_service import SteadyService
-from virtual_time import VirtualClock
+from support.daemon_bench import FIRST, POLL, everything
+from support.steady_service import SteadyService
+from support.virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import Config, SpoolSection, StatusSection, Watch
@@ -19,8 +18,6 @@ from tailer.health import Health
 from tailer.model import Batch
 from tailer.outlets import Outlet
 from tailer.timestamp import NS_PER_S
-
-pytestmark = pytest.mark.anyio
 
 OUTAGE_S = range(10, 610)
 SPOKEN_S, WATCHED_S = 620, 660

@@ -9,19 +9,17 @@ from typing import Any
 
 import anyio
 import pytest
-from daemon.bench import FORBIDDEN_GROUP, Bench, benched, lines_of, outlet
-from daemon.files import shown_in_files, without_newlines
-from fakes import MemorySink
 from structlog.testing import capture_logs
-from virtual_time import VirtualClock
+from support.daemon_bench import FORBIDDEN_GROUP, Bench, benched, lines_of, outlet
+from support.fakes import MemorySink
+from support.json_files import shown_in_files, without_newlines
+from support.virtual_time import VirtualClock
 
 from tailer.config import FileSection, SinkSection
 from tailer.health import Phase
 from tailer.model import GapReason, Kind, Status, Target
 from tailer.outlets import build_outlets
 from tailer.simulator import Fault, Stage, TargetSettings
-
-pytestmark = pytest.mark.anyio
 
 GROUPS = ("default", "team-a", "team-c")
 LOOK_S = 10.0

@@ -9,17 +9,15 @@ from typing import Any
 import anyio
 import pytest
 from anyio import sleep_forever
-from daemon.bench import FIRST, SECOND, Bench, outlet
-from fakes import MemorySink, hiccup
-from statuspage.asker import Told, ask, short_folder
-from virtual_time import VirtualTimeLoop
+from support.daemon_bench import FIRST, SECOND, Bench, outlet
+from support.fakes import MemorySink, hiccup
+from support.status_client import Told, ask, short_folder
+from support.virtual_time import VirtualTimeLoop
 
 from tailer.config import StatusSection
 from tailer.errors import ConfigError
 from tailer.pulse import STALL_S
 from tailer.simulator import Fault
-
-pytestmark = pytest.mark.anyio
 
 SMALL_BYTES = 300_000  # some ten seconds of lines
 LONG_S = STALL_S * 2

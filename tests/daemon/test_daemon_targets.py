@@ -5,16 +5,23 @@ from functools import partial
 
 import anyio
 import pytest
-from daemon.bench import FIRST, FORBIDDEN_GROUP, LINE_FIELDS, SECOND, Bench, Line, lines_of, outlet
-from fakes import MemorySink
 from structlog.testing import capture_logs
+from support.daemon_bench import (
+    FIRST,
+    FORBIDDEN_GROUP,
+    LINE_FIELDS,
+    SECOND,
+    Bench,
+    Line,
+    lines_of,
+    outlet,
+)
+from support.fakes import MemorySink
 
 from tailer.errors import AuthError
 from tailer.health import Phase
 from tailer.model import Kind, Target
 from tailer.simulator import Fault, TargetSettings
-
-pytestmark = pytest.mark.anyio
 
 QUIET = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=1)
 LATER = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=5)

@@ -1,4 +1,4 @@
-"""The image's recipe, as far as it can be read; tests/image_steps.py follows it."""
+"""The image's recipe, as far as it can be read; tests/stress/follow_image_steps.py follows it."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 from click.testing import CliRunner
-from deploy.dockerfile import DOCKERFILE, ROOT, Instruction, only, stages
+from support.dockerfile import DOCKERFILE, ROOT, Instruction, only, stages
 
 from tailer.cli.main import tailer
 from tailer.config import FileSection, parse_config

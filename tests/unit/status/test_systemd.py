@@ -1,0 +1,306 @@
+"""What a supervisor is told, heard at a real socket; time is virtual."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+from support.virtual_time import VirtualClock
+
+from tailer.health import Health, Phase
+from tailer.model import Kind, Target
+from tailer.supervisor import Supervisor, status_line, supervisor_from
+
+PROCESS_ID = 4711
+WATCHDOG_S = 60.0
+
+
+@dataclass
+class Ear:
+    """The supervisor's end of the socket, and what the service has to say of itself."""
+
+    socket: socket.socket
+    address: str
+    status: str = "all is quiet"
+    is_well: bool = True
+
+    def heard(self) -> list[str]:
+        """What was said since the last time."""
+        said = []
+        with suppress(BlockingIOError):
+            while True:
+                said.append(self.socket.recv(4096).decode())
+        return said
+
+    async def heard_for(self, seconds: float, clock: VirtualClock) -> list[str]:
+        """The kernel keeps but a few datagrams, so it listens all the time."""
+        said = []
+        end_s = clock.monotonic_s() + seconds
+        while clock.monotonic_s() < end_s:
+            await clock.sleep(1)
+            said += self.heard()
+        return said
+
+    @asynccontextmanager
+    async def kept_told_by(self, supervisor: Supervisor) -> AsyncIterator[None]:
+        keep_told = partial(
+            supervisor.keep_told, status=lambda: self.status, is_well=lambda: self.is_well
+        )
+        async with anyio.create_task_group() as telling:
+            telling.start_soon(keep_told)
+            yield
+            telling.cancel_scope.cancel()
+
+
+@contextmanager
+def listening(address: str) -> Iterator[Ear]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as opened:
+        opened.bind(address.replace("@", "\0"))
+        opened.setblocking(False)
+        yield Ear(opened, address)
+
+
+@pytest.fixture(params=["a path", "an abstract name"])
+def ear(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ear]:
+    address = f"{tmp_path}/notify"
+    with listening(address if request.param == "a path" else f"@{address}") as made:
+        yield made
+
+
+@pytest.fixture
+def supervisor(ear: Ear, clock: VirtualClock) -> Iterator[Supervisor]:
+    made = Supervisor(clock, address=ear.address, watchdog_s=WATCHDOG_S)
+    yield made
+    made.close()
+
+
+def test_it_is_told_that_the_service_runs_and_that_it_stops(
+    ear: Ear, supervisor: Supervisor
+) -> None:
+    supervisor.ready()
+    supervisor.stopping()
+
+    assert ear.heard() == ["READY=1", "STOPPING=1"]
+
+
+async def test_a_reload_begins_with_the_time_and_ends_with_ready(
+    ear: Ear, supervisor: Supervisor, clock: VirtualClock
+) -> None:
+    """systemd takes READY=1 for the end of a reload only if it is younger than its own signal."""
+    await clock.sleep(12.5)
+    supervisor.reloading()
+    supervisor.ready()
+
+    assert ear.heard() == ["RELOADING=1\nMONOTONIC_USEC=12500000", "READY=1"]
+
+
+async def test_a_service_that_is_well_pings_at_least_twice_in_the_time_it_has(
+    ear: Ear, supervisor: Supervisor, clock: VirtualClock
+) -> None:
+    async with ear.kept_told_by(supervisor):
+        pings = [
+            (await ear.heard_for(WATCHDOG_S / 2, clock)).count("WATCHDOG=1") for _ in range(10)
+        ]
+
+    assert min(pings) >= 1
+
+
+async def test_a_service_that_is_not_well_does_not_ping_until_it_is(
+    ear: Ear, supervisor: Supervisor, clock: VirtualClock
+) -> None:
+    has_pinged = []
+    async with ear.kept_told_by(supervisor):
+        for is_well in (True, False, True):
+            ear.is_well = is_well
+            has_pinged.append("WATCHDOG=1" in await ear.heard_for(2 * WATCHDOG_S, clock))
+
+    assert has_pinged == [True, False, True]
+
+
+async def test_a_status_is_told_when_it_has_changed(
+    ear: Ear, supervisor: Supervisor, clock: VirtualClock
+) -> None:
+    async with ear.kept_told_by(supervisor):
+        said = await ear.heard_for(WATCHDOG_S, clock)
+        ear.status = "something happened"
+        said += await ear.heard_for(WATCHDOG_S, clock)
+
+    told = [text for text in said if text.startswith("STATUS=")]
+    assert told == ["STATUS=all is quiet", "STATUS=something happened"]
+
+
+async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
+    ear: Ear, clock: VirtualClock
+) -> None:
+    """A short watchdog makes it look often, but not talk often."""
+    supervisor = Supervisor(clock, address=ear.address, watchdog_s=0.2)
+    said: list[str] = []
+    async with ear.kept_told_by(supervisor):
+        for number in range(600):
+            ear.status = f"{number} things happened"
+            await clock.sleep(0.1)
+            said += ear.heard()
+        said += await ear.heard_for(10, clock)
+    supervisor.close()
+
+    told = [text for text in said if text.startswith("STATUS=")]
+    assert told[-1] == "STATUS=599 things happened"
+    assert 10 <= len(told) <= 15
+
+
+async def test_what_it_must_know_waits_for_a_supervisor_that_does_not_listen(
+    ear: Ear, supervisor: Supervisor, clock: VirtualClock
+) -> None:
+    async with ear.kept_told_by(supervisor):
+        await clock.sleep(5 * WATCHDOG_S)  # nobody reads, so the kernel has no room any more
+        supervisor.stopping()
+        said = await ear.heard_for(WATCHDOG_S, clock)
+
+    assert said.count("STOPPING=1") == 1
+
+
+async def test_a_supervisor_that_is_away_is_no_failure(tmp_path: Path, clock: VirtualClock) -> None:
+    """What it must know it is told as soon as it is there."""
+    address = f"{tmp_path}/later"
+    supervisor = Supervisor(clock, address=address, watchdog_s=WATCHDOG_S)
+    supervisor.ready()
+
+    with listening(address) as ear:
+        async with ear.kept_told_by(supervisor):
+            await clock.sleep(1)
+        supervisor.close()
+        said = ear.heard()
+
+    assert said[0] == "READY=1"
+
+
+async def test_without_a_supervisor_nothing_is_told(clock: VirtualClock) -> None:
+    supervisor = supervisor_from({}, clock=clock, process_id=PROCESS_ID)
+    supervisor.ready()
+
+    await supervisor.keep_told(status=lambda: "", is_well=lambda: True)  # and returns
+
+
+def test_its_variables_are_for_nobody_else(clock: VirtualClock) -> None:
+    environ = {
+        "NOTIFY_SOCKET": "/run/notify",
+        "WATCHDOG_USEC": "60000000",
+        "WATCHDOG_PID": str(PROCESS_ID),
+        "HOME": "/",
+    }
+    supervisor_from(environ, clock=clock, process_id=PROCESS_ID)
+
+    assert environ == {"HOME": "/"}
+
+
+@pytest.mark.parametrize(
+    "watchdog",
+    [
+        {},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "soon"},
+        {"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(PROCESS_ID + 1)},
+    ],
+    ids=lambda watchdog: " ".join(map("=".join, watchdog.items())) or "none",
+)
+async def test_a_watchdog_that_is_not_meant_for_it_gets_no_pings(
+    tmp_path: Path, clock: VirtualClock, watchdog: dict[str, str]
+) -> None:
+    with listening(f"{tmp_path}/notify") as ear:
+        environ = {"NOTIFY_SOCKET": ear.address, **watchdog}
+        supervisor = supervisor_from(environ, clock=clock, process_id=PROCESS_ID)
+        async with ear.kept_told_by(supervisor):
+            await clock.sleep(2 * WATCHDOG_S)
+        supervisor.close()
+
+        assert ear.heard() == ["STATUS=all is quiet"]
+
+
+@pytest.mark.parametrize("address", ["vsock:2:1234", "notify", ""])
+async def test_an_address_that_is_no_unix_socket_counts_as_none(
+    clock: VirtualClock, address: str
+) -> None:
+    supervisor = supervisor_from({"NOTIFY_SOCKET": address}, clock=clock, process_id=PROCESS_ID)
+    supervisor.ready()
+
+    await supervisor.keep_told(status=lambda: "", is_well=lambda: True)  # and returns
+
+
+@pytest.mark.usefixtures("ear")
+def test_a_program_that_is_started_does_not_have_the_socket(supervisor: Supervisor) -> None:
+    supervisor.ready()
+    assert supervisor._socket is not None
+    look = f"import os; print(os.path.exists('/proc/self/fd/{supervisor._socket.fileno()}'))"
+    said = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, check=True, close_fds=False
+    )
+
+    assert said.stdout == b"False\n"
+
+
+BLOCKED = """
+import sys, time, anyio
+from tailer.clock import SystemClock
+from tailer.supervisor import Supervisor
+
+supervisor = Supervisor(SystemClock(), address=sys.argv[1], watchdog_s=0.4)
+
+def well():
+    print("pings", flush=True)
+    return True
+
+async def main():
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: supervisor.keep_told(status=lambda: "", is_well=well))
+        await anyio.sleep(1)
+        print("hangs", flush=True)
+        time.sleep(3600)
+
+anyio.run(main)
+"""
+
+
+def test_a_loop_that_hangs_in_a_call_sends_no_pings(tmp_path: Path) -> None:
+    """In real time, for a loop that stands still cannot be played."""
+    with (
+        listening(f"{tmp_path}/notify") as ear,
+        subprocess.Popen([sys.executable, "-c", BLOCKED, ear.address], stdout=-1) as process,
+    ):
+        assert process.stdout is not None
+        while process.stdout.readline() != b"hangs\n":
+            pass
+        before = ear.heard()
+        ear.socket.settimeout(2)  # five times what its watchdog allows
+        with pytest.raises(TimeoutError):
+            ear.socket.recv(4096)
+        process.kill()
+
+    assert before.count("WATCHDOG=1") >= 3
+
+
+def test_a_status_counts_targets_by_phase_and_what_the_slowest_sink_lacks() -> None:
+    health = Health(has_begun=True)
+    for number, phase in enumerate([Phase.FOLLOWING, Phase.BACKING_OFF, Phase.FOLLOWING]):
+        health.of(Target("default", Kind.DEPLOYMENT, f"d{number}")).phase = phase
+    health.of_sink("file").lag_lines = 12
+    health.of_sink("syslog").lag_lines = 12_345
+
+    line = status_line(health)
+
+    assert line == "targets: 2 following, 1 backing off; undelivered: 12,345 lines"
+
+
+def test_a_status_of_nothing() -> None:
+    line = status_line(Health(has_begun=True))
+
+    assert line == "targets: none yet; undelivered: nothing"
+
+
+def test_a_status_before_the_spool_is_open() -> None:
+    assert status_line(Health()) == "opening the spool"
