@@ -1,5 +1,6 @@
 """What a service says when something breaks; `make breakage` breaks much more, and waits longer."""
 
+import pytest
 from stress.break_each_part import BREAKAGES, play
 
 
@@ -13,6 +14,7 @@ def test_refused_credentials_are_named_for_every_target_and_nothing_calls_that_w
     assert (code, lines[0].startswith("FAIL token no token for the client id")) == (3, True)
 
 
+@pytest.mark.long
 def test_a_syslog_server_that_is_away_is_named_until_it_is_back() -> None:
     away, back = play(BREAKAGES["sink-down"])
 
@@ -24,6 +26,7 @@ def test_a_syslog_server_that_is_away_is_named_until_it_is_back() -> None:
     assert (back.status, back.check) == (["well"], (0, []))
 
 
+@pytest.mark.long
 def test_a_target_that_the_service_denies_is_said_to_be_denied_not_to_be_without_logs() -> None:
     (told,) = play(BREAKAGES["target-404-at-first"], until_mended=False)
 

@@ -13,6 +13,7 @@ SHAPE = Shape(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
 def test_of_executions_that_live_for_seconds_every_line_is_had_once(
     way: str, tmp_path: Path

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from support.daemon_bench import FIRST, POLL, everything
 from support.steady_service import SteadyService
 from support.virtual_time import VirtualClock
@@ -63,6 +64,7 @@ def _resident_bytes() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.long
 async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
     tmp_path: Path, clock: VirtualClock
 ) -> None:

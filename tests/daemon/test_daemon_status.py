@@ -200,6 +200,7 @@ async def test_a_service_that_is_down_for_long_is_known_and_the_daemon_well(
     assert watched.bench.health.requests.tokens_granted == 0
 
 
+@pytest.mark.long
 async def test_a_target_that_is_refused_again_and_again_is_known(watched: Watched) -> None:
     watched.bench.watch("deployment/dnowhere", "dnameless")
 

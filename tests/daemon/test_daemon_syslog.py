@@ -206,6 +206,7 @@ async def appearing(
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.long
 async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_arrives(
     tmp_path: Path, clock: VirtualClock, port: int
 ) -> None:

@@ -167,6 +167,7 @@ async def deny_and_find_again(bench: Bench, target: Target, *, denied_s: float) 
 
 
 @pytest.mark.parametrize("denied_s", [60.0, 900.0])
+@pytest.mark.long
 async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_is_there_again(
     bench: Bench, sink: MemorySink, denied_s: float
 ) -> None:
@@ -184,6 +185,7 @@ async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_i
 
 
 @pytest.mark.usefixtures("sink")
+@pytest.mark.long
 async def test_one_that_is_gone_for_good_is_asked_for_ever_less_often_and_told_once(
     bench: Bench,
 ) -> None:

@@ -24,6 +24,7 @@ from support.ci_recipes import (
     play_jenkins,
 )
 from support.command_line import PATIENCE_S, World, lived
+from support.long import long_after, long_values_after
 
 from tailer.clock import SystemClock
 from tailer.model import Kind, Status
@@ -78,8 +79,10 @@ def summary(played: Played) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize(("status", "code"), [(Status.COMPLETED, 0), (Status.DEAD, 10)])
+@pytest.mark.parametrize("recipe", long_values_after(2, RECIPES))
+@pytest.mark.parametrize(
+    ("status", "code"), long_after(1, [(Status.COMPLETED, 0), (Status.DEAD, 10)])
+)
 def test_a_job_ends_with_the_verdict_and_keeps_its_log(
     world: World, place: Place, recipe: str, status: Status, code: int
 ) -> None:
@@ -97,7 +100,7 @@ def test_a_job_ends_with_the_verdict_and_keeps_its_log(
     assert world.environ["AICORE_CLIENT_SECRET"] not in played.said
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", long_values_after(1, RECIPES))
 def test_a_job_whose_execution_cannot_be_created_fails_and_follows_nothing(
     world: World, place: Place, recipe: str
 ) -> None:
@@ -116,6 +119,7 @@ def test_what_is_installed_is_this(world: World, place: Place) -> None:
     assert project["name"] in (place.folder / "installed").read_text().split()
 
 
+@pytest.mark.long
 def test_a_step_that_is_cancelled_leaves_a_summary(world: World, place: Place) -> None:
     target = world.add(Kind.EXECUTION, "e1234567", rate_per_s=20.0)
     (job,) = yaml.safe_load(block("GitHub Actions", "yaml"))["jobs"].values()
@@ -164,6 +168,7 @@ def play_and(pod: Pod, do: Callable[[int], object]) -> Played:
     return results[0]
 
 
+@pytest.mark.long
 def test_a_sidecar_that_is_killed_starts_anew_and_has_every_line(
     world: World, place: Place
 ) -> None:

@@ -102,6 +102,7 @@ async def send_and_compare(
 
 @each_receiver
 @pytest.mark.parametrize(("mode", "count"), [("escape", LINES), ("octal", FEWER), ("keep", FEWER)])
+@pytest.mark.long
 async def test_every_field_of_every_hostile_line_arrives_by_every_way(
     tmp_path: Path, certificates: Certificates, name: str, mode: ControlCharacters, count: int
 ) -> None:

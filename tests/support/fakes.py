@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from support.memory_service import MemoryService
 from tailer.clock import Clock
-from tailer.errors import NotFoundError, SinkError, TransientApiError, TransientSinkError
+from tailer.errors import (
+    ApiError,
+    AuthError,
+    NotFoundError,
+    PermanentApiError,
+    SinkError,
+    TransientApiError,
+    TransientSinkError,
+)
 from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
 from tailer.target_logs import Trouble
 
@@ -120,3 +128,56 @@ class SlowSink(MemorySink):
 
 def hiccup() -> TransientSinkError:
     return TransientSinkError("the receiver went away")
+
+
+@dataclass(slots=True)
+class ListedService(MemorySource):
+    """A whole service: the logs of MemorySource, for each of the `listed` workloads alike.
+
+    `refused_groups` answer with 403. `refuses`, while it is set, is raised by every request.
+    """
+
+    listed: list[Workload] = field(default_factory=list)
+    groups: list[str] = field(default_factory=lambda: ["default"])
+    refused_groups: set[str] = field(default_factory=set)
+    refuses: ApiError | AuthError | None = None
+    answered: bool = False
+
+    def server_now_ns(self) -> int | None:
+        return MemorySource.server_now_ns(self) if self.answered else None
+
+    async def list(
+        self,
+        kind: Kind,
+        resource_group: str,
+        *,
+        scenario_id: str | None = None,
+        executable_ids: Sequence[str] = (),
+        on_trouble: Trouble,
+    ) -> Sequence[Workload]:
+        await self._survive(on_trouble)
+        if resource_group in self.refused_groups:
+            raise PermanentApiError("403 Forbidden", status=403)
+        return [
+            one
+            for one in self.listed
+            if (one.target.kind, one.target.resource_group) == (kind, resource_group)
+        ]
+
+    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
+        await self._survive(on_trouble)
+        return tuple(self.groups)
+
+    async def get(
+        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+    ) -> Workload:
+        shown = await MemorySource.get(self, target, only_status=only_status, on_trouble=on_trouble)
+        if all(one.target != target for one in self.listed):
+            raise NotFoundError("no such target")
+        return shown
+
+    async def _survive(self, on_trouble: Trouble) -> None:
+        await MemorySource._survive(self, on_trouble)
+        if self.refuses is not None:
+            raise self.refuses
+        self.answered = True

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.faulty_disk import CountingDisk, DyingDisk, PlugPulledError, StumblingDisk
 from support.file_store import IdleHousekeeper, PromptHousekeeper, Store, batch_for, fast_folder
+from support.long import long_values_after
 
 from tailer.errors import SinkError, TransientSinkError
 from tailer.model import Batch
@@ -41,7 +42,7 @@ def calls_of_a_whole_run(at_once: int, housekeeper: type[Housekeeper] = PromptHo
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("after", long_values_after(1, [False, True]), ids=["before", "after"])
 def test_dying_at_any_system_call_loses_and_repeats_nothing(*, after: bool, at_once: int) -> None:
     for at in range(1, calls_of_a_whole_run(at_once) + 1):
         with fast_folder() as folder:
@@ -56,7 +57,7 @@ def test_dying_at_any_system_call_loses_and_repeats_nothing(*, after: bool, at_o
             assert store.gaps == []
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3])
+@pytest.mark.parametrize("at_once", long_values_after(1, [1, 2, 3]))
 def test_failing_once_at_any_system_call_leaves_nothing_of_the_write(at_once: int) -> None:
     """It is undone at once; after a failed sync, of unknown outcome, by the next start."""
     for at in range(1, calls_of_a_whole_run(at_once, IdleHousekeeper) + 1):
