@@ -15,7 +15,7 @@ from tailer.aicore.connection import connect
 from tailer.aicore.credentials import find_credentials
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.model import Entry, Kind, Order, Page, Status, Target
-from tailer.simulator import Simulator, SimulatorSettings, TargetSettings
+from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings
 from tailer.target_logs import LogSource
 from tailer.timestamp import NS_PER_S
 
@@ -49,8 +49,10 @@ class Rig:
             on_trouble=self.note_failure,
         )
 
-    async def messages(self, start_s: float, end_s: float, **how: Order) -> list[object]:
-        return [entry.msg for entry in (await self.page(start_s, end_s, **how)).entries]
+    async def messages(
+        self, start_s: float, end_s: float, *, order: Order = Order.ASC
+    ) -> list[object]:
+        return [entry.msg for entry in (await self.page(start_s, end_s, order=order)).entries]
 
 
 def at_ns(seconds: float) -> int:
@@ -91,7 +93,7 @@ async def client_and_service(clock: VirtualClock) -> AsyncIterator[Rig]:
                 ),
                 set_status=lambda status: simulator.set_status(TARGET, status),
                 delete=lambda: simulator.remove_target(TARGET),
-                fail_next=lambda: simulator.fail_next("unavailable", on=("logs", "get")),
+                fail_next=lambda: simulator.fail_next(Fault.UNAVAILABLE, on=("logs", "get")),
             )
 
 

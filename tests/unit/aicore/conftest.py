@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,15 +20,12 @@ async def caller(service: FakeService) -> AsyncIterator[Caller]:
         yield connected
 
 
-class _NothingSent:
-    output_size = 0
-
-
 class _ClientResponse(ClientResponse):
     """aioresponses 0.7.9 does not know `stream_writer` of aiohttp >= 3.14 (its issue 289)."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, stream_writer=_NothingSent(), **more)
+        nothing_sent: Any = SimpleNamespace(output_size=0)
+        super().__init__(*args, stream_writer=nothing_sent, **more)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """One delivery task per sink: sinks come, go and change while the others keep writing."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class Spool(MemorySpool):
 
     def __init__(self, sinks: Sequence[str]) -> None:
         MemorySpool.__init__(self, sinks=sinks, max_bytes=10**9)
-        self.droppers: Sequence[str] = ()
+        self.droppers: Collection[str] = ()
 
 
 @dataclass(slots=True)
