@@ -11,7 +11,7 @@ from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import FileSection, SinkSection
 from tailer.model import GapReason
-from tailer.outlets import build_outlets
+from tailer.daemon.sinks import build_outlets
 from tailer.timestamp import NS_PER_S, parse_ns
 
 RUN_S = 60

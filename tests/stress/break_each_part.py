@@ -33,15 +33,15 @@ from stress.small_disks import SmallDisk, small_disk
 from support.command_line import TAILER, run
 from support.receivers.ports import LOOPBACK, reserved_places
 from support.receivers.ways import Way
-from support.syslog.fake_servers import Behaviour, RelpServer, serving
+from support.syslog.fake_servers import Behavior, RelpServer, serving
 
 from tailer.clock import SystemClock
 from tailer.errors import NotFoundError
 from tailer.model import Kind
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings, TokenSettings
-from tailer.statuspage.address import HostPort
-from tailer.statuspage.asking import ask_for_status
-from tailer.statuspage.document import Document
+from tailer.status.address import HostPort
+from tailer.status.client import ask_for_status
+from tailer.status.document import Document
 from tailer.timestamp import NS_PER_MS
 
 PATIENCE_S = 150.0  # what is refused is asked for again in half a minute, then in a minute
@@ -113,7 +113,7 @@ class Place:
     def empty(self) -> None:
         self._taken.close()
 
-    def serve(self, behave: Behaviour) -> None:
+    def serve(self, behave: Behavior) -> None:
         server = serving(behave, port=self.port)
         self.give_to(self._portal.wrap_async_context_manager(server))
 
@@ -332,8 +332,8 @@ def is_well(it: Bench) -> bool:
         and len(seen.targets) >= len(ALL)
         and all(one.phase == "following" for one in seen.targets)
         and all(one.is_up for one in seen.sinks)
-        and not (seen.spool.is_full or seen.spool.waiting_why)
-        and not any(look.why for look in seen.looks)
+        and not (seen.spool.is_full or seen.spool.blocked_reason)
+        and not any(look.reason for look in seen.looks)
     )
 
 
@@ -359,7 +359,7 @@ def sink_is_down(name: str) -> Callable[[Bench], bool]:
 
 def spool_waits(it: Bench) -> bool:
     seen = it.document()
-    return seen is not None and bool(seen.spool.waiting_why)
+    return seen is not None and bool(seen.spool.blocked_reason)
 
 
 def spool_is_full(it: Bench) -> bool:

@@ -9,8 +9,8 @@ from aiohttp import web
 from support.fake_service import TARGET, Caller, FakeService, Reply, calling, lines, says
 from support.virtual_time import START_NS, VirtualClock
 
-from tailer.aicore.connection import ClientSettings
-from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Target
+from tailer.aicore.connect import ClientSettings
+from tailer.model import DEFAULT_TOP, Kind, MAX_TOP, Target
 
 MAX_BODY_BYTES = 100_000
 

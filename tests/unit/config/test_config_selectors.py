@@ -7,7 +7,7 @@ import pytest
 
 from tailer.config import Watch, parse_config
 from tailer.model import Kind, Status
-from tailer.selection import Selector
+from tailer.discovery.selector import Selector
 
 SINK = '[[sink]]\nkind = "file"\npath = "/var/log/aicore/{id}.log"\n'
 

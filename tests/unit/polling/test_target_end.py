@@ -1,7 +1,7 @@
 import pytest
 from support.fakes import TARGET
 
-from tailer.ending import Ending
+from tailer.polling.target_status import Ending
 from tailer.model import Status, Workload
 from tailer.timestamp import NS_PER_S, format_ns
 

@@ -13,9 +13,10 @@ import anyio
 import pytest
 from support.virtual_time import VirtualClock
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
-from tailer.supervisor import Supervisor, status_line, supervisor_from
+from tailer.status.systemd import Supervisor, status_line, supervisor_from
 
 PROCESS_ID = 4711
 WATCHDOG_S = 60.0
