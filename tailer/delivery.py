@@ -8,10 +8,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
+from tailer.health.parts import SinkHealth
 from tailer.model import MAX_TOP, Batch, text_bytes
 from tailer.sinks.contract import Sink
 from tailer.spool.contract import SinkPlace
-from tailer.vitals import SinkHealth
 
 log = structlog.get_logger()
 

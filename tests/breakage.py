@@ -38,9 +38,9 @@ from tailer.clock import SystemClock
 from tailer.errors import NotFoundError
 from tailer.model import Kind
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings, TokenSettings
-from tailer.statuspage.address import HostPort
-from tailer.statuspage.asking import ask_for_status
-from tailer.statuspage.document import Document
+from tailer.status.address import HostPort
+from tailer.status.client import ask_for_status
+from tailer.status.document import Document
 from tailer.timestamp import NS_PER_MS
 
 PATIENCE_S = 150.0  # what is refused is asked for again in half a minute, then in a minute

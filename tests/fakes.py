@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from memory_service import MemoryService
 
+from tailer.backoff import Trouble
 from tailer.clock import Clock
 from tailer.errors import NotFoundError, SinkError, TransientApiError, TransientSinkError
 from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
-from tailer.target_logs import Trouble
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1")
 

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.sinks.syslog.formats import build_format
+from tailer.sinks.syslog.build import build_format
 from tailer.timestamp import format_ns
 
 LINES = 5000  # a full page

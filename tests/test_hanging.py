@@ -10,19 +10,18 @@ from anyio import sleep_forever
 from fakes import TARGET, MemorySource
 from virtual_time import VirtualClock
 
+from tailer.backoff import Trouble
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
+from tailer.discovery.scanner import Lookout, NotedLists
+from tailer.discovery.selector import Selector
 from tailer.errors import NotFoundError, TransientApiError
-from tailer.health import Health
-from tailer.liveness import stalled
-from tailer.lookout import Lookout
+from tailer.health.health import Health
+from tailer.health.liveness import stalled
+from tailer.health.parts import STALL_S
 from tailer.model import Kind, Workload
-from tailer.noted_lists import NotedLists
-from tailer.pacing import PaceSettings
-from tailer.poller import Poller
-from tailer.pulse import STALL_S
-from tailer.selection import Selector
+from tailer.polling.poller import Poller
 from tailer.spool.memory import MemorySpool
-from tailer.target_logs import Trouble
 
 pytestmark = pytest.mark.anyio
 

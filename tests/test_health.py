@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from fakes import TARGET
 
-from tailer.health import Health, Phase, TargetHealth
+from tailer.health.health import Health
+from tailer.health.targets import Phase, TargetHealth
 from tailer.model import Gap, GapReason
 
 

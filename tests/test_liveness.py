@@ -5,10 +5,10 @@ from math import inf
 import pytest
 from fakes import TARGET
 
-from tailer.health import Health, Phase
-from tailer.liveness import missing, stalled
-from tailer.pulse import STALL_S
-from tailer.vitals import LOOP_STALL_S
+from tailer.health.health import Health
+from tailer.health.liveness import missing, stalled
+from tailer.health.parts import LOOP_STALL_S, STALL_S
+from tailer.health.targets import Phase
 
 LONG_S = STALL_S + 1
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from tailer.discovery.selector import Selector, census
 from tailer.model import Kind, Status, Target, Workload
-from tailer.selection import Selector, census
 
 WORKLOAD = Workload(
     Target("team-a", Kind.EXECUTION, "e1a2b3"),

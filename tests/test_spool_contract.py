@@ -11,7 +11,7 @@ from virtual_time import VirtualClock
 from tailer.model import Entry, Kind, Target
 from tailer.spool.contract import Place, SinkPlace, Spool
 from tailer.spool.memory import MemorySpool
-from tailer.spool.opening import open_spool
+from tailer.spool.open import open_spool
 
 pytestmark = pytest.mark.anyio
 

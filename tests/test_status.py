@@ -4,12 +4,11 @@ import pytest
 from fakes import TARGET, MemorySource
 from virtual_time import VirtualClock
 
-from tailer.ending import Ending
 from tailer.errors import NotFoundError
-from tailer.health import TargetHealth
+from tailer.health.targets import TargetHealth
 from tailer.model import Kind, Status, Target, Workload
-from tailer.reporter import Reporter
-from tailer.status import StatusWatch
+from tailer.polling.reporter import Reporter
+from tailer.polling.target_status import Ending, StatusWatch
 
 pytestmark = pytest.mark.anyio
 EXECUTION = Target("default", Kind.EXECUTION, "e1")

@@ -13,9 +13,10 @@ import anyio
 import pytest
 from virtual_time import VirtualClock
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
-from tailer.supervisor import Supervisor, status_line, supervisor_from
+from tailer.status.systemd import Supervisor, status_line, supervisor_from
 
 pytestmark = pytest.mark.anyio
 PROCESS_ID = 4711

@@ -13,11 +13,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from memory_service import DIALECTS, MemoryService, StoredLine
 
-from tailer.cursor import Cursor
-from tailer.model import Entry
-from tailer.range_reader import RangeReader
+from tailer.model import Entry, Window
+from tailer.polling.cursor import Cursor
+from tailer.polling.pages import Dialect
+from tailer.polling.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.window import Dialect, Window
 
 TOP = 4
 LATENESS_NS = 20 * NS_PER_MS

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from fakes import TARGET
 
+from tailer.logs.printed import LastWords, Tally
 from tailer.model import Batch, Entry
-from tailer.tally import LastWords, Tally
 
 ERRORS = Entry(msg="to stderr\n", stream="stderr")
 

@@ -9,15 +9,15 @@ import pytest
 from fakes import MemorySink, MemorySource
 from virtual_time import START_NS, VirtualClock
 
-from tailer.cli.closing_report import closing_report
 from tailer.config import PollSettings
 from tailer.errors import NotFoundError, ReaderGoneError, SinkError
-from tailer.health import Phase
+from tailer.health.targets import Phase
+from tailer.logs.outcome import Cause, Outcome, Verdict
+from tailer.logs.pipeline import Arrivals, Outlet, Reading, Seek, already_found, run_logs
+from tailer.logs.printed import Tally
+from tailer.logs.report import closing_report
+from tailer.logs.stops import Stop, timed_out
 from tailer.model import Batch, Kind, Status, Target
-from tailer.outcome import Cause, Outcome, Verdict
-from tailer.stops import Stop, timed_out
-from tailer.tally import Tally
-from tailer.terminal import Arrivals, Outlet, Reading, Seek, already_found, run_logs
 from tailer.timestamp import NS_PER_S
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,8 @@
-"""The service as values: pages of logs, workloads, resource groups.
+"""The API as methods: logs, get, list, count, resource groups.
+
+How many lines one answer of a target may hold before it is too large. Pure.
+
+The service as values: pages of logs, workloads, resource groups.
 
 Every question is asked until it is answered: what may pass is retried here without end,
 and what will not pass is raised. The caller is told of each failure on the way. Long, as it
@@ -13,8 +17,8 @@ from typing import TypeAlias, TypeVar
 
 import anyio
 
-from tailer.aicore import questions
-from tailer.aicore.auth import TokenKeeper
+from tailer.aicore import paths as questions
+from tailer.aicore.api import Access, Gate
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import (
     decode_count,
@@ -23,13 +27,40 @@ from tailer.aicore.decode import (
     decode_workload,
     decode_workloads,
 )
-from tailer.aicore.gate import Access, Gate
-from tailer.aicore.portions import Portions
-from tailer.aicore.retry import Trouble, with_retries
+from tailer.aicore.token import TokenKeeper
 from tailer.aicore.transport import Answer, OversizeError, UntrustedServerError
+from tailer.backoff import Trouble, with_retries
 from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
+
+
+class Portions:
+    """Halves at once, grows back by an eighth a page: large lines tend to come together.
+
+    Remembers only targets that are below MAX_TOP, so it stays as small as the trouble.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[Target, int] = {}
+
+    def top(self, target: Target, wanted: int) -> int:
+        return min(wanted, self._limits.get(target, MAX_TOP))
+
+    def was_too_large(self, target: Target, top: int) -> bool:
+        """Whether less may help: not below one line."""
+        self._limits[target] = max(1, top // 2)
+        return top > 1
+
+    def fitted(self, target: Target) -> None:
+        limit = self._limits.get(target)
+        if limit is None:
+            return
+        if limit + limit // 8 + 1 >= MAX_TOP:
+            del self._limits[target]
+        else:
+            self._limits[target] = limit + limit // 8 + 1
+
 
 _TRIAL_S = 10.0
 _FIRST_CONTACT_PAUSE_S = 0.5  # somebody waits for it: no long backoff into a typing error
@@ -274,5 +305,5 @@ class AiCoreClient:
             on_trouble=on_trouble,
             clock=self._clock,
             rng=self._rng,
-            traffic=self.traffic,
+            on_retry=self.traffic.count_retry,
         )

@@ -13,17 +13,17 @@ import anyio
 import click
 import msgspec
 
-from tailer.checks.everything import check_everything
-from tailer.checks.finding import Finding, Verdict, failed, fine, not_checked
-from tailer.cli.access import credentials_for
+from tailer.check.all import check_everything
+from tailer.check.runner import Finding, Verdict, failed, fine, not_checked
 from tailer.cli.config_file import read_config
+from tailer.cli.context import credentials_for
 from tailer.cli.options import color_option, option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path
 from tailer.config.finding import VARIABLE
 from tailer.errors import ConfigError
-from tailer.sinks.escape import visible
+from tailer.text import visible
 
 _LONGEST_SUBJECT = 40
 _COLOURS = {Verdict.OK: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31", Verdict.NOT_CHECKED: "2"}

@@ -11,21 +11,21 @@ import anyio
 import click
 from msgspec import UNSET
 
-from tailer.aicore.connection import connect
+from tailer.aicore.connect import connect
 from tailer.aicore.credentials import find_credentials
 from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
+from tailer.logs.outcome import EXIT_GAP, Cause, Outcome
+from tailer.logs.pipeline import Outlet, Reading, already_found, run_logs
+from tailer.logs.stops import signalled
 from tailer.model import Batch, Kind, Target
-from tailer.outcome import EXIT_GAP, Cause, Outcome
-from tailer.pacing import PaceSettings
-from tailer.simulator.loading import load_settings
+from tailer.simulator.settings import load_settings
 from tailer.simulator.simulator import Simulator
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
-from tailer.stops import signalled
-from tailer.terminal import Outlet, Reading, already_found, run_logs
 from tailer.timestamp import NS_PER_S
 
 _Key: TypeAlias = tuple[Any, ...]  # of a line: its target and what is in it

@@ -12,10 +12,18 @@ import anyio
 import click
 import msgspec
 
-from tailer.cli.access import credentials_for, groups_for
-from tailer.cli.choosing import is_running
-from tailer.cli.follow_command import follow_command
-from tailer.cli.listing import newest_first, table_text
+from tailer.backoff import Hiccups
+from tailer.cli.completion import suggest_configurations, suggest_executables, suggest_scenarios
+from tailer.cli.context import client_for, credentials_for, groups_for
+from tailer.cli.inventory import (
+    Overview,
+    Question,
+    follow_command,
+    is_running,
+    look,
+    newest_first,
+    table_text,
+)
 from tailer.cli.options import (
     PATTERN,
     color_option,
@@ -24,18 +32,11 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.overview import Overview, Question, look
-from tailer.cli.service import Hiccups, client_for
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
-from tailer.cli.suggestions import (
-    suggest_configurations,
-    suggest_executables,
-    suggest_scenarios,
-)
+from tailer.discovery.selector import Selector
 from tailer.model import Kind, Status, Workload
-from tailer.selection import Selector
-from tailer.sinks.escape import visible
-from tailer.sinks.line_filter import compile_pattern
+from tailer.sinks.lines import compile_pattern
+from tailer.text import visible
 
 _WIDTH_OF_PIPES = 200
 _GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # without -g it is what is meant, before all others

@@ -10,8 +10,7 @@ from typing import Any, Literal, TextIO, TypeAlias, assert_never, cast
 import structlog
 
 from tailer.cli.stderr import NoticeStream
-from tailer.cli.wording import lines_text
-from tailer.sinks.escape import visible, visible_json_text
+from tailer.text import lines_text, visible, visible_json_text
 
 _Fields = MutableMapping[str, Any]
 Style: TypeAlias = Literal["people", "logfmt", "json"]

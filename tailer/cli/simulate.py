@@ -13,10 +13,9 @@ import msgspec
 from tailer.cli.options import DURATION, option
 from tailer.clock import SystemClock
 from tailer.errors import ConfigError
-from tailer.simulator.loading import load_settings
-from tailer.simulator.settings import SimulatorSettings
+from tailer.logs.stops import signalled
+from tailer.simulator.settings import SimulatorSettings, load_settings
 from tailer.simulator.simulator import Simulator
-from tailer.stops import signalled
 
 _KEEP_S = 6 * 3600.0  # what is older is forgotten, unless a file says otherwise
 

@@ -1,8 +1,14 @@
-"""`tailer status`: what a running service says of itself."""
+"""`tailer status`.
+
+The status of a running service as tables for people.
+
+`tailer status`: what a running service says of itself.
+"""
 
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +17,179 @@ import anyio.to_thread
 import click
 
 from tailer.cli.options import color_option, option, output_option
-from tailer.cli.status_view import status_view
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import StatusSection, find_config_path, parse_config
 from tailer.config.readers import WrongValueError
 from tailer.config.texts import LISTEN_ADDRESS
 from tailer.errors import ConfigError, NotFoundError
-from tailer.statuspage.address import HostPort, UnixPath, parse_address
-from tailer.statuspage.asking import ask_for_status
-from tailer.stops import signalled
+from tailer.logs.stops import signalled
+from tailer.status.address import HostPort, UnixPath, parse_address
+from tailer.status.client import ask_for_status
+from tailer.status.document import Document, SinkStatus, TargetStatus
+from tailer.text import duration_text, visible
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+_STYLES = {
+    "following": "green",
+    "ended": "cyan",
+    "gone": "yellow",
+    "catching_up": "yellow",
+    "backing_off": "red",
+    "failed": "red",
+}
+_KIB = 1024
+
+
+def status_view(seen: Document, *, most_targets: int | None = None) -> "RenderableType":
+    """`most_targets`: as many as there is room for; the document has the urgent ones first."""
+    from rich.console import Group
+    from rich.text import Text
+
+    shown = seen.targets[:most_targets]
+    left_out = len(seen.targets) - len(shown) + seen.targets_left_out
+    parts: list[RenderableType] = [_headline(seen), Text("")]
+    parts.append(_targets(shown))
+    if left_out:
+        parts.append(Text(f"and {left_out} more targets", style="dim"))
+    parts += [Text(""), _sinks(seen.sinks), Text("")]
+    parts += [Text(line) for line in _lines(seen)]
+    return Group(*parts)
+
+
+def _headline(seen: Document) -> "RenderableType":
+    from rich.text import Text
+
+    troubles = [*_troubles(seen)]
+    verdict = "well" if seen.is_healthy else "NOT WELL"
+    if seen.is_healthy and not seen.is_ready:
+        verdict = "not ready"
+    elif seen.is_healthy and troubles:
+        verdict = "in trouble"
+    line = Text(f"tailer {seen.tailer}, up for {duration_text(seen.uptime_s)}: ")
+    line.append(verdict, style="green" if verdict == "well" else "bold red")
+    if troubles:
+        line.append(f" ({visible(', '.join(troubles))})")
+    for reason in (*seen.stalled, *seen.missing):
+        line.append(f"\n  {visible(reason)}")
+    return line
+
+
+def _troubles(seen: Document) -> Iterator[str]:
+    """What a restart would not mend, so that it is no reason not to be healthy; but not well."""
+    for phase in ("failed", "backing_off"):
+        count = seen.targets_by_phase.get(phase, 0)
+        if count:
+            yield f"{count} target{'' if count == 1 else 's'} {phase.replace('_', ' ')}"
+    failing = [one for one in seen.sinks if one.backing_off_for_s is not None]
+    yield from (f"sink {one.sink} backing off" for one in failing)
+    if seen.spool.is_full or seen.spool.waiting_why:
+        yield "spool full" if seen.spool.is_full else "spool waiting"
+    yield from (f"no list of {look.what}" for look in seen.looks if look.why)
+
+
+def _targets(rows: Sequence[TargetStatus]) -> "Table":
+    with_groups = len({row.resource_group for row in rows}) > 1
+    headings = [*(["GROUP"] if with_groups else []), "TARGET", "PHASE", "BEHIND", "LINES"]
+    table = _table([*headings, "LAST LINE", "WHY"], right=("BEHIND", "LINES", "LAST LINE"))
+    for row in rows:
+        cells = [
+            *([row.resource_group] if with_groups else []),
+            row.target,
+            row.phase,
+            _span(row.behind_s),
+            f"{row.lines:,}",
+            "-" if row.last_line_age_s is None else f"{_span(row.last_line_age_s)} ago",
+            _why(row),
+        ]
+        table.add_row(*map(visible, cells), style=_STYLES.get(row.phase, ""))
+    return table
+
+
+def _why(row: TargetStatus) -> str:
+    parts = [row.why] if row.why else []
+    if row.phase in {"backing_off", "failed"}:
+        parts.append(f"for {_span(row.for_s)}")
+    if row.next_try_in_s is not None:
+        parts.append(f"again in {_span(row.next_try_in_s)}")
+    if row.gaps:
+        parts.append("gaps: " + _counts(row.gaps))
+    return ", ".join(parts)
+
+
+def _sinks(rows: Sequence[SinkStatus]) -> "Table":
+    table = _table(["SINK", "STATE", "LAG", "WAITING", "DELIVERED", "LAST ERROR"], right=("LAG",))
+    for row in rows:
+        state = "up" if row.is_up else "backing off" if row.backing_off_for_s is not None else "-"
+        error = row.last_error
+        if error and row.last_error_age_s is not None:
+            error += f" ({_span(row.last_error_age_s)} ago)"
+        if row.next_try_in_s is not None:
+            error += f", again in {_span(row.next_try_in_s)}"
+        cells = [
+            row.sink,
+            state,
+            _span(row.lag_s),
+            f"{row.lag_lines:,} lines",
+            f"{row.delivered_lines:,} lines",
+            error,
+        ]
+        style = "green" if row.is_up else "red" if state == "backing off" else ""
+        table.add_row(*map(visible, cells), style=style)
+    return table
+
+
+def _lines(seen: Document) -> Iterable[str]:
+    spool = seen.spool
+    full = ", FULL: reading waits" if spool.is_full else ""
+    waits = f", waits: {spool.waiting_why}" if spool.waiting_why else ""
+    yield visible(
+        f"spool: {_size(spool.bytes)} of {_size(spool.max_bytes)}, "
+        f"the oldest line waits for {_span(spool.oldest_s)}{full}{waits}"
+    )
+    requests = seen.requests
+    yield (
+        f"requests: {_counts(requests.answers) or 'none yet'}; {requests.retries} again; "
+        f"{requests.rate_per_s:g} of {requests.limit_per_s:g} a second allowed"
+    )
+    failing = [look for look in seen.looks if look.why]
+    yield from (visible(f"no list of {look.what}: {look.why}") for look in failing)
+    yield f"gaps: {_counts(seen.gaps) or 'none'}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _span(seconds: float | None) -> str:
+    return "-" if seconds is None else duration_text(seconds)
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < _KIB:
+            return f"{count:.0f} {unit}"
+        count /= _KIB
+    return f"{count:.1f} GiB"
+
+
+def _table(headings: Sequence[str], *, right: Sequence[str]) -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        is_wide = heading in {"WHY", "LAST ERROR"}
+        table.add_column(
+            heading,
+            no_wrap=not is_wide,
+            justify="right" if heading in right else "left",
+            overflow="ellipsis",
+        )
+    return table
+
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -14,13 +14,12 @@ from aiohttp import web
 
 from tailer.clock import Clock
 from tailer.model import Kind
-from tailer.simulator.answers import Answer, RefusedError
-from tailer.simulator.damage import answer_instead
-from tailer.simulator.faults import Fault, OrderedFaults, choose_fault
-from tailer.simulator.population import Population
-from tailer.simulator.questions import Question
-from tailer.simulator.service import Service
+from tailer.simulator.api import Service
+from tailer.simulator.faults import Fault, OrderedFaults, answer_instead, choose_fault
+from tailer.simulator.requests import Question
+from tailer.simulator.responses import Answer, RefusedError
 from tailer.simulator.settings import RequestKind, SimulatorSettings
+from tailer.simulator.targets import Population
 from tailer.timestamp import NS_PER_S
 
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

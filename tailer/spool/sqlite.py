@@ -20,8 +20,8 @@ from tailer.clock import Clock
 from tailer.model import Batch, Entry, Kind, Target
 from tailer.spool import schema
 from tailer.spool.contract import Place, SinkPlace
-from tailer.spool.group_commit import GroupCommit
 from tailer.spool.ledger import Backlog, Item, size_of
+from tailer.spool.transactions import GroupCommit
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from virtual_time import START_NS, VirtualClock
 
 from tailer.aicore.client import AiCoreClient
-from tailer.aicore.connection import ClientSettings, connect
+from tailer.aicore.connect import ClientSettings, connect
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.secret import Secret
 from tailer.errors import TransientApiError

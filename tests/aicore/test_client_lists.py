@@ -4,7 +4,7 @@ import pytest
 from aicore.fake_service import TARGET, Caller, FakeService, Reply, says
 from aiohttp import web
 
-from tailer.aicore.questions import LIST_TOP
+from tailer.aicore.paths import LIST_TOP
 from tailer.model import Kind, Status, Workload
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ import structlog
 from aicore.fake_service import CLIENT_SECRET, TARGET, Caller, FakeService, calling, lines, says
 from virtual_time import VirtualClock
 
-from tailer.aicore.auth import REFRESH_SHARE, Token, TokenKeeper
-from tailer.aicore.gate import REFUSED_PATIENCE_S
+from tailer.aicore.api import REFUSED_PATIENCE_S
 from tailer.aicore.secret import Secret
+from tailer.aicore.token import REFRESH_SHARE, Token, TokenKeeper
 from tailer.clock import Clock
 from tailer.errors import AuthError, TransientApiError, UnreachableError
 from tailer.model import Target

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailer.aicore.refusals import refusal, retry_after_s
+from tailer.aicore.error_responses import refusal, retry_after_s
 from tailer.errors import ApiError, NotFoundError, PermanentApiError, TransientApiError
 
 NOW_NS = 1_700_000_000 * 10**9  # Tue, 14 Nov 2023 22:13:20 GMT

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from tailer.aicore.client import AiCoreClient
-from tailer.cli.overview import Question, look
+from tailer.cli.inventory import Question, look
 from tailer.errors import PermanentApiError
 from tailer.model import Kind, Status, Target, Workload
 

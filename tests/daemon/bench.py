@@ -14,12 +14,12 @@ from fakes import MemorySink
 from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
 from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, StatusSection, Watch
-from tailer.daemon import run_daemon
-from tailer.health import Health
+from tailer.config.settings import PaceSettings
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.reload import Reloads
+from tailer.daemon.sinks import Outlet
+from tailer.health.health import Health
 from tailer.model import Batch, Entry, Status
-from tailer.outlets import Outlet
-from tailer.pacing import PaceSettings
-from tailer.reloading import Reloads
 from tailer.simulator import Simulator, load_settings
 from tailer.sinks.contract import Sink
 

@@ -13,11 +13,11 @@ from virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import Config, SpoolSection, StatusSection, Watch
-from tailer.daemon import run_daemon
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.sinks import Outlet
 from tailer.errors import TransientSinkError
-from tailer.health import Health
+from tailer.health.health import Health
 from tailer.model import Batch
-from tailer.outlets import Outlet
 from tailer.timestamp import NS_PER_S
 
 pytestmark = pytest.mark.anyio

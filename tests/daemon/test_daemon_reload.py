@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import FileSection, SinkSection, Watch
+from tailer.daemon.reload import Bell, Reloads, Setup
+from tailer.daemon.sinks import Outlet, build_outlets
 from tailer.errors import ConfigError
-from tailer.health import Phase
+from tailer.health.targets import Phase
 from tailer.model import GapReason
-from tailer.outlets import Outlet, build_outlets
-from tailer.reloading import Bell, Reloads, Setup
 
 pytestmark = pytest.mark.anyio
 

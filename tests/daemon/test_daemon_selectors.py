@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from virtual_time import VirtualClock
 
 from tailer.config import FileSection, SinkSection
-from tailer.health import Phase
+from tailer.daemon.sinks import build_outlets
+from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
-from tailer.outlets import build_outlets
 from tailer.simulator import Fault, Stage, TargetSettings
 
 pytestmark = pytest.mark.anyio

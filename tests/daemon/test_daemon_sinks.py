@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection
+from tailer.daemon.sinks import build_outlets
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import GapReason
-from tailer.outlets import build_outlets
 
 pytestmark = pytest.mark.anyio
 

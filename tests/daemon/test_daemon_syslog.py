@@ -45,12 +45,12 @@ from tailer.config import (
     SyslogSection,
     Watch,
 )
-from tailer.daemon import run_daemon
-from tailer.health import Health
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.sinks import Outlet, build_outlets
+from tailer.health.health import Health
 from tailer.model import Batch
-from tailer.outlets import Outlet, build_outlets
 from tailer.sinks.contract import Sink
-from tailer.sinks.syslog.building import build_syslog_sink
+from tailer.sinks.syslog.build import build_syslog_sink
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded
 from tailer.timestamp import NS_PER_S
 

@@ -10,7 +10,7 @@ from fakes import MemorySink
 from structlog.testing import capture_logs
 
 from tailer.errors import AuthError
-from tailer.health import Phase
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
 from tailer.simulator import Fault, TargetSettings
 

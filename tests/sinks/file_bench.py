@@ -6,7 +6,7 @@ from typing import Any
 from tailer.clock import Clock
 from tailer.model import GapReason
 from tailer.sinks.file.sink import FileSink
-from tailer.sinks.structured import format_raw
+from tailer.sinks.formats.structured import format_raw
 
 Gaps = list[tuple[str, GapReason, str]]
 

@@ -6,7 +6,7 @@ import anyio
 
 from tailer.errors import ReaderGoneError
 from tailer.model import Batch
-from tailer.sinks.line import said
+from tailer.sinks.lines import said
 
 
 class MemorySink:

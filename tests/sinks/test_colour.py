@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tailer.sinks.colour import POD_COLOURS, STDERR_COLOUR, highlighted, pod_colour
+from tailer.sinks.formats.prefix import POD_COLOURS, STDERR_COLOUR, highlighted, pod_colour
 
 
 def luminance(colour: int) -> float:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Raw
 from sinks.batches import any_batches, batch, line, whole
 
 from tailer.model import Batch, Entry, OddEntry
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 
 PLAIN = build_formatter(FormatSettings(format="json"), [])
 FOR_TERMINAL = build_formatter(FormatSettings(format="json", escape=True), [])

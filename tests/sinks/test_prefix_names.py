@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailer.sinks.prefix import Names
+from tailer.sinks.formats.prefix import Names
 
 
 @pytest.mark.parametrize(

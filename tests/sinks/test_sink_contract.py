@@ -20,9 +20,9 @@ from tailer.config import SyslogSection
 from tailer.errors import ReaderGoneError
 from tailer.sinks.contract import Sink
 from tailer.sinks.file.sink import FileSink
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
-from tailer.sinks.syslog.building import build_syslog_sink
+from tailer.sinks.syslog.build import build_syslog_sink
 from tailer.sinks.syslog.sink import SyslogSink
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import pytest
 from sinks.batches import lines
 
 from tailer.errors import ReaderGoneError, SinkError
-from tailer.sinks.format import FormatSettings, Formatter, build_formatter
+from tailer.sinks.formats.build import FormatSettings, Formatter, build_formatter
 from tailer.sinks.stdout import StdoutSink
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from hypothesis import given
 from sinks.batches import any_batches, any_text, batch, line
 
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.sinks.format import FormatSettings, Formatter, build_formatter
+from tailer.sinks.formats.build import FormatSettings, Formatter, build_formatter
 
 DEPLOYMENT = Target("default", Kind.DEPLOYMENT, "d1a2")
 EXECUTION = Target("default", Kind.EXECUTION, "e3f4")

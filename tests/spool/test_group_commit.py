@@ -16,7 +16,7 @@ from virtual_time import VirtualClock
 
 from tailer.errors import SinkError
 from tailer.spool.contract import SinkPlace
-from tailer.spool.group_commit import GroupCommit
+from tailer.spool.transactions import GroupCommit
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 from fakes import TARGET
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
-from tailer.statuspage.document import (
+from tailer.status.document import (
     PHASES,
     Document,
     LookStatus,

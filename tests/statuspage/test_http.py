@@ -10,8 +10,8 @@ import pytest
 from anyio.abc import TaskGroup
 from statuspage.asker import Told, everything, told
 
-from tailer.statuspage.http import DEADLINE_S, MAX_CONNECTIONS, Reply, Server
-from tailer.statuspage.sockets import accept
+from tailer.status.http import DEADLINE_S, MAX_CONNECTIONS, Reply, Server
+from tailer.status.sockets import accept
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,9 @@ from statuspage.asker import ask, short_folder
 from virtual_time import VirtualClock
 
 from tailer.errors import ConfigError
-from tailer.health import Health
-from tailer.statuspage.serving import serve_status
-from tailer.statuspage.sockets import listening_at
+from tailer.health.health import Health
+from tailer.status.server import serve_status
+from tailer.status.sockets import listening_at
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,8 @@ import anyio
 
 from tailer import __version__
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Connection, Outbox
-from tailer.sinks.syslog.dialling import Dialler
-from tailer.sinks.syslog.failures import is_tls_alert, needs_tls, printable
-from tailer.sinks.syslog.racing import until_one_ends
+from tailer.sinks.syslog.connect import Dialler
+from tailer.sinks.syslog.errors import is_tls_alert, needs_tls, printable
 from tailer.sinks.syslog.relp_frames import (
     Frame,
     FrameReader,
@@ -21,7 +19,8 @@ from tailer.sinks.syslog.relp_frames import (
     status_of,
     txnr_after,
 )
-from tailer.sinks.syslog.wire import Wire
+from tailer.sinks.syslog.stream import Wire, until_one_ends
+from tailer.sinks.syslog.transport import Connection, Outbox
 
 _OFFERS: Final = (
     f"relp_version=0\nrelp_software=tailer,{__version__}\ncommands=syslog"  # librelp answers 0 to 1

@@ -11,14 +11,12 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
-from tailer.sinks.line import said
-from tailer.sinks.syslog.header import Header, Origin
-from tailer.sinks.syslog.oversize import cut, most_pieces, pieces
+from tailer.sinks.lines import said
+from tailer.sinks.syslog.escaping import Spelling, cut, most_pieces, pieces
+from tailer.sinks.syslog.fields import NILVALUE, Header, LocalStamps, Origin
 from tailer.sinks.syslog.severity import Severity, priorities
-from tailer.sinks.syslog.spelling import Spelling
-from tailer.sinks.syslog.stamp import NILVALUE, LocalStamps
 
 _NOT_OF_A_TAG: Final = re.compile("[^A-Za-z0-9]")  # RFC 3164, 4.1.3: anything else ends it
 _LONGEST_TAG: Final = 32

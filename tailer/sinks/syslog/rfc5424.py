@@ -15,15 +15,12 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
-from tailer.sinks.line import said
-from tailer.sinks.syslog.header import Header, Origin
-from tailer.sinks.syslog.identity import stable_ids
-from tailer.sinks.syslog.oversize import cut, most_pieces, pieces
+from tailer.sinks.lines import said
+from tailer.sinks.syslog.escaping import Spelling, cut, most_pieces, pieces
+from tailer.sinks.syslog.fields import NILVALUE, Header, Origin, stable_ids, usual_stamps, utc_stamp
 from tailer.sinks.syslog.severity import Severity, priorities
-from tailer.sinks.syslog.spelling import Spelling
-from tailer.sinks.syslog.stamp import NILVALUE, usual_stamps, utc_stamp
 
 _LEAST_TEXT: Final = 64  # bytes; names never take them from a message
 _LONGEST_TIMESTAMP: Final = 40  # characters; a time with nanoseconds and an offset has 35

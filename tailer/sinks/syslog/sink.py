@@ -9,7 +9,7 @@ import structlog
 
 from tailer.errors import TransientSinkError
 from tailer.model import Batch, GapReason
-from tailer.sinks.syslog.contract import Connection, Outbox, Refusal, Transport
+from tailer.sinks.syslog.transport import Connection, Outbox, Refusal, Transport
 
 log = structlog.get_logger()
 

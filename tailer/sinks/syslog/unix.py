@@ -9,11 +9,11 @@ import anyio
 
 from tailer.clock import Clock
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Connection
-from tailer.sinks.syslog.datagrams import DatagramConnection, Pace
-from tailer.sinks.syslog.failures import failure
-from tailer.sinks.syslog.gated import GatedConnection, require_gate
-from tailer.sinks.syslog.wire import Wire
+from tailer.sinks.syslog.datagram import DatagramConnection, Pace
+from tailer.sinks.syslog.errors import failure
+from tailer.sinks.syslog.stream import Wire
+from tailer.sinks.syslog.tcp import GatedConnection, require_gate
+from tailer.sinks.syslog.transport import Connection
 
 _NO_LIMIT: Final = 0.0  # a full buffer is felt here
 _BACKLOG_FULL_S: Final = 0.02  # between two attempts; no event tells when there is room

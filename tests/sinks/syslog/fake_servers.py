@@ -17,10 +17,10 @@ from anyio.streams.tls import TLSListener
 from virtual_time import VirtualClock
 
 from tailer.config import SyslogSection
-from tailer.sinks.syslog.building import build_transport
-from tailer.sinks.syslog.contract import Transport
-from tailer.sinks.syslog.dialling import Resolve, resolve
+from tailer.sinks.syslog.build import build_transport
+from tailer.sinks.syslog.connect import Resolve, resolve
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded
+from tailer.sinks.syslog.transport import Transport
 
 Behaviour = Callable[[ByteStream], Awaitable[None]]
 

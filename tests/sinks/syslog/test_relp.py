@@ -8,10 +8,10 @@ from sinks.syslog.fake_servers import RelpServer, deaf_server, reset, serving, t
 from virtual_time import VirtualClock
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
-from tailer.sinks.syslog.dialling import Address, Dialler
+from tailer.sinks.syslog.connect import Address, Dialler
 from tailer.sinks.syslog.relp import RelpTransport
 from tailer.sinks.syslog.relp_frames import LAST_TXNR, Frame, FrameReader, encoded
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from sinks.batches import TARGET, TIME_NS, batch, line, lines
 from sinks.syslog.formatted import control_characters, formatter, spelled, whole_batches
 
 from tailer.model import Batch, Entry
-from tailer.sinks.line import said
+from tailer.sinks.lines import said
 
 MESSAGE = re.compile(
     rb"<\d{1,3}>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123]\d \d\d:\d\d:\d\d"

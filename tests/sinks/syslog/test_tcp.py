@@ -12,11 +12,10 @@ from sinks.syslog.fake_servers import Keeper, Names, deaf_server, reset, serving
 from virtual_time import VIRTUAL_BACKEND, VirtualClock
 
 from tailer.errors import SinkError, TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
-from tailer.sinks.syslog.dialling import finish_connecting
-from tailer.sinks.syslog.framing import octet_counted
+from tailer.sinks.syslog.connect import finish_connecting
+from tailer.sinks.syslog.stream import Wire, octet_counted
 from tailer.sinks.syslog.tcp import TcpTransport
-from tailer.sinks.syslog.wire import Wire
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from anyio.abc import ByteStream
 from sinks.syslog.fake_servers import Keeper, RelpServer, deaf_server, reset, serving, transport_to
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 
