@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 Answered = TypeVar("Answered")
-Trouble: TypeAlias = Callable[[TransientApiError, float], None]
+OnRetry: TypeAlias = Callable[[TransientApiError, float], None]
 """Told of each failure that will be followed by another try, and of the wait in seconds."""
 
 BACKOFF_BASE_S = 0.5
@@ -26,15 +26,15 @@ _MAX_DOUBLINGS = 16  # far past BACKOFF_MAX_S; without it an endless outage over
 async def with_retries(
     attempt: Callable[[], Awaitable[Answered]],
     *,
-    is_hopeless: Callable[[TransientApiError], bool],
-    on_trouble: Trouble,
+    is_permanent: Callable[[TransientApiError], bool],
+    on_retry: OnRetry,
     clock: Clock,
     rng: random.Random,
-    on_retry: Callable[[], None],
+    count_retry: Callable[[], None],
 ) -> Answered:
     """What `attempt` returns, in the end. A first try that succeeds costs nothing extra.
 
-    *Errors:* a TransientApiError is retried until `is_hopeless` says otherwise and is then
+    *Errors:* a TransientApiError is retried until `is_permanent` says otherwise and is then
     raised; everything else is raised at once.
     """
     try:
@@ -49,15 +49,15 @@ async def with_retries(
         return await attempt()
 
     def is_worth_another_try(error: BaseException) -> bool:
-        return isinstance(error, TransientApiError) and not is_hopeless(error)
+        return isinstance(error, TransientApiError) and not is_permanent(error)
 
     def wait_s(state: RetryCallState) -> float:
         return pause_before_retry(_error(state), failures=state.attempt_number, rng=rng)
 
     def tell(state: RetryCallState) -> None:
         assert state.next_action is not None
-        on_retry()
-        on_trouble(_error(state), state.next_action.sleep)
+        count_retry()
+        on_retry(_error(state), state.next_action.sleep)
 
     retrying = AsyncRetrying(
         sleep=clock.sleep,
@@ -92,7 +92,7 @@ def _error(state: RetryCallState) -> TransientApiError:
 OUTAGE_S = 3.0  # a failure mended sooner is a hiccup that nobody needs to hear of
 
 
-class Hiccups:
+class OutageNotice:
     """Tells the user once when requests of a command go on failing."""
 
     def __init__(self) -> None:
@@ -103,10 +103,10 @@ class Hiccups:
         self._waited_s += retry_in_s
         if self._waited_s >= OUTAGE_S and not self._is_told:
             self._is_told = True
-            log.warning("slow_service", why=error.message)
+            log.warning("service_unavailable", error=error.message)
 
 
-class Reluctance:
+class RetryPause:
     """Pauses after refusals that only an operator, or time, may mend: ever longer, for the log.
 
     `note_well` says for how long it has been well since: a while makes the next pause short.

@@ -85,7 +85,7 @@ def text_bytes(entries: Sequence[Entry]) -> int:
     )
 
 
-class OddEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
+class ExtendedEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
     """An entry with more in it than this version knows.
 
     `extra` is the JSON object of the unknown fields, in the order received.

@@ -31,7 +31,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from cli.command_line import TAILER, run
 from receivers.ports import LOOPBACK, reserved_places
 from receivers.ways import Way
-from sinks.syslog.fake_servers import Behaviour, RelpServer, serving
+from sinks.syslog.fake_servers import Behavior, RelpServer, serving
 from small_disks import SmallDisk, small_disk
 
 from tailer.clock import SystemClock
@@ -112,7 +112,7 @@ class Place:
     def empty(self) -> None:
         self._taken.close()
 
-    def serve(self, behave: Behaviour) -> None:
+    def serve(self, behave: Behavior) -> None:
         server = serving(behave, port=self.port)
         self.give_to(self._portal.wrap_async_context_manager(server))
 
@@ -331,8 +331,8 @@ def is_well(it: Bench) -> bool:
         and len(seen.targets) >= len(ALL)
         and all(one.phase == "following" for one in seen.targets)
         and all(one.is_up for one in seen.sinks)
-        and not (seen.spool.is_full or seen.spool.waiting_why)
-        and not any(look.why for look in seen.looks)
+        and not (seen.spool.is_full or seen.spool.blocked_reason)
+        and not any(look.reason for look in seen.looks)
     )
 
 
@@ -358,7 +358,7 @@ def sink_is_down(name: str) -> Callable[[Bench], bool]:
 
 def spool_waits(it: Bench) -> bool:
     seen = it.document()
-    return seen is not None and bool(seen.spool.waiting_why)
+    return seen is not None and bool(seen.spool.blocked_reason)
 
 
 def spool_is_full(it: Bench) -> bool:
@@ -387,7 +387,9 @@ def has_begun(it: Bench) -> bool:
     """It has tried what it will wait for."""
     seen = it.document()
     return (
-        seen is not None and seen.requests.tokens_failed > 0 and "not open" not in str(seen.missing)
+        seen is not None
+        and seen.requests.tokens_failed > 0
+        and "not open" not in str(seen.not_ready)
     )
 
 

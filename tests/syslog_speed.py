@@ -67,7 +67,7 @@ def main() -> None:
     report("rfc5424, stream, keep", batches(), SyslogSection(url=url, control_characters="keep"))
     report("rfc5424, stream, escape, times in milliseconds", batches(digits=3))
     report("rfc5424, stream, escape, umlauts", batches(suffix="größer ½ für"))
-    report("rfc5424, stream, escape, colours in every line", batches(suffix="\x1b[0m"))
+    report("rfc5424, stream, escape, colors in every line", batches(suffix="\x1b[0m"))
     auto = SyslogSection(url=url, severity="auto")
     report("rfc5424, auto, no level", batches(), auto)
     report("rfc5424, auto, Python's level", batches(LEVELLED), auto)

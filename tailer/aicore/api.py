@@ -6,12 +6,12 @@ import anyio
 from yarl import URL
 
 from tailer import __version__
-from tailer.aicore.error_responses import http_date_ns, refusal
-from tailer.aicore.rate_limit import RequestBudget, Traffic
+from tailer.aicore.error_responses import error_from_response, http_date_ns
+from tailer.aicore.rate_limit import RateLimiter, RequestStatistics
 from tailer.aicore.secret import Secret
 from tailer.aicore.server_clock import ServerClock
-from tailer.aicore.token import TokenKeeper
-from tailer.aicore.transport import Answer, Transport
+from tailer.aicore.token import TokenCache
+from tailer.aicore.transport import HttpResponse, HttpTransport
 from tailer.clock import Clock
 from tailer.errors import AuthError, PermanentApiError, TransientApiError
 from tailer.timestamp import NS_PER_S
@@ -23,15 +23,15 @@ REFUSED_PATIENCE_S = 60.0  # a rollout of the gateway's keys is over by then
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ApiAccess:
     """Who we are to the service, and where it is; `base_url` ends in `/v2`."""
 
-    tokens: TokenKeeper
+    tokens: TokenCache
     base_url: str
     proxy: str | None
 
 
-class Gate:
+class ApiRequests:
     """Everything that all requests of one client share. First come, first served.
 
     A 401 costs one new token and one more try, at once. If the service has accepted tokens
@@ -42,9 +42,9 @@ class Gate:
     def __init__(
         self,
         *,
-        transport: Transport,
-        access: Access,
-        budget: RequestBudget,
+        transport: HttpTransport,
+        access: ApiAccess,
+        budget: RateLimiter,
         clock: Clock,
     ) -> None:
         self._transport = transport
@@ -56,9 +56,9 @@ class Gate:
         self._accepted = False
         self._refused_since_s: float | None = None
         self.was_reached = False  # has the service ever answered, with whatever status
-        self.traffic = Traffic()
+        self.statistics = RequestStatistics()
 
-    async def ask(self, path: str, *, subject: str, resource_group: str | None) -> Answer:
+    async def ask(self, path: str, *, subject: str, resource_group: str | None) -> HttpResponse:
         """The answer to GET `path` below `/v2`, quoted already, if its status is 200.
 
         `subject` says in errors what was asked for.
@@ -78,14 +78,14 @@ class Gate:
         answer = await self._send(url, token, resource_group, access.proxy)
         if answer.status == _UNAUTHORIZED:
             await access.tokens.refused(token)
-            self.traffic.retries += 1
+            self.statistics.retries += 1
             answer = await self._send(url, await self._turn(access), resource_group, access.proxy)
         if answer.status != _UNAUTHORIZED:
             self._refused_since_s = None
         if answer.status == _OK:
             self._accepted = True
             return answer
-        error = refusal(
+        error = error_from_response(
             answer.status,
             answer.headers,
             answer.body,
@@ -112,7 +112,7 @@ class Gate:
 
     async def _send(
         self, url: URL, token: Secret, resource_group: str | None, proxy: str | None
-    ) -> Answer:
+    ) -> HttpResponse:
         headers = {
             "Authorization": f"Bearer {token.reveal()}",
             "Accept-Encoding": "gzip",  # not br: slower to unpack (and not always there)
@@ -120,13 +120,13 @@ class Gate:
         }
         if resource_group is not None:
             headers["AI-Resource-Group"] = resource_group
-        self.traffic.requests += 1
+        self.statistics.requests += 1
         try:
             answer = await self._transport.send("GET", url, headers=headers, proxy=proxy)
         except TransientApiError:
-            self.traffic.answers[0] += 1
+            self.statistics.answers[0] += 1
             raise
-        self.traffic.answers[answer.status] += 1
+        self.statistics.answers[answer.status] += 1
         self.was_reached = True
         date_ns = http_date_ns(answer.headers.get("Date", ""))
         if date_ns is not None and answer.status < _FIRST_OF_GATEWAYS:
@@ -135,7 +135,7 @@ class Gate:
             self.budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)
         return answer
 
-    async def _turn(self, access: Access) -> Secret:
+    async def _turn(self, access: ApiAccess) -> Secret:
         """Waits for its turn, and gives the token that is good then.
 
         The one from before may expire in a long line. It is asked for all the same: no turn
@@ -151,14 +151,14 @@ class Gate:
         if not self._line.locked() and not self.budget.wait_s(now_s):
             self.budget.take(now_s)
             return
-        ticket = self.traffic.queue.enter(now_s)
+        ticket = self.statistics.queue.enter(now_s)
         try:
             async with self._line:
                 while wait_s := self.budget.wait_s(self._clock.monotonic_s()):
                     await self._clock.sleep(wait_s)
                 self.budget.take(self._clock.monotonic_s())
         finally:
-            self.traffic.queue.leave(ticket, self._clock.monotonic_s())
+            self.statistics.queue.leave(ticket, self._clock.monotonic_s())
 
     def _give_up_on_tokens(self, message: str) -> None:
         now_s = self._clock.monotonic_s()

@@ -18,7 +18,7 @@ from typing import TypeAlias, TypeVar
 import anyio
 
 from tailer.aicore import paths as questions
-from tailer.aicore.api import Access, Gate
+from tailer.aicore.api import ApiAccess, ApiRequests
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import (
     decode_count,
@@ -27,15 +27,15 @@ from tailer.aicore.decode import (
     decode_workload,
     decode_workloads,
 )
-from tailer.aicore.token import TokenKeeper
-from tailer.aicore.transport import Answer, OversizeError, UntrustedServerError
-from tailer.backoff import Trouble, with_retries
+from tailer.aicore.token import TokenCache
+from tailer.aicore.transport import HttpResponse, OversizeError, UntrustedServerError
+from tailer.backoff import OnRetry, with_retries
 from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
 
 
-class Portions:
+class PageLimits:
     """Halves at once, grows back by an eighth a page: large lines tend to come together.
 
     Remembers only targets that are below MAX_TOP, so it stays as small as the trouble.
@@ -78,9 +78,9 @@ class AiCoreClient:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: ApiRequests,
         *,
-        access_of: Callable[[Credentials], Access],
+        access_of: Callable[[Credentials], ApiAccess],
         clock: Clock,
         rng: random.Random,
         first_contact_patience_s: float,
@@ -90,11 +90,11 @@ class AiCoreClient:
         self._clock = clock
         self._rng = rng
         self._first_contact_patience_s = first_contact_patience_s
-        self._portions = Portions()
-        self.traffic, self.budget = gate.traffic, gate.budget
+        self._portions = PageLimits()
+        self.statistics, self.budget = gate.statistics, gate.budget
 
     @property
-    def tokens(self) -> TokenKeeper:
+    def tokens(self) -> TokenCache:
         return self._gate.access.tokens
 
     async def use(self, credentials: Credentials) -> None:
@@ -124,7 +124,7 @@ class AiCoreClient:
         end_ns: int,
         order: Order,
         top: int = MAX_TOP,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Page:
         """The first `top` lines of [start_ns, end_ns), in `order`.
 
@@ -144,7 +144,7 @@ class AiCoreClient:
                         error.hint = "one log line is larger than max_body_bytes"
                         raise
 
-        return await self._patiently(attempt, on_trouble)
+        return await self._patiently(attempt, on_retry)
 
     async def _page(
         self, target: Target, start_ns: int, end_ns: int, order: Order, top: int
@@ -160,7 +160,7 @@ class AiCoreClient:
         return Page(entries, DEFAULT_TOP if cut else top, server_now_ns)
 
     async def get(
-        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+        self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload:
         """The workload; with `only_status` little more than its status, but cheaply."""
 
@@ -170,7 +170,7 @@ class AiCoreClient:
                 answer.body, resource_group=target.resource_group, kind=target.kind
             )
 
-        return await self._patiently(attempt, on_trouble)
+        return await self._patiently(attempt, on_retry)
 
     async def list(
         self,
@@ -181,7 +181,7 @@ class AiCoreClient:
         executable_ids: Sequence[str] = (),
         configuration_id: str | None = None,
         status: Status | None = None,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Workloads:
         """All workloads that match, each once, in no order.
 
@@ -196,7 +196,7 @@ class AiCoreClient:
         )
         found: dict[str, Workload] = {}
         for _ in range(2):
-            count = await self._list_once(found, kind, resource_group, filters, on_trouble)
+            count = await self._list_once(found, kind, resource_group, filters, on_retry)
             if count is None or len(found) >= count:
                 break
         return [*found.values()]
@@ -207,7 +207,7 @@ class AiCoreClient:
         kind: Kind,
         resource_group: str,
         filters: Sequence[str],
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> int | None:
         """Adds one pass over all pages to `found`; what the last page said there is in all."""
         skip = 0
@@ -219,7 +219,7 @@ class AiCoreClient:
                 answer = await self._ask_group(question, kind, resource_group)
                 return decode_workloads(answer.body, resource_group=resource_group, kind=kind)
 
-            listed, count = await self._patiently(attempt, on_trouble)
+            listed, count = await self._patiently(attempt, on_retry)
             found.update((workload.target.id, workload) for workload in listed)
             skip += len(listed)
             was_last = len(listed) < questions.LIST_TOP and count is not None and skip >= count
@@ -236,7 +236,7 @@ class AiCoreClient:
         executable_ids: Sequence[str] = (),
         configuration_id: str | None = None,
         status: Status | None = None,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> int:
         filters = questions.filters(
             scenario_id=scenario_id,
@@ -249,9 +249,9 @@ class AiCoreClient:
             question = questions.count(kind, filters=filters)
             return decode_count((await self._ask_group(question, kind, resource_group)).body)
 
-        return await self._patiently(attempt, on_trouble)
+        return await self._patiently(attempt, on_retry)
 
-    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
+    async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]:
         """The ids of all resource groups of the tenant, in the order received."""
         found: dict[str, None] = {}
         asked = set[str]()
@@ -267,21 +267,21 @@ class AiCoreClient:
                 ids = [str(group.get("resourceGroupId", "")) for group in groups]
                 return ids, total, answer.headers.get("Link", "")
 
-            ids, total, link = await self._patiently(attempt, on_trouble)
+            ids, total, link = await self._patiently(attempt, on_retry)
             found.update((one, None) for one in ids if one)
             question = questions.more_resource_groups(link, seen=len(found), total=total)
         return [*found]
 
-    async def _ask(self, path: str, target: Target) -> Answer:
+    async def _ask(self, path: str, target: Target) -> HttpResponse:
         subject = f"{target.name} in resource group {target.resource_group}"
         return await self._gate.ask(path, subject=subject, resource_group=target.resource_group)
 
-    async def _ask_group(self, path: str, kind: Kind, resource_group: str) -> Answer:
+    async def _ask_group(self, path: str, kind: Kind, resource_group: str) -> HttpResponse:
         subject = f"{kind}s of resource group {resource_group}"
         return await self._gate.ask(path, subject=subject, resource_group=resource_group)
 
     async def _patiently(
-        self, attempt: Callable[[], Awaitable[Answered]], on_trouble: Trouble
+        self, attempt: Callable[[], Awaitable[Answered]], on_retry: OnRetry
     ) -> Answered:
         started_s = 0.0 if self._gate.was_reached else self._clock.monotonic_s()
 
@@ -293,7 +293,7 @@ class AiCoreClient:
                     error.retry_after_s = _FIRST_CONTACT_PAUSE_S
                 raise
 
-        def is_hopeless(error: TransientApiError) -> bool:
+        def is_permanent(error: TransientApiError) -> bool:
             if self._gate.was_reached or not isinstance(error, UnreachableError):
                 return False
             is_late = self._clock.monotonic_s() - started_s >= self._first_contact_patience_s
@@ -301,9 +301,9 @@ class AiCoreClient:
 
         return await with_retries(
             impatient_attempt,
-            is_hopeless=is_hopeless,
-            on_trouble=on_trouble,
+            is_permanent=is_permanent,
+            on_retry=on_retry,
             clock=self._clock,
             rng=self._rng,
-            on_retry=self.traffic.count_retry,
+            count_retry=self.statistics.count_retry,
         )

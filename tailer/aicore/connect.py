@@ -19,13 +19,13 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from tailer import __version__
-from tailer.aicore.api import Access, Gate
+from tailer.aicore.api import ApiAccess, ApiRequests
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.credentials import Credentials
-from tailer.aicore.rate_limit import RequestBudget
+from tailer.aicore.rate_limit import RateLimiter
 from tailer.aicore.tls import trusting_context
-from tailer.aicore.token import TokenEndpoint, TokenKeeper
-from tailer.aicore.transport import Transport
+from tailer.aicore.token import TokenCache, TokenEndpoint
+from tailer.aicore.transport import HttpTransport
 from tailer.clock import Clock
 
 
@@ -104,7 +104,7 @@ async def connect(
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"tailer/{__version__}"},
     ) as session:
-        transport = Transport(
+        transport = HttpTransport(
             session,
             clock=clock,
             timeout=aiohttp.ClientTimeout(
@@ -115,7 +115,7 @@ async def connect(
             max_body_bytes=settings.max_body_bytes,
         )
 
-        def access_of(one: Credentials) -> Access:
+        def access_of(one: Credentials) -> ApiAccess:
             endpoint = TokenEndpoint(
                 one,
                 transport=transport,
@@ -123,13 +123,13 @@ async def connect(
                 proxy=proxy_for(one.token_url, environ),
                 ca_file=settings.ca_file,
             )
-            tokens = TokenKeeper(endpoint.fetch, clock=clock)
-            return Access(tokens, one.api_url, proxy_for(one.api_url, environ))
+            tokens = TokenCache(endpoint.fetch, clock=clock)
+            return ApiAccess(tokens, one.api_url, proxy_for(one.api_url, environ))
 
-        gate = Gate(
+        gate = ApiRequests(
             transport=transport,
             access=access_of(credentials),
-            budget=RequestBudget(settings.requests_per_s),
+            budget=RateLimiter(settings.requests_per_s),
             clock=clock,
         )
         yield AiCoreClient(

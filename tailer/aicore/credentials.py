@@ -1,4 +1,4 @@
-"""Complete credentials from one source, in the SDK's order; normalised URLs.
+"""Complete credentials from one source, in the SDK's order; normalized URLs.
 
 The two addresses of the service, however they were written. Pure.
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from tailer.aicore.credential_sources import Source, environment_sources, key_file_source
+from tailer.aicore.credential_sources import CredentialSource, environment_sources, key_file_source
 from tailer.aicore.secret import Secret
 from tailer.errors import AuthError
 
@@ -125,7 +125,7 @@ class Credentials:
     source: str
 
     @property
-    def usual_group(self) -> str:
+    def default_group_name(self) -> str:
         """The resource group that is meant where none is said."""
         return self.resource_group or _DEFAULT_GROUP
 
@@ -166,11 +166,11 @@ def find_credentials(
     )
 
 
-def _resource_group(sources: Sequence[Source]) -> str | None:
+def _resource_group(sources: Sequence[CredentialSource]) -> str | None:
     return next((source.resource_group for source in sources if source.resource_group), None)
 
 
-def _checked(source: Source, *, resource_group: str | None) -> Credentials:
+def _checked(source: CredentialSource, *, resource_group: str | None) -> Credentials:
     values = source.values
     proofs = _PROOFS[:2] if source.is_service_key else _PROOFS  # a key names no files
     complete = [names for names in proofs if all(name in values for name in names)]
@@ -203,7 +203,7 @@ def _checked(source: Source, *, resource_group: str | None) -> Credentials:
     )
 
 
-def _labels(source: Source, names: tuple[str, ...]) -> str:
+def _labels(source: CredentialSource, names: tuple[str, ...]) -> str:
     return " and ".join(source.label(name) for name in names)
 
 

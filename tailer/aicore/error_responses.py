@@ -22,7 +22,7 @@ _ASK_AGAIN = {
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d*)?", re.ASCII)
 
 
-def refusal(
+def error_from_response(
     status: int, headers: Mapping[str, str], body: bytes, *, subject: str, wall_ns: int
 ) -> ApiError:
     """What `status` means for `subject`, in the words of the service where it has some.

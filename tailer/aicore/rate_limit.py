@@ -9,7 +9,7 @@ RECOVERY_S = 60.0  # from nothing back to the full rate: limits are usually coun
 _EARLY_S = 1e-6  # a wait below the resolution of timers is none
 
 
-class RequestBudget:
+class RateLimiter:
     """What all targets together may ask: a token bucket that yields to a service in trouble.
 
     A refusal (429, 503) halves the rate, and time gives it back additively. Refusals of
@@ -74,7 +74,7 @@ class RequestBudget:
 _OF_LATE_S = 300.0
 
 
-class Queue:
+class QueueTimes:
     """For how long requests wait for their turn. First come, first served; monotonic."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Queue:
 
 
 @dataclass(slots=True)
-class Traffic:
+class RequestStatistics:
     """`requests` were sent in all, without those for tokens; `retries` of them were not the first.
 
     A retry asks the same again: after trouble, or with a new token. `answers` counts statuses;
@@ -119,7 +119,7 @@ class Traffic:
     requests: int = 0
     retries: int = 0
     answers: Counter[int] = field(default_factory=Counter)
-    queue: Queue = field(default_factory=Queue)
+    queue: QueueTimes = field(default_factory=QueueTimes)
 
     def count_retry(self) -> None:
         self.retries += 1

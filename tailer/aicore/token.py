@@ -19,10 +19,10 @@ from yarl import URL
 
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import damaged
-from tailer.aicore.error_responses import refusal
+from tailer.aicore.error_responses import error_from_response
 from tailer.aicore.secret import Secret
 from tailer.aicore.tls import presenting_context
-from tailer.aicore.transport import Answer, CertificateRefusedError, Transport
+from tailer.aicore.transport import CertificateRefusedError, HttpResponse, HttpTransport
 from tailer.clock import Clock
 from tailer.errors import AuthError, TransientApiError
 
@@ -40,7 +40,7 @@ class Token:
     life_s: float
 
 
-class TokenKeeper:
+class TokenCache:
     """Hands out the current token. `fetch` gets a new one; the clock is monotonic."""
 
     def __init__(self, fetch: Callable[[], Awaitable[Token]], *, clock: Clock) -> None:
@@ -108,7 +108,7 @@ class TokenKeeper:
         now_s = self._clock.monotonic_s()
         if self._current is not None and now_s < self._expiry_s:
             self._refresh_s = now_s + _POSTPONED_S
-            log.debug("token_refresh_postponed", reason=str(error), retry_in_s=_POSTPONED_S)
+            log.debug("token_refresh_postponed", error=str(error), retry_in_s=_POSTPONED_S)
             return self._current
         self._failures += 1
         self._last_failure = error
@@ -129,7 +129,7 @@ class TokenEndpoint:
         self,
         credentials: Credentials,
         *,
-        transport: Transport,
+        transport: HttpTransport,
         clock: Clock,
         proxy: str | None,
         ca_file: Path | None,
@@ -176,14 +176,14 @@ class TokenEndpoint:
             return token
         raise self._refusal(answer)
 
-    def _refusal(self, answer: Answer) -> AuthError | TransientApiError:
+    def _refusal(self, answer: HttpResponse) -> AuthError | TransientApiError:
         credentials = self._credentials
         body = answer.body
         if isinstance(credentials.proof, Secret) and (
             credentials.proof.is_in(body) or b"client_secret=" in body
         ):
             body = b""  # some servers quote the form they refuse
-        error = refusal(
+        error = error_from_response(
             answer.status,
             answer.headers,
             body,

@@ -10,12 +10,12 @@ from yarl import URL
 
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.credentials import Credentials
-from tailer.check.runner import Check, Finding, Trouble, failed, fine, odd
+from tailer.check.runner import Check, Finding, LastError, failed, passed, warning
 from tailer.clock import Clock
 from tailer.config import Watch
 from tailer.discovery.lookup import find_target, kinds_and_id
-from tailer.discovery.selector import Selector, census, selector_for
-from tailer.discovery.survey import there_is
+from tailer.discovery.selector import Selector, selector_for, summarize_workloads
+from tailer.discovery.survey import available
 from tailer.errors import ApiError, NotFoundError, TransientApiError, UnreachableError
 from tailer.model import Kind, Status, Workload
 from tailer.timestamp import NS_PER_S, format_ns
@@ -82,7 +82,7 @@ class Account:
         named = (group for watch in self._watches for group in self._groups_of(watch))
         return dict.fromkeys(named) or (self._default_group,)
 
-    async def _token(self, trouble: Trouble) -> Finding:
+    async def _token(self, trouble: LastError) -> Finding:
         while True:
             try:
                 await self._client.tokens.current()
@@ -96,33 +96,35 @@ class Account:
         left_s = self._client.tokens.life_left_s
         until = format_ns(self._clock.wall_ns() + round(left_s) * NS_PER_S)[:19]
         where = URL(self._credentials.token_url).host
-        return fine(f"granted by {where}, good for {_duration(left_s)} (until {until}Z)")
+        return passed(f"granted by {where}, good for {_duration(left_s)} (until {until}Z)")
 
-    async def _api(self, trouble: Trouble) -> Finding:
+    async def _api(self, trouble: LastError) -> Finding:
         group = next(iter(self._groups()))
         group = self._default_group if group == _ALL else group
         try:
-            await self._client.count(Kind.DEPLOYMENT, group, on_trouble=trouble)
+            await self._client.count(Kind.DEPLOYMENT, group, on_retry=trouble)
         except ApiError:
             if self._client.server_now_ns() is None:
                 raise
-        return fine(f"{URL(self._credentials.api_url).host} answers")
+        return passed(f"{URL(self._credentials.api_url).host} answers")
 
-    async def _its_clock(self, _: Trouble) -> Finding:
+    async def _its_clock(self, _: LastError) -> Finding:
         now_ns = self._client.server_now_ns()
         assert now_ns is not None, "it has answered"
         ahead_s = (self._clock.wall_ns() - now_ns) / NS_PER_S - _DATE_CUT_S
         if abs(ahead_s) <= _CLOCK_OFF_S:
-            return fine("the service's and this machine's agree")
+            return passed("the service's and this machine's agree")
         direction = "ahead of" if ahead_s > 0 else "behind"
-        return odd(
+        return warning(
             f"this machine's is {_duration(abs(ahead_s))} {direction} the service's",
             "set it (NTP); no line is lost by that, but other programs will disagree about times",
         )
 
-    async def _group(self, group: str, trouble: Trouble) -> Finding:
+    async def _group(self, group: str, trouble: LastError) -> Finding:
         if group != _ALL:
-            return fine(census(await self._listed(group, self._kinds(group), trouble)))
+            return passed(
+                summarize_workloads(await self._listed(group, self._kinds(group), trouble))
+            )
         refused: list[str] = []
 
         async def look(one: str) -> None:
@@ -131,22 +133,24 @@ class Account:
             except ApiError:
                 refused.append(one)
 
-        groups = await self._client.resource_groups(on_trouble=trouble)
+        groups = await self._client.resource_groups(on_retry=trouble)
         async with anyio.create_task_group() as looking:
             for one in groups:
                 looking.start_soon(look, one)
         if refused:
             named = ", ".join(sorted(refused)[:_MOST_NAMED])
-            return odd(
+            return warning(
                 f"{len(groups)} groups, of which {len(refused)} are refused: {named}",
                 "give the service key the right to see them, or name groups in the [[watch]]",
             )
-        return fine(f"{len(groups)} groups: {', '.join(groups[:_MOST_NAMED])}, …")
+        return passed(f"{len(groups)} groups: {', '.join(groups[:_MOST_NAMED])}, …")
 
-    async def _listed(self, group: str, kinds: Iterable[Kind], trouble: Trouble) -> list[Workload]:
+    async def _listed(
+        self, group: str, kinds: Iterable[Kind], trouble: LastError
+    ) -> list[Workload]:
         found: list[Workload] = []
         for kind in kinds:
-            found += await self._client.list(kind, group, on_trouble=trouble)
+            found += await self._client.list(kind, group, on_retry=trouble)
         known = {one.target for one in self._workloads.get(group, ())}
         kept = self._workloads.setdefault(group, [])
         kept += [one for one in found if one.target not in known]
@@ -158,7 +162,7 @@ class Account:
         wanted = {kind for watch in concerned for kind in _kinds_of(watch)}
         return [kind for kind in Kind if kind in wanted or not concerned]
 
-    async def _watch(self, watch: Watch, trouble: Trouble) -> Finding:
+    async def _watch(self, watch: Watch, trouble: LastError) -> Finding:
         selector = selector_for(watch, default_group=self._default_group)
         if selector is None:
             return await self._named(watch, trouble)
@@ -168,13 +172,13 @@ class Account:
         there = [one for workloads in self._workloads.values() for one in workloads]
         matching = [one for one in there if selector.matches(one)]
         if matching:
-            return fine(f"{selector}: {_by_status(matching)}")
-        return odd(
-            f"nothing matches {selector} now; there is {there_is(there, selector)}",
+            return passed(f"{selector}: {_by_status(matching)}")
+        return warning(
+            f"nothing matches {selector} now; there is {available(there, selector)}",
             "fine if it is still to come; else compare the ids",
         )
 
-    async def _named(self, watch: Watch, trouble: Trouble) -> Finding:
+    async def _named(self, watch: Watch, trouble: LastError) -> Finding:
         found: list[Workload] = []
         missing: list[str] = []
 
@@ -189,7 +193,7 @@ class Account:
                 found.extend(
                     listed
                     or await find_target(
-                        self._client, name, resource_groups=[group], on_trouble=trouble
+                        self._client, name, resource_groups=[group], on_retry=trouble
                     )
                 )
             except NotFoundError:
@@ -207,7 +211,7 @@ class Account:
                 "`tailer list` shows what there is",
                 exit_code=_REFUSED,
             )
-        return fine(f"{', '.join(watch.targets[:_MOST_NAMED])}: {_by_status(found)}")
+        return passed(f"{', '.join(watch.targets[:_MOST_NAMED])}: {_by_status(found)}")
 
 
 def _kinds_of(watch: Watch) -> set[Kind]:

@@ -11,7 +11,15 @@ from tailer.aicore.connect import connect
 from tailer.aicore.credentials import Credentials
 from tailer.check.account import Account
 from tailer.check.local import look_at_spool, look_at_status_address, sink_check
-from tailer.check.runner import Check, Finding, Trouble, failed_by, fine, not_checked, run_checks
+from tailer.check.runner import (
+    Check,
+    Finding,
+    LastError,
+    failed_by,
+    not_checked,
+    passed,
+    run_checks,
+)
 from tailer.clock import Clock
 from tailer.config import Config
 from tailer.errors import AuthError, ConfigError
@@ -53,10 +61,10 @@ async def check_everything(
                 client,
                 found,
                 watches=config.watches if config else (),
-                default_group=found.usual_group,
+                default_group=found.default_group_name,
                 clock=clock,
             )
-            checks.append(_known(_SERVICE, fine(f"from {found.source}")))
+            checks.append(_known(_SERVICE, passed(f"from {found.source}")))
             checks += account.checks()
         if config is not None:
             checks += _local(config, clock)
@@ -65,10 +73,10 @@ async def check_everything(
 
 
 def _local(config: Config, clock: Clock) -> list[Check]:
-    async def spool(_: Trouble) -> Finding:
+    async def spool(_: LastError) -> Finding:
         return await to_thread.run_sync(look_at_spool, config.spool, abandon_on_cancel=True)
 
-    async def status(_: Trouble) -> Finding:
+    async def status(_: LastError) -> Finding:
         look = partial(look_at_status_address, config.status.listen)
         return await to_thread.run_sync(look, abandon_on_cancel=True)
 
@@ -80,7 +88,7 @@ def _local(config: Config, clock: Clock) -> list[Check]:
 
 
 def _known(subject: str, finding: Finding) -> Check:
-    async def look(_: Trouble) -> Finding:
+    async def look(_: LastError) -> Finding:
         return finding
 
     return Check(subject, look, 1.0, finding.exit_code)

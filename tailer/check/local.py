@@ -22,7 +22,16 @@ from urllib.parse import urlsplit
 import anyio
 from anyio import to_thread
 
-from tailer.check.runner import Check, Finding, Trouble, Verdict, failed, failed_by, fine, odd
+from tailer.check.runner import (
+    Check,
+    Finding,
+    FindingLevel,
+    LastError,
+    failed,
+    failed_by,
+    passed,
+    warning,
+)
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection, SyslogSection
 from tailer.errors import ConfigError, NotFoundError, SinkError, TransientSinkError
@@ -91,13 +100,13 @@ def try_folder(folder: Path) -> Room:
     return Room(disk.f_bavail * disk.f_frsize, is_new=existing != folder)
 
 
-def room_finding(room: Room, what: str, *, wanted_bytes: int, why: str) -> Finding:
+def room_finding(room: Room, what: str, *, wanted_bytes: int, reason: str) -> Finding:
     """How it stands with a folder that can be written, and is to hold so much."""
     if room.free_bytes < _LEAST_BYTES:
         return failed(f"{what}: {room}", "make room on that disk", exit_code=_UNWRITABLE)
     if room.free_bytes < wanted_bytes:
-        return odd(f"{what}: {room}", why)
-    return fine(f"{what}: {room}")
+        return warning(f"{what}: {room}", reason)
+    return passed(f"{what}: {room}")
 
 
 def look_at_spool(section: SpoolSection) -> Finding:
@@ -120,13 +129,13 @@ def look_at_spool(section: SpoolSection) -> Finding:
             exit_code=_MISTAKEN,
         )
     if version is None and path.exists() and path.stat().st_size:
-        return odd(f"{path} is damaged", "the next start sets it aside, and begins a new one")
+        return warning(f"{path} is damaged", "the next start sets it aside, and begins a new one")
     in_use = f", in use by a running tailer, process {owner or 'unknown'}" if is_running else ""
     return room_finding(
         room,
         f"{path}{in_use}",
         wanted_bytes=section.max_bytes,
-        why=f"make room for max_bytes = {size_text(section.max_bytes)}, or lower that",
+        reason=f"make room for max_bytes = {size_text(section.max_bytes)}, or lower that",
     )
 
 
@@ -160,16 +169,16 @@ def _version(path: Path) -> int | None:
 
 def look_at_status_address(listen: str) -> Finding:
     if not listen:
-        return fine("turned off")
+        return passed("turned off")
     address = parse_address(listen)
-    why = _why_taken(address)
-    if why is None:
-        return fine(f"{address} is free")
+    reason = _why_taken(address)
+    if reason is None:
+        return passed(f"{address} is free")
     with suppress(NotFoundError):
         ask_for_status(address)
-        return fine(f"{address}: a running tailer answers")
+        return passed(f"{address}: a running tailer answers")
     return failed(
-        f"nothing can be served at {address}: {why}",
+        f"nothing can be served at {address}: {reason}",
         "end what has it, or change [status] listen",
         exit_code=ConfigError.exit_code,
     )
@@ -223,18 +232,18 @@ def sink_check(section: SinkSection, *, clock: Clock) -> Check:
     return Check(f"sink {section.name}", look, _WITHIN_S, SinkError.exit_code)
 
 
-async def _file(section: FileSection, _: Trouble) -> Finding:
+async def _file(section: FileSection, _: LastError) -> Finding:
     base = Path(PathTemplate(section.path).base)
     room = await to_thread.run_sync(try_folder, base, abandon_on_cancel=True)
     return room_finding(
         room,
         str(base),
         wanted_bytes=max(_ROOM_BYTES, section.rotate_bytes),
-        why="when the disk is full, this sink waits, and then reading waits",
+        reason="when the disk is full, this sink waits, and then reading waits",
     )
 
 
-async def _syslog(section: SyslogSection, clock: Clock, _: Trouble) -> Finding:
+async def _syslog(section: SyslogSection, clock: Clock, _: LastError) -> Finding:
     """All servers, not only the first that works: the others are there for its failure."""
     failures: dict[str, SinkError] = {}
 
@@ -259,19 +268,23 @@ async def _syslog(section: SyslogSection, clock: Clock, _: Trouble) -> Finding:
     well = [url for url in section.url if url not in failures]
     said = "; ".join(_said(url) for url in well)
     if failures:
-        verdict = Verdict.WARN if well else Verdict.FAIL
+        verdict = FindingLevel.WARN if well else FindingLevel.FAIL
         broken = [failures[url] for url in section.url if url in failures]
         what = "; ".join([*(error.message for error in broken), *([said] if said else [])])
         hints = "; ".join(dict.fromkeys(error.hint for error in broken if error.hint))
         hint = hints or "is it running, and is the url right?"
         code = SinkError.exit_code
-        return odd(what, hint) if verdict is Verdict.WARN else failed(what, hint, exit_code=code)
+        return (
+            warning(what, hint)
+            if verdict is FindingLevel.WARN
+            else failed(what, hint, exit_code=code)
+        )
     if section.tls_dangerously_accept_any_certificate:
-        return odd(
+        return warning(
             f"{said}, whoever that is: no certificate is checked",
             "remove tls_dangerously_accept_any_certificate",
         )
-    return fine(said)
+    return passed(said)
 
 
 def _said(url: str) -> str:

@@ -17,7 +17,7 @@ from tailer.errors import TailerError, TransientApiError
 _UNREACHABLE = 3  # of what never answers: the address may be wrong, as may be the credentials
 
 
-class Verdict(StrEnum):
+class FindingLevel(StrEnum):
     OK = "ok"
     WARN = "warn"  # it will run, but look at that
     FAIL = "FAIL"
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 class Finding:
     """`exit_code` is 0 unless it failed. `is_late`: it was given up, and may still hang."""
 
-    verdict: Verdict
+    verdict: FindingLevel
     what: str
     remedy: str = ""
     exit_code: int = 0
@@ -37,31 +37,31 @@ class Finding:
     @property
     def is_usable(self) -> bool:
         """Whether what depends on it can be checked."""
-        return self.verdict in {Verdict.OK, Verdict.WARN}
+        return self.verdict in {FindingLevel.OK, FindingLevel.WARN}
 
 
-def fine(what: str) -> Finding:
-    return Finding(Verdict.OK, what)
+def passed(what: str) -> Finding:
+    return Finding(FindingLevel.OK, what)
 
 
-def odd(what: str, remedy: str) -> Finding:
-    return Finding(Verdict.WARN, what, remedy)
+def warning(what: str, remedy: str) -> Finding:
+    return Finding(FindingLevel.WARN, what, remedy)
 
 
 def failed(what: str, remedy: str, *, exit_code: int) -> Finding:
-    return Finding(Verdict.FAIL, what, remedy, exit_code)
+    return Finding(FindingLevel.FAIL, what, remedy, exit_code)
 
 
 def failed_by(error: TailerError) -> Finding:
     code = _UNREACHABLE if isinstance(error, TransientApiError) else error.exit_code
-    return Finding(Verdict.FAIL, error.message, error.hint, code)
+    return Finding(FindingLevel.FAIL, error.message, error.hint, code)
 
 
-def not_checked(why: str) -> Finding:
-    return Finding(Verdict.NOT_CHECKED, f"not checked: {why}")
+def not_checked(reason: str) -> Finding:
+    return Finding(FindingLevel.NOT_CHECKED, f"not checked: {reason}")
 
 
-class Trouble:
+class LastError:
     """The last thing that went wrong on the way; what is asked is asked again meanwhile."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Trouble:
         self.last = error
 
 
-Look: TypeAlias = Callable[[Trouble], Awaitable[Finding]]
+Look: TypeAlias = Callable[[LastError], Awaitable[Finding]]
 
 
 @dataclass(slots=True, eq=False)
@@ -117,17 +117,17 @@ async def _run(check: Check) -> None:
 
 
 async def _looked(check: Check) -> Finding:
-    trouble = Trouble()
+    trouble = LastError()
     with anyio.move_on_after(check.within_s):
         try:
             return await check.look(trouble)
         except (TailerError, ExceptionGroup) as error:
             return failed_by(next(_leaves(error)))
-    why = f"no answer within {check.within_s:g} s"
+    reason = f"no answer within {check.within_s:g} s"
     hint = "is it reachable from here, and not busy?"
     if trouble.last is not None:
-        why, hint = f"{why}: {trouble.last.message}", trouble.last.hint or hint
-    return Finding(Verdict.FAIL, why, hint, check.late_code, is_late=True)
+        reason, hint = f"{reason}: {trouble.last.message}", trouble.last.hint or hint
+    return Finding(FindingLevel.FAIL, reason, hint, check.late_code, is_late=True)
 
 
 def _leaves(error: Exception) -> Iterator[TailerError]:

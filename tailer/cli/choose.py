@@ -15,19 +15,19 @@ import anyio
 import click
 
 from tailer.aicore.credentials import Credentials
-from tailer.backoff import Hiccups
+from tailer.backoff import OutageNotice
 from tailer.cli.context import client_for, credentials_for, groups_for
 from tailer.cli.inventory import (
     RUNNING,
-    Overview,
-    Question,
+    Inventory,
+    ListRequest,
     command_again,
-    look,
     newest_first,
+    query_inventory,
     table_text,
 )
-from tailer.cli.streams import wants_colour
-from tailer.discovery.selector import census
+from tailer.cli.streams import wants_color
+from tailer.discovery.selector import summarize_workloads
 from tailer.errors import ConfigError, NotFoundError
 from tailer.model import Kind, Workload
 from tailer.text import visible
@@ -109,7 +109,7 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
         ConfigError: Nothing was chosen.
         click.Abort: Ctrl-C.
     """
-    colour = wants_colour(flags["color"], os.environ, is_terminal=True)
+    in_color = wants_color(flags["color"], os.environ, is_terminal=True)
     credentials = credentials_for(flags["service_key_file"])
     groups = None
     if not flags["all_resource_groups"]:
@@ -123,13 +123,13 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
             shown,
             now_ns=seen.now_ns,
             width=width,
-            colour=colour,
+            in_color=in_color,
             numbered=True,
             with_groups=has_groups,
         )
-        click.echo(table, nl=False, err=True, color=colour)
+        click.echo(table, nl=False, err=True, color=in_color)
         if left_out:
-            _remark(f"… and {left_out} more: type a text to filter", colour=colour)
+            _remark(f"… and {left_out} more: type a text to filter", in_color=in_color)
 
     chosen = _ask(newest_first(seen.workloads), show)
     used = tuple(dict.fromkeys(one.target.resource_group for one in chosen))
@@ -139,12 +139,12 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
             [one.target for one in chosen],
             resource_groups=None if groups and set(used) == set(groups) else used,
         )
-        _remark(visible(again), colour=colour)
+        _remark(visible(again), in_color=in_color)
     names = tuple(one.target.name for one in chosen)
     return {**flags, "targets": names, "resource_groups": used, "all_resource_groups": False}
 
 
-async def _look(groups: Sequence[str] | None, credentials: Credentials) -> Overview:
+async def _look(groups: Sequence[str] | None, credentials: Credentials) -> Inventory:
     """What is running in these groups, or in all; one that is refused is named on stderr.
 
     Raises:
@@ -153,17 +153,17 @@ async def _look(groups: Sequence[str] | None, credentials: Credentials) -> Overv
     async with client_for(credentials) as client:
         where = f"resource group {', '.join(groups)}" if groups else "any resource group"
         if groups is None:
-            groups = await client.resource_groups(on_trouble=Hiccups())
+            groups = await client.resource_groups(on_retry=OutageNotice())
         asked = [
-            Question(kind, status) for kind, statuses in RUNNING.items() for status in statuses
+            ListRequest(kind, status) for kind, statuses in RUNNING.items() for status in statuses
         ]
-        seen = await look(client, groups, asked)
+        seen = await query_inventory(client, groups, asked)
         seen.tell_refusals()
         if seen.workloads:
             return seen
-        everything = await look(client, groups, [Question(kind) for kind in Kind])
+        everything = await query_inventory(client, groups, [ListRequest(kind) for kind in Kind])
     raise NotFoundError(
-        f"nothing is running in {where}; there is {census(everything.workloads)}",
+        f"nothing is running in {where}; there is {summarize_workloads(everything.workloads)}",
         hint="`tailer list` shows it; -g picks another resource group",
     )
 
@@ -195,8 +195,8 @@ def _shown(matching: Sequence[Workload], show: Show) -> Sequence[Workload]:
     return shown
 
 
-def _remark(text: str, *, colour: bool) -> None:
-    click.echo(_DIM.format(text) if colour else text, err=True, color=colour)
+def _remark(text: str, *, in_color: bool) -> None:
+    click.echo(_DIM.format(text) if in_color else text, err=True, color=in_color)
 
 
 def _answer(count: int) -> str:

@@ -19,7 +19,7 @@ from operator import attrgetter
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from tailer.cli.completion_cache import Known, Memory
+from tailer.cli.completion_cache import CachedIds, CompletionCache
 from tailer.cli.context import credentials_for, groups_for
 from tailer.clock import SystemClock
 from tailer.errors import TailerError
@@ -79,7 +79,7 @@ def suggest_groups(
 
 def _suggest_values_of(field: str) -> Suggest:
     """The different values of a field, with how many there are; most frequent first."""
-    value_of: Callable[[Known], str] = attrgetter(field)
+    value_of: Callable[[CachedIds], str] = attrgetter(field)
 
     def suggest(
         ctx: click.Context, _param: click.Parameter, incomplete: str
@@ -111,17 +111,17 @@ def _item(value: str, remark: str = "") -> CompletionItem[str]:
     return CompletionItem(value, help=_HARMFUL_IN_REMARK.sub("?", remark) or None)
 
 
-def _running_first(workloads: Iterable[Known]) -> list[Known]:
+def _running_first(workloads: Iterable[CachedIds]) -> list[CachedIds]:
     newest_first = sorted(workloads, key=lambda one: one.created_at, reverse=True)
     return sorted(newest_first, key=lambda one: one.status not in _RUNNING)
 
 
-def _workloads(ctx: click.Context) -> list[Known]:
+def _workloads(ctx: click.Context) -> list[CachedIds]:
     memory = _memory(ctx)
     return [] if memory is None else memory.workloads()
 
 
-def _memory(ctx: click.Context) -> Memory | None:
+def _memory(ctx: click.Context) -> CompletionCache | None:
     """Of the client and the groups that the command line means so far."""
     try:
         credentials = credentials_for(ctx.params.get("service_key_file"))
@@ -130,4 +130,4 @@ def _memory(ctx: click.Context) -> Memory | None:
     groups = None
     if not ctx.params.get("all_resource_groups"):
         groups = groups_for(ctx.params.get("resource_groups") or (), credentials)
-    return Memory(credentials, groups, environ=os.environ, clock=SystemClock())
+    return CompletionCache(credentials, groups, environ=os.environ, clock=SystemClock())

@@ -32,10 +32,10 @@ from tailer.timestamp import NS_PER_MS, NS_PER_S
 _PIECE_BYTES = 65_536
 
 Tell: TypeAlias = Callable[[bytes], None]
-Question: TypeAlias = Callable[[Tell], Awaitable[None]]
+TimedQuery: TypeAlias = Callable[[Tell], Awaitable[None]]
 
 
-def told_within(seconds: float, question: Question, *, clock: Clock) -> bytes:
+def told_within(seconds: float, question: TimedQuery, *, clock: Clock) -> bytes:
     """What `question` has told by then; it may fail or hang, and says nothing on stderr."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -50,7 +50,7 @@ def told_within(seconds: float, question: Question, *, clock: Clock) -> bytes:
         os.waitpid(child, 0)
 
 
-def _ask(question: Question, fd: int) -> NoReturn:
+def _ask(question: TimedQuery, fd: int) -> NoReturn:
     def tell(text: bytes) -> None:
         while text:
             text = text[os.write(fd, text) :]
@@ -81,10 +81,10 @@ _LONGEST_PATIENCE_S = 60.0
 _PATIENCE_VARIABLE = "TAILER_COMPLETION_TIMEOUT_S"  # for who would rather wait
 _FRESH_NS = 5 * NS_PER_S  # as long as one goes on typing at the same word
 
-_Row = TypeVar("_Row", bound="Known | KnownGroup")
+_Row = TypeVar("_Row", bound="CachedIds | CachedGroup")
 
 
-class Known(msgspec.Struct, frozen=True):
+class CachedIds(msgspec.Struct, frozen=True):
     """A deployment or execution."""
 
     kind: Kind
@@ -100,11 +100,11 @@ class Known(msgspec.Struct, frozen=True):
         return f"{self.kind}/{self.id}"
 
 
-class KnownGroup(msgspec.Struct, frozen=True):
+class CachedGroup(msgspec.Struct, frozen=True):
     id: str
 
 
-class Memory:
+class CompletionCache:
     """Of one client at one service, and of these resource groups; None is all of them."""
 
     def __init__(
@@ -121,42 +121,42 @@ class Memory:
         self._patience_s = _patience_s(environ)
         self._clock = clock
 
-    def workloads(self) -> list[Known]:
+    def workloads(self) -> list[CachedIds]:
         """In no order."""
 
         async def ask(tell: Tell) -> None:
-            from tailer.backoff import Hiccups
+            from tailer.backoff import OutageNotice
             from tailer.cli.context import client_for
 
             async def ask_one(group: str, kind: Kind) -> None:
                 with suppress(TailerError):
-                    for one in await client.list(kind, group, on_trouble=Hiccups()):
+                    for one in await client.list(kind, group, on_retry=OutageNotice()):
                         tell(_line(_known(one)))
 
             async with client_for(self._credentials) as client:
                 groups = self._groups
                 if groups is None:
-                    groups = await client.resource_groups(on_trouble=Hiccups())
+                    groups = await client.resource_groups(on_retry=OutageNotice())
                 async with anyio.create_task_group() as asking:
                     for group, kind in product(groups, Kind):
                         asking.start_soon(ask_one, group, kind)
 
-        return self._recalled(("workloads", self._groups), ask, Known)
+        return self._recalled(("workloads", self._groups), ask, CachedIds)
 
-    def resource_groups(self) -> list[KnownGroup]:
+    def resource_groups(self) -> list[CachedGroup]:
         """All that there are."""
 
         async def ask(tell: Tell) -> None:
-            from tailer.backoff import Hiccups
+            from tailer.backoff import OutageNotice
             from tailer.cli.context import client_for
 
             async with client_for(self._credentials) as client:
-                for group in await client.resource_groups(on_trouble=Hiccups()):
-                    tell(_line(KnownGroup(group)))
+                for group in await client.resource_groups(on_retry=OutageNotice()):
+                    tell(_line(CachedGroup(group)))
 
-        return self._recalled(("resource groups",), ask, KnownGroup)
+        return self._recalled(("resource groups",), ask, CachedGroup)
 
-    def _recalled(self, what: Sequence[object], ask: Question, row: type[_Row]) -> list[_Row]:
+    def _recalled(self, what: Sequence[object], ask: TimedQuery, row: type[_Row]) -> list[_Row]:
         us = (self._credentials.token_url, self._credentials.api_url, self._credentials.client_id)
         digest = hashlib.sha256(msgspec.json.encode([*us, *what])).hexdigest()
         path = None if self._folder is None else self._folder / f"{digest[:32]}.jsonl"
@@ -197,8 +197,8 @@ def _folder(environ: Mapping[str, str]) -> Path | None:
     return home / ".cache" / "tailer" if home.is_absolute() else None
 
 
-def _known(workload: Workload) -> Known:
-    return Known(
+def _known(workload: Workload) -> CachedIds:
+    return CachedIds(
         kind=workload.target.kind,
         id=workload.target.id,
         status=workload.status,
@@ -209,7 +209,7 @@ def _known(workload: Workload) -> Known:
     )
 
 
-def _line(row: Known | KnownGroup) -> bytes:
+def _line(row: CachedIds | CachedGroup) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 

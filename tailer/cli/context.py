@@ -32,7 +32,7 @@ def _home() -> Path:
 
 def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:
     """The resource groups meant, each once, in the order given."""
-    return tuple(dict.fromkeys(given)) or (credentials.usual_group,)
+    return tuple(dict.fromkeys(given)) or (credentials.default_group_name,)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ import anyio
 import click
 
 from tailer.aicore.client import AiCoreClient
-from tailer.backoff import Hiccups
+from tailer.backoff import OutageNotice
 from tailer.errors import PermanentApiError
 from tailer.model import Kind, Status, Target, Workload
 from tailer.text import visible
@@ -25,7 +25,7 @@ from tailer.timestamp import NS_PER_S, parse_ns
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ListRequest:
     """A list to ask for, as far as the service itself can narrow it down."""
 
     kind: Kind
@@ -35,7 +35,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class Inventory:
     """What there was at `now_ns`, the service's time, and the groups that were not shown."""
 
     workloads: Sequence[Workload]
@@ -48,9 +48,9 @@ class Overview:
             click.echo(visible(f"tailer: {error}"), err=True)
 
 
-async def look(
-    client: AiCoreClient, resource_groups: Sequence[str], questions: Iterable[Question]
-) -> Overview:
+async def query_inventory(
+    client: AiCoreClient, resource_groups: Sequence[str], questions: Iterable[ListRequest]
+) -> Inventory:
     """The answers to all questions in all groups, each workload once.
 
     Errors: those of the client, but a refusal only if nothing is answered.
@@ -59,7 +59,7 @@ async def look(
     refusals: dict[str, PermanentApiError] = {}
     answered: set[str] = set()
 
-    async def ask(group: str, question: Question) -> None:
+    async def ask(group: str, question: ListRequest) -> None:
         try:
             listed = await client.list(
                 question.kind,
@@ -67,7 +67,7 @@ async def look(
                 scenario_id=question.scenario_id,
                 executable_ids=question.executable_ids,
                 status=question.status,
-                on_trouble=Hiccups(),
+                on_retry=OutageNotice(),
             )
         except PermanentApiError as error:
             refusals.setdefault(group, error)
@@ -81,7 +81,7 @@ async def look(
     if refusals and not answered:
         raise next(iter(refusals.values()))
     in_order = {group: refusals[group] for group in resource_groups if group in refusals}
-    return Overview([*found.values()], in_order, client.server_now_ns() or 0)
+    return Inventory([*found.values()], in_order, client.server_now_ns() or 0)
 
 
 _STYLES = {
@@ -124,7 +124,7 @@ def table_text(
     *,
     now_ns: int,
     width: int,
-    colour: bool,
+    in_color: bool,
     numbered: bool = False,
     with_groups: bool = False,
 ) -> str:
@@ -133,7 +133,7 @@ def table_text(
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(no_color=not colour, force_terminal=colour, width=width, highlight=False)
+    console = Console(no_color=not in_color, force_terminal=in_color, width=width, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     if numbered:
         table.add_column("#", justify="right", no_wrap=True)

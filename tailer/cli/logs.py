@@ -140,7 +140,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     "--tee",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the lines to FILE too, emptied first; never in colour.",
+    help="Write the lines to FILE too, emptied first; never in color.",
 )
 @option(
     "--tee-format",
@@ -177,7 +177,7 @@ def logs_command(**flags: Any) -> int:
     from tailer.cli.streams import open_stdout, start_stderr
     from tailer.discovery.lookup import kinds_and_id
     from tailer.logs.files import opened_copy
-    from tailer.logs.run import follow_up
+    from tailer.logs.run import run_logs_command
     from tailer.logs.summary import check_summary_file
 
     notices = start_stderr(flags["color"], quiet=flags["quiet"])
@@ -192,4 +192,4 @@ def logs_command(**flags: Any) -> int:
         check_summary_file(request.summary)
     with opened_copy(request.tee) as tee_fd:
         service = service_for(request.service_key_file, request.resource_groups)
-        return anyio.run(follow_up, request, service, fd, tee_fd, notices)
+        return anyio.run(run_logs_command, request, service, fd, tee_fd, notices)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tailer.cli.options import compile_selector, is_selecting
-from tailer.cli.streams import wants_colour
+from tailer.cli.streams import wants_color
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
 from tailer.errors import ConfigError
@@ -32,7 +32,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         template=flags["template"],
         timestamps=flags["timestamps"],
         timezone=timezone_named(flags["timezone"] or "local"),
-        colour=wants_colour(flags["color"], os.environ, is_terminal=stdout_is_terminal),
+        in_color=wants_color(flags["color"], os.environ, is_terminal=stdout_is_terminal),
         escape=stdout_is_terminal,
         highlight=_patterns(flags["highlight"], "--highlight"),
     )
@@ -40,7 +40,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         form,
         format=flags["tee_format"] or form.format,
         template=None if flags["tee_format"] else form.template,
-        colour=False,
+        in_color=False,
         escape=False,
     )
     build_formatter(form, [])  # a wrong template shows before anything is asked of the service
@@ -76,7 +76,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         error_context=flags["on_error_context"],
         summary=flags["summary"],
         quiet=flags["quiet"],
-        colors_stderr=wants_colour(
+        colors_stderr=wants_color(
             flags["color"],
             os.environ,
             is_terminal=sys.stderr is not None and sys.stderr.isatty(),

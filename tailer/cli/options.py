@@ -58,7 +58,7 @@ def output_option(
     )
 
 
-class Duration(click.ParamType[float]):
+class DurationType(click.ParamType[float]):
     """`10m`, `1h30m`, `2d`, `500ms` as seconds; a bare number is seconds."""
 
     name = "duration"
@@ -119,7 +119,7 @@ class PatternType(click.ParamType[str]):
         return rv.splitlines()
 
 
-DURATION = Duration()
+DURATION = DurationType()
 WHEN = WhenType()
 PATTERN = PatternType()
 
@@ -151,7 +151,7 @@ def color_option(command: _Command) -> _Command:
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
-        help="Colours; auto means on a terminal, unless NO_COLOR is set.",
+        help="Colors; auto means on a terminal, unless NO_COLOR is set.",
     )(command)
 
 

@@ -23,7 +23,7 @@ from tailer.daemon.sinks import build_outlets
 from tailer.errors import ConfigError
 from tailer.health.health import Health
 from tailer.health.liveness import stalled
-from tailer.logs.stops import signalled
+from tailer.logs.stops import signaled
 from tailer.status.systemd import status_line, supervisor_from
 from tailer.text import visible
 
@@ -83,7 +83,7 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
     )
 
     async def listen() -> None:
-        await signalled()
+        await signaled()
         supervisor.stopping()
         asked_to_stop.set()
 

@@ -17,13 +17,13 @@ import anyio.to_thread
 import click
 
 from tailer.cli.options import color_option, option, output_option
-from tailer.cli.streams import open_stdout, start_stderr, wants_colour
+from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
 from tailer.config import StatusSection, find_config_path, parse_config
 from tailer.config.readers import WrongValueError
 from tailer.config.texts import LISTEN_ADDRESS
 from tailer.errors import ConfigError, NotFoundError
-from tailer.logs.stops import signalled
+from tailer.logs.stops import signaled
 from tailer.status.address import HostPort, UnixPath, parse_address
 from tailer.status.client import ask_for_status
 from tailer.status.document import Document, SinkStatus, TargetStatus
@@ -73,7 +73,7 @@ def _headline(seen: Document) -> "RenderableType":
     line.append(verdict, style="green" if verdict == "well" else "bold red")
     if troubles:
         line.append(f" ({visible(', '.join(troubles))})")
-    for reason in (*seen.stalled, *seen.missing):
+    for reason in (*seen.stalled, *seen.not_ready):
         line.append(f"\n  {visible(reason)}")
     return line
 
@@ -86,9 +86,9 @@ def _troubles(seen: Document) -> Iterator[str]:
             yield f"{count} target{'' if count == 1 else 's'} {phase.replace('_', ' ')}"
     failing = [one for one in seen.sinks if one.backing_off_for_s is not None]
     yield from (f"sink {one.sink} backing off" for one in failing)
-    if seen.spool.is_full or seen.spool.waiting_why:
+    if seen.spool.is_full or seen.spool.blocked_reason:
         yield "spool full" if seen.spool.is_full else "spool waiting"
-    yield from (f"no list of {look.what}" for look in seen.looks if look.why)
+    yield from (f"no list of {look.what}" for look in seen.looks if look.reason)
 
 
 def _targets(rows: Sequence[TargetStatus]) -> "Table":
@@ -110,7 +110,7 @@ def _targets(rows: Sequence[TargetStatus]) -> "Table":
 
 
 def _why(row: TargetStatus) -> str:
-    parts = [row.why] if row.why else []
+    parts = [row.reason] if row.reason else []
     if row.phase in {"backing_off", "failed"}:
         parts.append(f"for {_span(row.for_s)}")
     if row.next_try_in_s is not None:
@@ -145,7 +145,7 @@ def _sinks(rows: Sequence[SinkStatus]) -> "Table":
 def _lines(seen: Document) -> Iterable[str]:
     spool = seen.spool
     full = ", FULL: reading waits" if spool.is_full else ""
-    waits = f", waits: {spool.waiting_why}" if spool.waiting_why else ""
+    waits = f", waits: {spool.blocked_reason}" if spool.blocked_reason else ""
     yield visible(
         f"spool: {_size(spool.bytes)} of {_size(spool.max_bytes)}, "
         f"the oldest line waits for {_span(spool.oldest_s)}{full}{waits}"
@@ -155,8 +155,8 @@ def _lines(seen: Document) -> Iterable[str]:
         f"requests: {_counts(requests.answers) or 'none yet'}; {requests.retries} again; "
         f"{requests.rate_per_s:g} of {requests.limit_per_s:g} a second allowed"
     )
-    failing = [look for look in seen.looks if look.why]
-    yield from (visible(f"no list of {look.what}: {look.why}") for look in failing)
+    failing = [look for look in seen.looks if look.reason]
+    yield from (visible(f"no list of {look.what}: {look.reason}") for look in failing)
     yield f"gaps: {_counts(seen.gaps) or 'none'}"
 
 
@@ -295,7 +295,7 @@ async def _watch(place: HostPort | UnixPath, color: str) -> None:
     with Live(console=console, screen=True, auto_refresh=False) as live:
         async with anyio.create_task_group() as showing:
             showing.start_soon(show)
-            await signalled()
+            await signaled()
             showing.cancel_scope.cancel()
 
 
@@ -303,8 +303,8 @@ def _console(color: str) -> "Console":
     from rich.console import Console
 
     is_terminal = sys.stdout.isatty()
-    colour = wants_colour(color, os.environ, is_terminal=is_terminal)
+    in_color = wants_color(color, os.environ, is_terminal=is_terminal)
     width = shutil.get_terminal_size().columns if is_terminal else _WIDTH_OF_PIPES
     return Console(
-        no_color=not colour, force_terminal=colour or is_terminal, width=width, highlight=False
+        no_color=not in_color, force_terminal=in_color or is_terminal, width=width, highlight=False
     )

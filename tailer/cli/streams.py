@@ -27,7 +27,7 @@ def start_stderr(color: str, *, quiet: bool = False) -> NoticeStream:
     start_notices(
         style="people" if is_terminal else "logfmt",
         quiet=quiet,
-        colour=wants_colour(color, os.environ, is_terminal=is_terminal),
+        in_color=wants_color(color, os.environ, is_terminal=is_terminal),
         stream=stream,
     )
     return stream
@@ -40,12 +40,12 @@ def start_log(style: str) -> None:
     start_notices(
         style="people" if is_for_people else "json",
         quiet=False,
-        colour=is_for_people and wants_colour("auto", os.environ, is_terminal=is_terminal),
+        in_color=is_for_people and wants_color("auto", os.environ, is_terminal=is_terminal),
         stream=NoticeStream(sys.stderr),
     )
 
 
-def wants_colour(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+def wants_color(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
     """`--color`, then NO_COLOR and FORCE_COLOR (any non-empty value), then what the stream is."""
     if choice != "auto":
         return choice == "always"

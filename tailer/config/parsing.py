@@ -76,7 +76,7 @@ def _read(document: dict[str, Any], complaints: Complaints) -> Config:
         (read_table(sink, _keys_for(sink), ("sink", number), complaints), sink)
         for number, sink in enumerate(sections.get("sink", []))
     ]
-    if len(sections) == len(document):  # else the one that seems absent may be misspelt
+    if len(sections) == len(document):  # else the one that seems absent may be misspelled
         check_presence(document, complaints)
     check_poll(tables["poll"], written["poll"], complaints)
     check_watches(watches, complaints)

@@ -19,9 +19,9 @@ from tailer.aicore.credentials import Credentials
 from tailer.clock import Clock
 from tailer.config import Config
 from tailer.daemon.reload import Reloader, Reloads, Setup
-from tailer.daemon.sampler import Surroundings
-from tailer.daemon.sinks import Deliveries, Outlet, newest_file_ns, tell_abandoned
-from tailer.daemon.targets import Watchlist, wanted_by
+from tailer.daemon.sampler import Sampler
+from tailer.daemon.sinks import ConfiguredSink, RunningSinks, log_abandoned, newest_file_ns
+from tailer.daemon.targets import TargetSet, watched_by
 from tailer.health.health import Health
 from tailer.model import GapReason
 from tailer.spool.open import open_spool
@@ -36,7 +36,7 @@ async def run_daemon(
     config: Config,
     *,
     credentials: Credentials,
-    outlets: Sequence[Outlet],
+    outlets: Sequence[ConfiguredSink],
     clock: Clock,
     rng: random.Random,
     environ: Mapping[str, str],
@@ -60,13 +60,13 @@ async def run_daemon(
     Errors: ConfigError for a spool or an address that is somebody else's; AuthError when the
     very first token is refused; SinkError when it is unknown what a disk has kept.
     """
-    surroundings = Surroundings(health, clock, max_spool_bytes=config.spool.max_bytes)
+    sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
         listening_at(config.status.listen) as listening,
         anyio.create_task_group() as beside,
     ):
-        beside.start_soon(surroundings.keep_looking)
-        beside.start_soon(serve_status, listening, health, clock, surroundings.look)
+        beside.start_soon(sampler.keep_looking)
+        beside.start_soon(serve_status, listening, health, clock, sampler.look)
         await _follow_and_deliver(
             Setup(config=config, credentials=credentials, outlets=tuple(outlets)),
             clock=clock,
@@ -75,7 +75,7 @@ async def run_daemon(
             stop=stop,
             reloads=reloads,
             health=health,
-            surroundings=surroundings,
+            sampler=sampler,
             running=running,
             strict=strict,
         )
@@ -91,12 +91,12 @@ async def _follow_and_deliver(
     stop: Callable[[], Awaitable[object]],
     reloads: Reloads | None,
     health: Health,
-    surroundings: Surroundings,
+    sampler: Sampler,
     running: Callable[[], None],
     strict: bool,
 ) -> None:
     config, credentials = setup.config, setup.credentials
-    wanted = wanted_by(config, default_group=setup.credentials.usual_group)
+    wanted = watched_by(config, default_group=setup.credentials.default_group_name)
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
         first_contact_patience_s=inf,  # a service waits for its network
@@ -113,7 +113,7 @@ async def _follow_and_deliver(
         connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
     ):
         spool = opened.spool
-        surroundings.spool, surroundings.client = spool, source
+        sampler.spool, sampler.client = spool, source
         log.info(
             "started",
             targets=len(wanted.names),
@@ -121,18 +121,18 @@ async def _follow_and_deliver(
             sinks=names,
             spool=str(config.spool.path),
         )
-        tell_abandoned(opened.abandoned, health)
+        log_abandoned(opened.abandoned, health)
         if opened.set_aside is not None:
             back_ns = await _note_lost_state(opened.set_aside, config, clock, health)
             wanted = replace(wanted, backfill_ns=back_ns)
         async with anyio.create_task_group() as delivering:
-            deliveries = Deliveries(delivering, spool=spool, clock=clock, health=health)
-            spool.on_drop = deliveries.note_drop
+            running_sinks = RunningSinks(delivering, spool=spool, clock=clock, health=health)
+            spool.on_drop = running_sinks.note_drop
             for outlet in setup.outlets:
-                deliveries.start(outlet, strict=strict)
+                running_sinks.start(outlet, strict=strict)
             async with anyio.create_task_group() as polling:
                 polling.start_soon(_cancel_after, polling.cancel_scope, stop)
-                watchlist = Watchlist(
+                target_set = TargetSet(
                     polling,
                     source=source,
                     spool=spool,
@@ -140,8 +140,8 @@ async def _follow_and_deliver(
                     health=health,
                     jitter=rng.random,
                 )
-                reloader = Reloader(setup, source, deliveries, watchlist, clock)
-                await watchlist.change(wanted)
+                reloader = Reloader(setup, source, running_sinks, target_set, clock)
+                await target_set.change(wanted)
                 if reloads is not None:
                     polling.start_soon(reloader.keep_reloading, reloads)
                 health.has_begun, health.is_stopping = True, False
@@ -176,7 +176,7 @@ async def _note_lost_state(set_aside: Path, config: Config, clock: Clock, health
     log.error(
         "gap",
         reason=GapReason.STATE_LOST.value,
-        detail=f"the spool was damaged and is kept as {set_aside}; "
+        error=f"the spool was damaged and is kept as {set_aside}; "
         f"reading again from {back_ns // NS_PER_S} s ago, lines may be missing or repeated",
     )
     return back_ns

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from tailer.backoff import Reluctance
+from tailer.backoff import RetryPause
 from tailer.clock import Clock
 from tailer.config import PollSettings
 from tailer.discovery.lookup import TargetSource, find_target, kinds_and_id
@@ -14,24 +14,24 @@ from tailer.discovery.scanner import Found
 from tailer.discovery.survey import ListSource
 from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
 from tailer.health.health import Health
-from tailer.health.parts import NameHealth
+from tailer.health.parts import NamedTargetHealth
 from tailer.health.targets import Phase
 from tailer.model import Gap, Sighted, Sighting, Target, Window, Workload
 from tailer.polling.log_reader import LogSource
 from tailer.polling.poller import Poller, StartAt
-from tailer.polling.reporter import Reporter
+from tailer.polling.reporter import TargetReporter
 from tailer.spool.contract import Spool
 
 log = structlog.get_logger()
 
 
-class Source(LogSource, TargetSource, ListSource, Protocol):
+class Service(LogSource, TargetSource, ListSource, Protocol):
     """The service: what there is, and its logs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
-    """Follows targets by name, and whatever a lookout finds.
+class Follower:
+    """Follows targets by name, and whatever a scanner finds.
 
     Those named are read from `start`, where the spool does not know them.
 
@@ -42,7 +42,7 @@ class Watcher:
     are wrong; SinkError of the spool. Everything else is logged and tried again.
     """
 
-    source: Source
+    source: Service
     spool: Spool
     clock: Clock
     settings: PollSettings
@@ -59,22 +59,22 @@ class Watcher:
         named = self.health.named(name, resource_group)
 
         async def attempt() -> None:
-            named.pulse.begin("looking it up", now_s=self.clock.monotonic_s())
+            named.activity.start("looking it up", now_s=self.clock.monotonic_s())
             named.targets = tuple(await self._targets(named))
-            named.why, named.next_try_s = "", None
-            named.pulse.rest("followed", now_s=self.clock.monotonic_s())
+            named.reason, named.next_try_s = "", None
+            named.activity.idle("followed", now_s=self.clock.monotonic_s())
             for target in named.targets:
                 await self._follow_whenever_there(target, named)
 
-        def put_off(why: str, retry_in_s: float) -> None:
+        def schedule_retry(reason: str, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
-            named.why, named.next_try_s = why, now_s + retry_in_s
-            named.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            named.reason, named.next_try_s = reason, now_s + retry_in_s
+            named.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
             for target in named.targets:
                 if target not in self.followed:
-                    self.health.of(target).put_off(now_s=now_s, retry_in_s=retry_in_s)
+                    self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
 
-        await self._persist(attempt, name, put_off)
+        await self._persist(attempt, name, schedule_retry)
 
     async def follow_found(
         self, found: Found, sighting: Callable[[Target], Sighting | None]
@@ -85,7 +85,7 @@ class Watcher:
         """
         target, known = found.workload.target, found.workload
         if target in self.followed:
-            log.info("already_followed", target=target.name)
+            log.info("target_duplicate", target=target.name)
             return
 
         async def attempt() -> None:
@@ -93,21 +93,21 @@ class Watcher:
                 target, target.name, known=known, sighted=lambda: sighting(target)
             )
 
-        def put_off(_: str, retry_in_s: float) -> None:
+        def schedule_retry(_: str, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
-            self.health.of(target).put_off(now_s=now_s, retry_in_s=retry_in_s)
+            self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
 
         group, status = target.resource_group, known.status.value
         log.info("target_found", target=target.name, resource_group=group, status=status)
-        await self._persist(attempt, target.name, put_off)
+        await self._persist(attempt, target.name, schedule_retry)
         await self.spool.retire(target)
         self.health.retire(target)
-        log.info("retired", target=target.name, resource_group=group)
+        log.info("target_finished", target=target.name, resource_group=group)
 
     async def give_up(self, gap: Gap) -> None:
         """The target of `gap` is there no more, and nobody had read it to its end."""
         target = gap.target
-        reporter = Reporter(self.health.of(target), self.clock)
+        reporter = TargetReporter(self.health.of(target), self.clock)
         reporter.gap(Window(gap.start_ns, gap.end_ns), gap.reason, gap.detail)
         reporter.enter(Phase.GONE)
         reporter.rest("finished")
@@ -118,10 +118,10 @@ class Watcher:
         self,
         attempt: Callable[[], Awaitable[None]],
         name: str,
-        put_off: Callable[[str, float], None],
+        schedule_retry: Callable[[str, float], None],
     ) -> None:
         """Until it is done; ever less often, for the log's sake."""
-        reluctance = Reluctance()
+        retry_pause = RetryPause()
         while True:
             began_s = self.clock.monotonic_s()
             try:
@@ -129,43 +129,43 @@ class Watcher:
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
-                reluctance.note_well(self.clock.monotonic_s() - began_s)
-                retry_in_s = reluctance.pause_s()
-                log.error("target_failed", target=name, why=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
-                put_off(error.message, retry_in_s)
+                retry_pause.note_well(self.clock.monotonic_s() - began_s)
+                retry_in_s = retry_pause.pause_s()
+                log.error("target_failed", target=name, error=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
+                schedule_retry(error.message, retry_in_s)
                 await self.clock.sleep(retry_in_s)
             else:
                 return
 
-    async def _follow_whenever_there(self, target: Target, named: NameHealth) -> None:
+    async def _follow_whenever_there(self, target: Target, named: NamedTargetHealth) -> None:
         """Until it has ended. One that returns goes on at its stored place."""
-        reluctance = Reluctance()
+        retry_pause = RetryPause()
         await self._follow_once(target, named.name)
         while self.health.of(target).phase is Phase.GONE:
-            known = await self._ask_again(target, named, in_s=reluctance.pause_s())
+            known = await self._ask_again(target, named, in_s=retry_pause.pause_s())
             if known is None:
                 continue
             began_s = self.clock.monotonic_s()
-            named.pulse.rest("followed", now_s=began_s)
-            log.info("target_returned", target=target.name)
+            named.activity.idle("followed", now_s=began_s)
+            log.info("target_reappeared", target=target.name)
             await self._follow_once(target, named.name, known=known)
-            reluctance.note_well(self.clock.monotonic_s() - began_s)
+            retry_pause.note_well(self.clock.monotonic_s() - began_s)
 
     async def _ask_again(
-        self, target: Target, named: NameHealth, *, in_s: float
+        self, target: Target, named: NamedTargetHealth, *, in_s: float
     ) -> Workload | None:
         """None when it is still denied, or refused: its loss is told already."""
 
-        def put_off(retry_in_s: float) -> None:
+        def schedule_retry(retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
-            named.pulse.begin("waiting to ask again", now_s=now_s, within_s=retry_in_s)
-            self.health.of(target).put_off(now_s=now_s, retry_in_s=retry_in_s)
+            named.activity.start("waiting to ask again", now_s=now_s, within_s=retry_in_s)
+            self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
 
-        put_off(in_s)
+        schedule_retry(in_s)
         await self.clock.sleep(in_s)
         try:
             return await self.source.get(
-                target, on_trouble=lambda _, retry_in_s: put_off(retry_in_s)
+                target, on_retry=lambda _, retry_in_s: schedule_retry(retry_in_s)
             )
         except (ApiError, AuthError):
             return None
@@ -179,7 +179,7 @@ class Watcher:
         sighted: Sighted = lambda: None,
     ) -> None:
         if target in self.followed:
-            log.info("already_followed", target=name)
+            log.info("target_duplicate", target=name)
             return
         self.followed.add(target)
         if self.health.of(target).phase is Phase.GONE:  # no poller leads back from there
@@ -188,24 +188,24 @@ class Watcher:
             await self._poller(target, known, sighted).follow(start=self.start)
         except (ApiError, AuthError) as error:
             now_s = self.clock.monotonic_s()
-            self.health.of(target).enter(Phase.FAILED, now_s=now_s, why=error.message)
+            self.health.of(target).enter(Phase.FAILED, now_s=now_s, reason=error.message)
             raise
         finally:
             self.followed.remove(target)
 
-    async def _targets(self, named: NameHealth) -> list[Target]:
+    async def _targets(self, named: NamedTargetHealth) -> list[Target]:
         kinds, id_ = kinds_and_id(named.name)
         if len(kinds) == 1:
             return [Target(named.resource_group, kinds[0], id_)]
 
         def tell(error: TransientApiError, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
-            named.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
-            why, pause_s = error.message, round(retry_in_s, 1)
-            log.warning("looking_up", target=named.name, why=why, retry_in_s=pause_s)
+            named.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            reason, pause_s = error.message, round(retry_in_s, 1)
+            log.warning("lookup_failed", target=named.name, error=reason, retry_in_s=pause_s)
 
         found = await find_target(
-            self.source, named.name, resource_groups=[named.resource_group], on_trouble=tell
+            self.source, named.name, resource_groups=[named.resource_group], on_retry=tell
         )
         return [workload.target for workload in found]
 

@@ -11,8 +11,8 @@ from tailer.aicore.client import AiCoreClient
 from tailer.aicore.credentials import Credentials
 from tailer.clock import Clock
 from tailer.config import Config
-from tailer.daemon.sinks import Deliveries, Outlet
-from tailer.daemon.targets import Watchlist, wanted_by
+from tailer.daemon.sinks import ConfiguredSink, RunningSinks
+from tailer.daemon.targets import TargetSet, watched_by
 from tailer.errors import AuthError, ConfigError
 
 log = structlog.get_logger()
@@ -27,7 +27,7 @@ class Setup:
 
     config: Config
     credentials: Credentials
-    outlets: tuple[Outlet, ...]
+    outlets: tuple[ConfiguredSink, ...]
 
 
 class Bell:
@@ -63,8 +63,8 @@ class Reloader:
 
     running: Setup
     client: AiCoreClient
-    deliveries: Deliveries
-    watchlist: Watchlist
+    running_sinks: RunningSinks
+    target_set: TargetSet
     clock: Clock
 
     async def keep_reloading(self, reloads: Reloads) -> None:
@@ -75,9 +75,9 @@ class Reloader:
             try:
                 await self._apply(await to_thread.run_sync(reloads.read, abandon_on_cancel=True))
             except (ConfigError, AuthError) as error:
-                for why in str(error).splitlines():
-                    log.error("reload_refused", why=why)  # noqa: TRY400 - no bug
-            await self.deliveries.reopen()
+                for reason in str(error).splitlines():
+                    log.error("reload_rejected", error=reason)  # noqa: TRY400 - no bug
+            await self.running_sinks.reopen()
             reloads.done()
             await self.clock.sleep(_PAUSE_S)
 
@@ -88,15 +88,15 @@ class Reloader:
             log.info("credentials_changed", source=setup.credentials.source)
         self.client.budget.limit(setup.config.poll.requests_per_s)
         # Sinks first: one that is new has all lines of a target that is new.
-        await self.deliveries.change(setup.outlets)
-        wanted = wanted_by(setup.config, default_group=setup.credentials.usual_group)
-        await self.watchlist.change(wanted)
-        self.running = replace(setup, outlets=tuple(self.deliveries.outlets.values()))
+        await self.running_sinks.change(setup.outlets)
+        wanted = watched_by(setup.config, default_group=setup.credentials.default_group_name)
+        await self.target_set.change(wanted)
+        self.running = replace(setup, outlets=tuple(self.running_sinks.outlets.values()))
         log.info(
             "reloaded",
             targets=len(wanted.names),
             selectors=len(wanted.selectors),
-            sinks=list(self.deliveries.outlets),
+            sinks=list(self.running_sinks.outlets),
         )
 
     def _with_what_stays(self, config: Config) -> Config:
@@ -105,7 +105,9 @@ class Reloader:
         for section in ("spool", "status"):
             if getattr(config, section) != getattr(running, section):
                 log.warning(
-                    "needs_restart", section=f"[{section}]", why="it is read at the start only"
+                    "restart_required",
+                    section=f"[{section}]",
+                    reason="read at start only",
                 )
         return replace(config, spool=running.spool, status=running.status)
 

@@ -12,7 +12,7 @@ _TURN_S = 2.0
 
 
 @dataclass(slots=True)
-class Surroundings:
+class Sampler:
     """Tells `health`. There may be no spool and no client yet."""
 
     health: Health
@@ -43,8 +43,8 @@ class Surroundings:
         now_ns = self.clock.wall_ns()
         seen.undelivered_bytes = self.spool.undelivered_bytes
         seen.is_full = self.spool.is_full
-        seen.waiting_why = self.spool.waiting_why
-        if seen.is_full or seen.waiting_why:
+        seen.blocked_reason = self.spool.blocked_reason
+        if seen.is_full or seen.blocked_reason:
             seen.waited_s = self.clock.monotonic_s()
         for sink in self.health.sinks.values():
             backlog = self.spool.backlog(sink.name)
@@ -58,9 +58,9 @@ class Surroundings:
         if client is None:
             return
         now_s = self.clock.monotonic_s()
-        seen.retries = client.traffic.retries
-        seen.answers = client.traffic.answers
-        seen.longest_wait_s = client.traffic.queue.longest_s(now_s)
+        seen.retries = client.statistics.retries
+        seen.answers = client.statistics.answers
+        seen.longest_wait_s = client.statistics.queue.longest_s(now_s)
         seen.tokens_granted, seen.tokens_failed = client.tokens.granted, client.tokens.failed
         seen.limit_per_s = client.budget.full_per_s
         seen.rate_per_s = client.budget.rate_per_s(now_s)

@@ -21,8 +21,8 @@ from anyio.abc import TaskGroup
 
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
-from tailer.daemon.tasks import Crew
-from tailer.delivery import Outflow, deliver
+from tailer.daemon.tasks import TaskSet
+from tailer.delivery import BatchQueue, deliver
 from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health.health import Health
 from tailer.health.parts import SinkHealth
@@ -32,7 +32,7 @@ from tailer.sinks.file.sink import FileSink
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.lines import LineFilter
 from tailer.sinks.syslog.build import build_syslog_sink
-from tailer.spool.contract import SinkPlace
+from tailer.spool.contract import SinkPosition
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ _CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file stands bef
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class ConfiguredSink:
     """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all.
 
     `section` is what it was made from, if it was made from a configuration.
@@ -52,16 +52,16 @@ class Outlet:
     drops: bool
     section: SinkSection | None = None
 
-    def is_like(self, other: "Outlet") -> bool:
+    def is_like(self, other: "ConfiguredSink") -> bool:
         """Whether nothing would change, were the other one in its place."""
         is_alike = self.section is not None and self.section == other.section
         return is_alike or self.sink is other.sink
 
 
-def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outlet, ...]:
+def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[ConfiguredSink, ...]:
     """An outlet for each sink of the configuration. Opens nothing."""
     return tuple(
-        Outlet(
+        ConfiguredSink(
             _sink(section, clock=clock, health=health),
             _wanted(section),
             drops=section.when_full == "drop_oldest",
@@ -74,7 +74,7 @@ def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Outl
 def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
     def note_gap(where: str, reason: GapReason, detail: str) -> None:
         health.sink_gaps[reason] += 1
-        log.error("gap", sink=section.name, where=where, reason=reason.value, detail=detail)
+        log.error("gap", sink=section.name, where=where, reason=reason.value, error=detail)
 
     match section.to:
         case FileSection() as file:
@@ -145,7 +145,7 @@ _RETRY_S = 30.0  # until a sink that could not be opened is tried again
 _IN_HAND_S = 10.0  # that a sink gets to bring home what it has in hand, before it is ended
 
 
-class Outflows(Outflow, Protocol):
+class SinkRegistry(BatchQueue, Protocol):
     """The spool, as far as sinks are concerned. `droppers` go without lines when it is full."""
 
     droppers: Collection[str]
@@ -155,26 +155,28 @@ class Outflows(Outflow, Protocol):
     ) -> Mapping[str, int]: ...
 
 
-class Deliveries:
+class RunningSinks:
     """`outlets` are those that run, by name."""
 
-    def __init__(self, tasks: TaskGroup, *, spool: Outflows, clock: Clock, health: Health) -> None:
-        self._crew = Crew(tasks)
+    def __init__(
+        self, tasks: TaskGroup, *, spool: SinkRegistry, clock: Clock, health: Health
+    ) -> None:
+        self._tasks = TaskSet(tasks)
         self._spool = spool
         self._clock = clock
         self._health = health
         self._taps: dict[str, _Tap] = {}
-        self.outlets: dict[str, Outlet] = {}
+        self.outlets: dict[str, ConfiguredSink] = {}
 
-    def start(self, outlet: Outlet, *, strict: bool = False) -> None:
+    def start(self, outlet: ConfiguredSink, *, strict: bool = False) -> None:
         """With `strict`, that it cannot be opened ends everything; else it is tried again."""
         name = outlet.sink.name
         tap = _Tap(self._spool)
         self.outlets[name], self._taps[name] = outlet, tap
         of_sink = self._health.of_sink(name)
-        self._crew.hire(name, partial(_deliver, outlet, tap, self._clock, of_sink, strict=strict))
+        self._tasks.hire(name, partial(_deliver, outlet, tap, self._clock, of_sink, strict=strict))
 
-    async def change(self, outlets: Sequence[Outlet]) -> None:
+    async def change(self, outlets: Sequence[ConfiguredSink]) -> None:
         """Have these from now on. What is as it was is not touched; a changed one keeps its place.
 
         One that ends first brings home what it has in hand, if that is soon.
@@ -198,7 +200,7 @@ class Deliveries:
         self._spool.droppers = [name for name, outlet in wanted.items() if outlet.drops]
         for name in [*changed, *new]:
             self.start(wanted[name])
-        tell_abandoned(abandoned, self._health)
+        log_abandoned(abandoned, self._health)
         log.info("sinks_changed", removed=gone, changed=changed, added=new)
 
     async def reopen(self) -> None:
@@ -208,7 +210,7 @@ class Deliveries:
                 try:
                     await outlet.sink.reopen()
                 except SinkError as error:
-                    log.warning("reopen_failed", sink=outlet.sink.name, why=str(error))
+                    log.warning("reopen_failed", sink=outlet.sink.name, error=str(error))
 
     def note_drop(self, sink: str, batch: Batch) -> None:
         """The spool is full, and `sink` goes without."""
@@ -221,30 +223,30 @@ class Deliveries:
             sink=sink,
             target=batch.target.name,
             reason=GapReason.SINK_DROPPED.value,
-            detail=f"{lines} lines dropped: the spool is full and the sink does not wait",
+            error=f"{lines} lines dropped: the spool is full and the sink does not wait",
         )
 
     async def _stop(self, names: Collection[str]) -> None:
         for name in names:
             self._taps.pop(name).close()
         with anyio.move_on_after(_IN_HAND_S):
-            await self._crew.wait_for(names)
-        await self._crew.dismiss(names)
+            await self._tasks.wait_for(names)
+        await self._tasks.dismiss(names)
 
 
-def tell_abandoned(abandoned: Mapping[str, int], health: Health) -> None:
+def log_abandoned(abandoned: Mapping[str, int], health: Health) -> None:
     """Of sinks that are no more: the batches that they had still to take."""
     for sink, batches in abandoned.items():
         if batches:
             health.sink_gaps[GapReason.SINK_DROPPED] += 1
             detail = f"the sink is no more; {batches} batches that it had still to take are dropped"
-            log.error("gap", sink=sink, reason=GapReason.SINK_DROPPED.value, detail=detail)
+            log.error("gap", sink=sink, reason=GapReason.SINK_DROPPED.value, error=detail)
 
 
 class _Tap:
     """The spool as one delivery sees it: once closed, that looks like the end of all lines."""
 
-    def __init__(self, spool: Outflow) -> None:
+    def __init__(self, spool: BatchQueue) -> None:
         self._spool = spool
         self._waiting: anyio.CancelScope | None = None
         self._is_closed = False
@@ -254,8 +256,8 @@ class _Tap:
         if self._waiting is not None:
             self._waiting.cancel()
 
-    async def sink_place(self, sink: str) -> SinkPlace:
-        return await self._spool.sink_place(sink)
+    async def sink_position(self, sink: str) -> SinkPosition:
+        return await self._spool.sink_position(sink)
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
         if not self._is_closed:
@@ -268,7 +270,7 @@ class _Tap:
 
 
 async def _deliver(
-    outlet: Outlet, tap: Outflow, clock: Clock, health: SinkHealth, *, strict: bool
+    outlet: ConfiguredSink, tap: BatchQueue, clock: Clock, health: SinkHealth, *, strict: bool
 ) -> None:
     if strict:
         await _try_to_open(outlet, tap)
@@ -278,7 +280,7 @@ async def _deliver(
         except SinkUnavailableError as error:
             if strict:
                 raise
-            log.error("sink_failed", sink=outlet.sink.name, why=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
+            log.error("sink_failed", sink=outlet.sink.name, error=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
             health.fail(str(error), now_s=clock.monotonic_s(), retry_in_s=_RETRY_S)
             if await _is_drained_within(_RETRY_S, outlet, tap, clock):
                 return
@@ -286,7 +288,9 @@ async def _deliver(
             return
 
 
-async def _is_drained_within(seconds: float, outlet: Outlet, tap: Outflow, clock: Clock) -> bool:
+async def _is_drained_within(
+    seconds: float, outlet: ConfiguredSink, tap: BatchQueue, clock: Clock
+) -> bool:
     """Waits so long, or until nothing will ever come for this sink: then it need not open."""
     with anyio.move_on_after(seconds):
         while await tap.next_batches(outlet.sink.name, max_lines=1):
@@ -295,9 +299,9 @@ async def _is_drained_within(seconds: float, outlet: Outlet, tap: Outflow, clock
     return False
 
 
-async def _try_to_open(outlet: Outlet, tap: Outflow) -> None:
+async def _try_to_open(outlet: ConfiguredSink, tap: BatchQueue) -> None:
     """Open it and close it again: what `deliver` would wait for, a right say, is an end here."""
-    place = await tap.sink_place(outlet.sink.name)
+    place = await tap.sink_position(outlet.sink.name)
     try:
         await outlet.sink.open(place.mark)
     except SinkError as error:

@@ -9,9 +9,9 @@ from anyio.abc import TaskGroup
 
 from tailer.clock import Clock
 from tailer.config import Config, PollSettings
-from tailer.daemon.follower import Source, Watcher
-from tailer.daemon.tasks import Crew
-from tailer.discovery.scanner import Found, Lookout, NotedLists
+from tailer.daemon.follower import Follower, Service
+from tailer.daemon.tasks import TaskSet
+from tailer.discovery.scanner import Found, NotedLists, Scanner
 from tailer.discovery.selector import Selector, selector_for
 from tailer.health.health import Health
 from tailer.model import Gap, Sighting, Target
@@ -20,11 +20,11 @@ from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()
 
-_LOOKOUT = "the lookout"
+_LOOKOUT = "the scanner"
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class NamedTarget:
     """A target as somebody wrote it."""
 
     name: str
@@ -32,25 +32,25 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class WatchedTargets:
     """`backfill_ns`: how far back to begin with what was never followed before."""
 
-    names: tuple[Name, ...]
+    names: tuple[NamedTarget, ...]
     selectors: tuple[Selector, ...]
     poll: PollSettings
     backfill_ns: int
 
 
-def wanted_by(config: Config, *, default_group: str) -> Wanted:
+def watched_by(config: Config, *, default_group: str) -> WatchedTargets:
     """What the watches mean, each once."""
     names = [
-        Name(name, group)
+        NamedTarget(name, group)
         for watch in config.watches
         for group in watch.resource_group or (default_group,)
         for name in watch.targets
     ]
     made = [selector_for(watch, default_group=default_group) for watch in config.watches]
-    return Wanted(
+    return WatchedTargets(
         names=tuple(dict.fromkeys(names)),
         selectors=tuple(selector for selector in made if selector is not None),
         poll=config.poll,
@@ -58,31 +58,31 @@ def wanted_by(config: Config, *, default_group: str) -> Wanted:
     )
 
 
-class Watchlist:
+class TargetSet:
     """Follows nothing before the first `change`."""
 
     def __init__(
         self,
         tasks: TaskGroup,
         *,
-        source: Source,
+        source: Service,
         spool: Spool,
         clock: Clock,
         health: Health,
         jitter: Callable[[], float],
     ) -> None:
-        self._crew = Crew(tasks)
+        self._tasks = TaskSet(tasks)
         self._source = source
         self._spool = spool
         self._clock = clock
         self._health = health
         self._jitter = jitter
-        self._wanted: Wanted | None = None
-        self._watcher: Watcher | None = None
-        self._lookout: Lookout | None = None
+        self._wanted: WatchedTargets | None = None
+        self._watcher: Follower | None = None
+        self._lookout: Scanner | None = None
         self._found: dict[Target, Found] = {}  # those that are followed because they were found
 
-    async def change(self, wanted: Wanted) -> None:
+    async def change(self, wanted: WatchedTargets) -> None:
         """Follow this from now on. Whoever is still meant goes on, unless `poll` has changed.
 
         One that is not meant any more keeps its place, should it be meant again.
@@ -92,41 +92,41 @@ class Watchlist:
         names = () if self._wanted is None else self._wanted.names
         is_known = self._wanted is not None
         if self._wanted is None or self._wanted.poll != wanted.poll:
-            leaving = set(self._crew)
+            leaving = set(self._tasks)
             freed = await self._leave(leaving)
             self._watcher = self._new_watcher(wanted)
         else:
-            leaving = {who for who in self._crew if not self._goes_on(who, wanted)}
+            leaving = {who for who in self._tasks if not self._goes_on(who, wanted)}
             freed = await self._leave(leaving)
         self._wanted = wanted
         self._tidy_health(wanted, freed)
         # A name's task has ended when somebody else followed its target: that one may be gone.
         for name in wanted.names:
             is_needed = name not in names or name in leaving or freed & self._targets_of(name)
-            if is_needed and name not in self._crew:
+            if is_needed and name not in self._tasks:
                 self._follow(name)
         self._look_out(wanted)
         if is_known:
             log.info("watches_changed", targets=len(wanted.names), selectors=len(wanted.selectors))
 
-    def _goes_on(self, who: object, wanted: Wanted) -> bool:
-        if isinstance(who, Name):
+    def _goes_on(self, who: object, wanted: WatchedTargets) -> bool:
+        if isinstance(who, NamedTarget):
             return who in wanted.names
         if isinstance(who, Target) and who in self._found:
             workload = self._found[who].workload
             return any(one.describes(workload) for one in wanted.selectors)
-        return False  # the lookout: it looks for other things, or for what is not named any more
+        return False  # the scanner: it looks for other things, or for what is not named any more
 
     async def _leave(self, leaving: Collection[object]) -> set[Target]:
         """Ends these; which targets are followed by nobody now."""
         followed = set() if self._watcher is None else set(self._watcher.followed)
-        await self._crew.dismiss(leaving)
+        await self._tasks.dismiss(leaving)
         if leaving:
             await self._spool.settle()  # or who follows them next would not know the last lines
         return followed if self._watcher is None else followed - self._watcher.followed
 
-    def _new_watcher(self, wanted: Wanted) -> Watcher:
-        return Watcher(
+    def _new_watcher(self, wanted: WatchedTargets) -> Follower:
+        return Follower(
             source=self._source,
             spool=self._spool,
             clock=self._clock,
@@ -136,16 +136,16 @@ class Watchlist:
             jitter=self._jitter,
         )
 
-    def _targets_of(self, name: Name) -> set[Target]:
+    def _targets_of(self, name: NamedTarget) -> set[Target]:
         return set(self._health.named(name.name, name.resource_group).targets)
 
-    def _follow(self, name: Name) -> None:
+    def _follow(self, name: NamedTarget) -> None:
         assert self._watcher is not None
         self._health.named(name.name, name.resource_group)
-        self._crew.hire(name, partial(self._watcher.follow, name.name, name.resource_group))
+        self._tasks.hire(name, partial(self._watcher.follow, name.name, name.resource_group))
 
-    def _look_out(self, wanted: Wanted) -> None:
-        """A new lookout tells again of what the old one had found, unless it is retired."""
+    def _look_out(self, wanted: WatchedTargets) -> None:
+        """A new scanner tells again of what the old one had found, unless it is retired."""
         self._health.looks.clear()
         self._lookout = None
         if not wanted.selectors:
@@ -157,7 +157,7 @@ class Watchlist:
             self._clock,
             wanted.poll.discovery_interval_s,
         )
-        self._lookout = Lookout(
+        self._lookout = Scanner(
             wanted.selectors,
             source=lists,
             spool=self._spool,
@@ -167,12 +167,12 @@ class Watchlist:
             interval_s=wanted.poll.discovery_interval_s,
         )
         lists.expect()
-        self._crew.hire(_LOOKOUT, partial(self._lookout.watch, self._begin, self._give_up))
+        self._tasks.hire(_LOOKOUT, partial(self._lookout.watch, self._begin, self._give_up))
 
     def _begin(self, found: Found) -> None:
         target = found.workload.target
-        if target not in self._crew:
-            self._crew.hire(target, partial(self._follow_found, found))
+        if target not in self._tasks:
+            self._tasks.hire(target, partial(self._follow_found, found))
 
     async def _give_up(self, gap: Gap) -> None:
         """Unless somebody follows it, who will know better."""
@@ -180,8 +180,8 @@ class Watchlist:
         assert self._watcher is not None
         target = gap.target
         spellings = {target.id, target.name, f"{target.kind}s/{target.id}"}
-        names = {Name(one, target.resource_group) for one in spellings}
-        if target not in self._crew and names.isdisjoint(self._wanted.names):
+        names = {NamedTarget(one, target.resource_group) for one in spellings}
+        if target not in self._tasks and names.isdisjoint(self._wanted.names):
             await self._watcher.give_up(gap)
 
     async def _follow_found(self, found: Found) -> None:
@@ -195,15 +195,15 @@ class Watchlist:
     def _sighting(self, target: Target) -> Sighting | None:
         return None if self._lookout is None else self._lookout.sighting(target)
 
-    def _tidy_health(self, wanted: Wanted, freed: Iterable[Target]) -> None:
+    def _tidy_health(self, wanted: WatchedTargets, freed: Iterable[Target]) -> None:
         """Nobody is told any more of what is not followed any more."""
         gone = [
             one
             for one in self._health.names
-            if Name(one.name, one.resource_group) not in wanted.names
+            if NamedTarget(one.name, one.resource_group) not in wanted.names
         ]
         self._health.names[:] = [one for one in self._health.names if one not in gone]
         meant = {target for one in self._health.names for target in one.targets}
         for target in {*freed, *(target for one in gone for target in one.targets)}:
-            if target not in meant and target not in self._crew:
+            if target not in meant and target not in self._tasks:
                 self._health.forget(target)

@@ -13,7 +13,7 @@ class _Member:
     has_ended: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Crew:
+class TaskSet:
     """Its tasks live in `tasks`, so that what one of them raises ends all, as ever."""
 
     def __init__(self, tasks: TaskGroup) -> None:

@@ -25,10 +25,10 @@ _SHORTEST_MEMORY_NS = 3600 * NS_PER_S
 _LOOKS_TO_BE_LOST = 3  # one list may be in the middle of a change, two its echo
 
 
-class Remembered(Protocol):
+class StoredTargets(Protocol):
     """What earlier looks have left behind, also those of earlier processes."""
 
-    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None: ...
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None: ...
 
     def is_known(self, target: Target) -> bool:
         """Whether it has a place."""
@@ -95,7 +95,7 @@ class _Miss:
         return self.looks >= _LOOKS_TO_BE_LOST and now_ns - self.since_ns >= _LAG_NS
 
 
-class Roster:
+class KnownTargets:
     """Holds as many workloads as the service lists, and those it listed of late."""
 
     def __init__(
@@ -127,7 +127,7 @@ class Roster:
     def compare(
         self,
         listed: Sequence[Workload],
-        remembered: Remembered,
+        remembered: StoredTargets,
         *,
         now_ns: int,
         watched_since_ns: int,
@@ -137,7 +137,7 @@ class Roster:
         `watched_since_ns` is when somebody first wanted to look: it may have been denied.
         """
         lost = self._lost(listed, remembered, now_ns=now_ns)
-        last_ns = remembered.last_look_ns(self._resource_group, self._kind)
+        last_ns = remembered.last_listing_ns(self._resource_group, self._kind)
         past = _Past(watched_since_ns, 0) if last_ns is None else _Past.since_look(last_ns)
         found: dict[Target, int] = {}
         self._alive_ns = {
@@ -164,7 +164,7 @@ class Roster:
         return Changes(found, self._forgettable(remembered, now_ns=now_ns), lost)
 
     def _lost(
-        self, listed: Sequence[Workload], remembered: Remembered, *, now_ns: int
+        self, listed: Sequence[Workload], remembered: StoredTargets, *, now_ns: int
     ) -> Mapping[Target, int]:
         """Those left behind by an earlier process that no list of this one has ever shown.
 
@@ -218,7 +218,7 @@ class Roster:
         """Whether it ended so long ago that it has no line to offer."""
         return 0 < ended_ns(workload) < start_ns - self._lateness_ns
 
-    def _forgettable(self, remembered: Remembered, *, now_ns: int) -> tuple[Target, ...]:
+    def _forgettable(self, remembered: StoredTargets, *, now_ns: int) -> tuple[Target, ...]:
         forgotten_ns = now_ns - self._memory_ns
         self._sights = {
             target: sight for target, sight in self._sights.items() if sight.last_ns > forgotten_ns

@@ -8,7 +8,7 @@ Waiting for a target that somebody is about to create.
 from collections.abc import Sequence
 from typing import Protocol
 
-from tailer.backoff import Trouble
+from tailer.backoff import OnRetry
 from tailer.clock import Clock
 from tailer.errors import ConfigError, NotFoundError, PermanentApiError
 from tailer.model import Kind, Target, Workload
@@ -17,11 +17,11 @@ from tailer.model import Kind, Target, Workload
 class TargetSource(Protocol):
     """The service, as far as it knows what there is. Requests are retried inside."""
 
-    async def get(self, target: Target, *, on_trouble: Trouble) -> Workload: ...
+    async def get(self, target: Target, *, on_retry: OnRetry) -> Workload: ...
 
 
 async def find_target(
-    source: TargetSource, name: str, *, resource_groups: Sequence[str], on_trouble: Trouble
+    source: TargetSource, name: str, *, resource_groups: Sequence[str], on_retry: OnRetry
 ) -> list[Workload]:
     """What `name` (`deployment/ID`, `execution/ID` or a bare ID) means in these groups.
 
@@ -38,7 +38,7 @@ async def find_target(
     for group in resource_groups:
         for kind in kinds:
             try:
-                found.append(await source.get(Target(group, kind, id_), on_trouble=on_trouble))
+                found.append(await source.get(Target(group, kind, id_), on_retry=on_retry))
             except NotFoundError:
                 is_denied = True
             except PermanentApiError as error:
@@ -90,14 +90,14 @@ def _checked_id(id_: str, name: str) -> str:
 _LOOK_S = 2.0  # a job that was just created should not be missed for long, nor asked for in a rush
 
 
-async def await_target(
+async def wait_for_target(
     source: TargetSource,
     name: str,
     *,
     resource_groups: Sequence[str],
     deadline_s: float,
     clock: Clock,
-    on_trouble: Trouble,
+    on_retry: OnRetry,
 ) -> list[Workload]:
     """What `name` means, as soon as it is there. `deadline_s` is monotonic.
 
@@ -108,7 +108,7 @@ async def await_target(
     while True:
         try:
             return await find_target(
-                source, name, resource_groups=resource_groups, on_trouble=on_trouble
+                source, name, resource_groups=resource_groups, on_retry=on_retry
             )
         except NotFoundError:
             left_s = deadline_s - clock.monotonic_s()

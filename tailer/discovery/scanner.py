@@ -7,7 +7,7 @@ forbidden, holds up no other. Never by status: what has come and gone between tw
 is only there in a status that nobody asked for. Long, because asking, refusing, admitting
 and comparing are one conversation with one list, over one piece of state.
 
-A source of lists whose every question is noted, so that a lookout that hangs can be told.
+A source of lists whose every question is noted, so that a scanner that hangs can be told.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -18,14 +18,20 @@ from typing import TypeAlias
 import anyio
 import structlog
 
-from tailer.backoff import OUTAGE_S, Reluctance, Trouble
+from tailer.backoff import OUTAGE_S, OnRetry, RetryPause
 from tailer.clock import Clock
-from tailer.discovery.known_targets import Roster
+from tailer.discovery.known_targets import KnownTargets
 from tailer.discovery.selector import Selector
-from tailer.discovery.survey import FirstLooks, ListSource, kinds_in, means_all_groups, named_groups
+from tailer.discovery.survey import (
+    ListSource,
+    SelectorReports,
+    kinds_in,
+    means_all_groups,
+    named_groups,
+)
 from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.health.health import Health
-from tailer.health.parts import LookHealth
+from tailer.health.parts import ListingHealth
 from tailer.model import Gap, GapReason, Kind, Sighting, Target, Workload
 from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S
@@ -51,7 +57,7 @@ async def _leave(_: Gap) -> None:
     pass
 
 
-class Lookout:
+class Scanner:
     """Made for one `watch`. What it has found, and when it looked, is stored in the spool.
 
     Errors: of the very first contact: AuthError, and UnreachableError where the source
@@ -79,7 +85,7 @@ class Lookout:
         self._interval_s = interval_s
         self._sightings: dict[tuple[str, Kind], Mapping[Target, Sighting]] = {}
         self._refused: dict[str, set[Kind | None]] = {}
-        self._first_looks = FirstLooks(selectors)
+        self._first_looks = SelectorReports(selectors)
         self._watched_since_s = clock.monotonic_s()
 
     def sighting(self, target: Target) -> Sighting | None:
@@ -88,7 +94,7 @@ class Lookout:
         return seen.get(target)
 
     async def watch(self, on_found: OnFound, on_lost: OnLost = _leave) -> None:
-        """Look, until cancelled. Each target is told of once.
+        """Look, until canceled. Each target is told of once.
 
         The next process tells of it again, as long as it is not retired. `on_lost` is told
         of those that an earlier one left unfinished, and that are there no more, whether or
@@ -125,7 +131,7 @@ class Lookout:
             return named
         trouble = _Trouble(self._clock, what="resource groups")
         try:
-            listed = await self._source.resource_groups(on_trouble=trouble)
+            listed = await self._source.resource_groups(on_retry=trouble)
         except (ApiError, AuthError) as error:
             self._refuse("*", None, error)
             return None
@@ -134,7 +140,7 @@ class Lookout:
         return (*named, *listed)
 
     async def _watch_kind(self, group: str, kind: Kind, on_found: OnFound, on_lost: OnLost) -> None:
-        roster = Roster(
+        known_targets = KnownTargets(
             group,
             kind,
             [one for one in self._selectors if one.is_for(group, kind)],
@@ -142,30 +148,30 @@ class Lookout:
             lateness_ns=self._lateness_ns,
         )
         trouble = _Trouble(self._clock, what=f"{kind}s in {group}")
-        reluctance = Reluctance()
+        retry_pause = RetryPause()
         while True:
             began_s = self._clock.monotonic_s()
             try:
-                listed = await self._list(group, kind, trouble, all_=roster.needs_all)
+                listed = await self._list(group, kind, trouble, all_=known_targets.needs_all)
             except (ApiError, AuthError) as error:
                 self._refuse(group, kind, error)
-                await self._clock.sleep(reluctance.pause_s())
+                await self._clock.sleep(retry_pause.pause_s())
                 continue
-            reluctance = Reluctance()
+            retry_pause = RetryPause()
             trouble.end()
             self._admit(group, kind)
             for gap in await self._take(
-                roster, group, kind, listed, began_s=began_s, on_found=on_found
+                known_targets, group, kind, listed, began_s=began_s, on_found=on_found
             ):
                 await on_lost(gap)
             await self._clock.sleep(self._interval_s)
 
     async def _list(
-        self, group: str, kind: Kind, trouble: Trouble, *, all_: bool
+        self, group: str, kind: Kind, trouble: OnRetry, *, all_: bool
     ) -> Sequence[Workload]:
         """The first time everything, to say what there is; then no more than may be meant."""
         if all_ or self._first_looks.are_awaited(group, kind):
-            return await self._source.list(kind, group, on_trouble=trouble)
+            return await self._source.list(kind, group, on_retry=trouble)
         concerned = [one for one in self._selectors if one.is_for(group, kind)]
         scenarios = {one.scenarios for one in concerned}
         executables = {one.executables for one in concerned}
@@ -175,12 +181,12 @@ class Lookout:
             group,
             scenario_id=only_scenario[0] if len(only_scenario) == 1 else None,
             executable_ids=executables.pop() if len(executables) == 1 else (),
-            on_trouble=trouble,
+            on_retry=trouble,
         )
 
     async def _take(
         self,
-        roster: Roster,
+        known_targets: KnownTargets,
         group: str,
         kind: Kind,
         listed: Sequence[Workload],
@@ -195,8 +201,10 @@ class Lookout:
         # What was created before the question was sent is in the list; later, perhaps.
         asked_ns = now_ns - round((now_s - began_s) * NS_PER_S)
         since_ns = now_ns - round((now_s - self._watched_since_s) * NS_PER_S)
-        changes = roster.compare(listed, self._spool, now_ns=asked_ns, watched_since_ns=since_ns)
-        await self._spool.note_look(
+        changes = known_targets.compare(
+            listed, self._spool, now_ns=asked_ns, watched_since_ns=since_ns
+        )
+        await self._spool.record_listing(
             group, kind, at_ns=asked_ns, starts=changes.found, forgettable=changes.forgettable
         )
         self._sightings[(group, kind)] = {
@@ -208,9 +216,9 @@ class Lookout:
         for workload in listed:
             if workload.target in changes.found:
                 on_found(Found(workload, changes.found[workload.target]))
-        why = "it was deleted while tailer was not running"
+        reason = "it was deleted while tailer was not running"
         return [
-            Gap(target, read_ns, max(read_ns, now_ns), GapReason.GONE, why)
+            Gap(target, read_ns, max(read_ns, now_ns), GapReason.GONE, reason)
             for target, read_ns in changes.lost.items()
         ]
 
@@ -219,7 +227,7 @@ class Lookout:
             raise error
         kinds = self._refused.setdefault(group, set())
         if not kinds:
-            log.error("group_refused", resource_group=group, why=str(error))
+            log.error("resource_group_denied", resource_group=group, error=str(error))
         kinds.add(kind)
         if kind is not None:
             self._first_looks.note(group, kind, ())
@@ -229,7 +237,7 @@ class Lookout:
         if kind in kinds:
             kinds.remove(kind)
             if not kinds:
-                log.info("group_admitted", resource_group=group)
+                log.info("resource_group_available", resource_group=group)
 
 
 class _Trouble:
@@ -246,7 +254,7 @@ class _Trouble:
         self._since_s = now_s if self._since_s is None else self._since_s
         if not self._is_told and now_s + retry_in_s - self._since_s >= OUTAGE_S:
             self._is_told = True
-            log.warning("list_failed", what=self._what, why=error.message)
+            log.warning("list_failed", what=self._what, error=error.message)
 
     def end(self) -> None:
         if self._is_told and self._since_s is not None:
@@ -256,13 +264,13 @@ class _Trouble:
 
 
 _GROUPS = "resource groups"
-# A lookout asks again at its interval, and after refusals ever less often, up to this.
+# A scanner asks again at its interval, and after refusals ever less often, up to this.
 _LONGEST_REST_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class NotedLists:
-    """`source`, for a lookout of `selectors` that looks every `interval_s`."""
+    """`source`, for a scanner of `selectors` that looks every `interval_s`."""
 
     source: ListSource
     selectors: Sequence[Selector]
@@ -295,7 +303,7 @@ class NotedLists:
         *,
         scenario_id: str | None = None,
         executable_ids: Sequence[str] = (),
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Sequence[Workload]:
         look = self.health.of_look(_what(kind, resource_group))
         self._begin(look)
@@ -305,7 +313,7 @@ class NotedLists:
                 resource_group,
                 scenario_id=scenario_id,
                 executable_ids=executable_ids,
-                on_trouble=self._noting(look, on_trouble),
+                on_retry=self._noting(look, on_retry),
             )
         except (ApiError, AuthError) as error:
             self._fail(look, error)
@@ -313,12 +321,12 @@ class NotedLists:
         self._succeed(look)
         return listed
 
-    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
+    async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]:
         """Those that are no more are not looked at any more either."""
         look = self.health.of_look(_GROUPS)
         self._begin(look)
         try:
-            groups = await self.source.resource_groups(on_trouble=self._noting(look, on_trouble))
+            groups = await self.source.resource_groups(on_retry=self._noting(look, on_retry))
         except (ApiError, AuthError) as error:
             self._fail(look, error)
             raise
@@ -330,26 +338,26 @@ class NotedLists:
             del self.health.looks[what]
         return groups
 
-    def _begin(self, look: LookHealth) -> None:
-        look.pulse.begin("asking the service", now_s=self.clock.monotonic_s())
+    def _begin(self, look: ListingHealth) -> None:
+        look.activity.start("asking the service", now_s=self.clock.monotonic_s())
 
-    def _succeed(self, look: LookHealth) -> None:
-        look.is_done, look.why, look.next_try_s = True, "", None
+    def _succeed(self, look: ListingHealth) -> None:
+        look.is_done, look.reason, look.next_try_s = True, "", None
         rest_s = max(self.interval_s, _LONGEST_REST_S if look.what == _GROUPS else 0.0)
-        look.pulse.begin("pausing", now_s=self.clock.monotonic_s(), within_s=rest_s)
+        look.activity.start("pausing", now_s=self.clock.monotonic_s(), within_s=rest_s)
 
-    def _fail(self, look: LookHealth, error: ApiError | AuthError) -> None:
+    def _fail(self, look: ListingHealth, error: ApiError | AuthError) -> None:
         """Refused. That is an answer, too."""
-        look.is_done, look.why, look.next_try_s = True, error.message, None
+        look.is_done, look.reason, look.next_try_s = True, error.message, None
         now_s = self.clock.monotonic_s()
-        look.pulse.begin("waiting to try again", now_s=now_s, within_s=_LONGEST_REST_S)
+        look.activity.start("waiting to try again", now_s=now_s, within_s=_LONGEST_REST_S)
 
-    def _noting(self, look: LookHealth, on_trouble: Trouble) -> Trouble:
+    def _noting(self, look: ListingHealth, on_retry: OnRetry) -> OnRetry:
         def tell(error: TransientApiError, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
-            look.why, look.next_try_s = error.message, now_s + retry_in_s
-            look.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
-            on_trouble(error, retry_in_s)
+            look.reason, look.next_try_s = error.message, now_s + retry_in_s
+            look.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            on_retry(error, retry_in_s)
 
         return tell
 

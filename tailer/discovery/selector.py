@@ -120,7 +120,7 @@ def _said(what: str, wanted: Iterable[str]) -> str:
 _MOST_SHOWN = 5  # scenarios; beyond that a sentence is a table
 
 
-def census(workloads: Iterable[Workload]) -> str:
+def summarize_workloads(workloads: Iterable[Workload]) -> str:
     """What there is: `3 executions (2 COMPLETED, 1 RUNNING) of scenario churn`, and so on."""
     by_kind: dict[tuple[Kind, str], Counter[Status]] = {}
     for workload in workloads:

@@ -7,8 +7,8 @@ from typing import Protocol
 import anyio
 import structlog
 
-from tailer.backoff import Trouble
-from tailer.discovery.selector import Selector, census
+from tailer.backoff import OnRetry
+from tailer.discovery.selector import Selector, summarize_workloads
 from tailer.errors import ApiError
 from tailer.model import Kind, Workload
 
@@ -19,7 +19,7 @@ def kinds_in(group: str, selectors: Sequence[Selector]) -> tuple[Kind, ...]:
     return tuple(kind for kind in Kind if any(one.is_for(group, kind) for one in selectors))
 
 
-class FirstLooks:
+class SelectorReports:
     """`wait_for` each resource group, then `begin`; `note` what was listed."""
 
     def __init__(self, selectors: Sequence[Selector]) -> None:
@@ -55,17 +55,21 @@ class FirstLooks:
             matching = [one for one in self._workloads if selector.matches(one)]
             if matching:
                 alive = sum(not one.status.is_terminal for one in matching)
-                log.info("watching", selector=str(selector), found=len(matching), alive=alive)
+                log.info(
+                    "selector_matched", selector=str(selector), found=len(matching), alive=alive
+                )
             else:
-                there = there_is(self._workloads, selector)
-                log.warning("nothing_matches", selector=str(selector), there_is=there)
+                there = available(self._workloads, selector)
+                log.warning("selector_unmatched", selector=str(selector), available=there)
         self._workloads = []
 
 
-def there_is(workloads: Sequence[Workload], selector: Selector) -> str:
+def available(workloads: Sequence[Workload], selector: Selector) -> str:
     """What could be chosen from where `selector` looks."""
     groups = selector.resource_groups
-    return census(one for one in workloads if groups is None or one.target.resource_group in groups)
+    return summarize_workloads(
+        one for one in workloads if groups is None or one.target.resource_group in groups
+    )
 
 
 class ListSource(Protocol):
@@ -80,11 +84,11 @@ class ListSource(Protocol):
         *,
         scenario_id: str | None = None,
         executable_ids: Sequence[str] = (),
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Sequence[Workload]:
         """All of them, whatever their status."""
 
-    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]: ...
+    async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,7 @@ class Survey:
     groups: int
 
 
-async def survey(
-    selectors: Sequence[Selector], source: ListSource, *, on_trouble: Trouble
-) -> Survey:
+async def survey(selectors: Sequence[Selector], source: ListSource, *, on_retry: OnRetry) -> Survey:
     """One look at everything that `selectors` could mean.
 
     Errors: of a single resource group in the answer; AuthError, and an ApiError before the
@@ -109,7 +111,7 @@ async def survey(
 
     async def look(group: str, kind: Kind) -> None:
         try:
-            workloads.extend(await source.list(kind, group, on_trouble=on_trouble))
+            workloads.extend(await source.list(kind, group, on_retry=on_retry))
         except ApiError as error:
             if source.server_now_ns() is None:
                 raise
@@ -117,7 +119,7 @@ async def survey(
 
     groups = dict.fromkeys(named_groups(selectors))
     if means_all_groups(selectors):
-        groups |= dict.fromkeys(await source.resource_groups(on_trouble=on_trouble))
+        groups |= dict.fromkeys(await source.resource_groups(on_retry=on_retry))
     async with anyio.create_task_group() as looking:
         for group in groups:
             for kind in kinds_in(group, selectors):

@@ -9,9 +9,9 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from tailer.health.parts import (
-    LookHealth,
+    ListingHealth,
     LoopHealth,
-    NameHealth,
+    NamedTargetHealth,
     RequestsHealth,
     SinkHealth,
     SpoolHealth,
@@ -32,8 +32,8 @@ class Health:
 
     targets: dict[Target, TargetHealth] = field(default_factory=dict)
     sinks: dict[str, SinkHealth] = field(default_factory=dict)
-    names: list[NameHealth] = field(default_factory=list)
-    looks: dict[str, LookHealth] = field(default_factory=dict)
+    names: list[NamedTargetHealth] = field(default_factory=list)
+    looks: dict[str, ListingHealth] = field(default_factory=dict)
     spool: SpoolHealth = field(default_factory=SpoolHealth)
     requests: RequestsHealth = field(default_factory=RequestsHealth)
     loop: LoopHealth = field(default_factory=LoopHealth)
@@ -51,15 +51,15 @@ class Health:
     def of_sink(self, name: str) -> SinkHealth:
         return self.sinks.setdefault(name, SinkHealth(name))
 
-    def of_look(self, what: str) -> LookHealth:
-        return self.looks.setdefault(what, LookHealth(what))
+    def of_look(self, what: str) -> ListingHealth:
+        return self.looks.setdefault(what, ListingHealth(what))
 
-    def named(self, name: str, resource_group: str) -> NameHealth:
+    def named(self, name: str, resource_group: str) -> NamedTargetHealth:
         """A name that is to be followed."""
         for known in self.names:
             if (known.name, known.resource_group) == (name, resource_group):
                 return known
-        self.names.append(NameHealth(name, resource_group))
+        self.names.append(NamedTargetHealth(name, resource_group))
         return self.names[-1]
 
     def retire(self, target: Target) -> None:

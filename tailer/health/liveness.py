@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from math import inf
 
 from tailer.health.health import Health
-from tailer.health.parts import LOOP_STALL_S, STALL_S, Pulse, SinkHealth
+from tailer.health.parts import LOOP_STALL_S, STALL_S, Activity, SinkHealth
 from tailer.health.targets import Phase
 from tailer.model import Target
 
@@ -23,7 +23,7 @@ def stalled(health: Health, now_s: float) -> list[str]:
     return standing or [*_hanging_tasks(health, now_s)]
 
 
-def missing(health: Health) -> list[str]:
+def not_ready(health: Health) -> list[str]:
     """What has still to work for the first time, each in a few words; empty when ready."""
     if not health.has_begun:
         return ["the spool is not open yet"]
@@ -32,7 +32,7 @@ def missing(health: Health) -> list[str]:
     lacking = [] if health.requests.tokens_granted else ["no token yet"]
     lacking += [f"sink {one.name} is not open" for one in health.sinks.values() if not one.is_open]
     for name in health.names:
-        is_new = not name.targets and not name.why
+        is_new = not name.targets and not name.reason
         unread = [one for one in name.targets if not _is_answered(health, one)]
         if is_new or unread:
             lacking.append(f"{name.name} in {name.resource_group} was not read yet")
@@ -56,9 +56,9 @@ def _standing_loop(health: Health, now_s: float) -> Iterator[str]:
 
 def _hanging_tasks(health: Health, now_s: float) -> Iterator[str]:
     excused_s = _excused_s(health)
-    for what, pulse, patience_s in _pulses(health):
-        if now_s > max(pulse.due_s + patience_s, excused_s + STALL_S):
-            yield f"{what}: {pulse.doing} for {now_s - pulse.since_s:.0f} s"
+    for what, activity, patience_s in _activities(health):
+        if now_s > max(activity.due_s + patience_s, excused_s + STALL_S):
+            yield f"{what}: {activity.step} for {now_s - activity.since_s:.0f} s"
     for sink in health.sinks.values():
         if _is_idle(sink, now_s) and now_s > excused_s + STALL_S:
             yield f"sink {sink.name} takes none of the {sink.lag_lines} lines that wait for it"
@@ -70,22 +70,22 @@ def _excused_s(health: Health) -> float:
     return max((moment_s for moment_s in reasons if moment_s is not None), default=-inf)
 
 
-def _pulses(health: Health) -> Iterator[tuple[str, Pulse, float]]:
+def _activities(health: Health) -> Iterator[tuple[str, Activity, float]]:
     """Of each task: what it is about, its pulse, and for how long it may have to queue."""
     for sink in health.sinks.values():
-        yield f"sink {sink.name}", sink.pulse, 0.0
+        yield f"sink {sink.name}", sink.activity, 0.0
     if health.is_stopping:
         return  # nobody reads any more
     queue_s = health.requests.longest_wait_s
     for name in health.names:
-        yield f"{name.name} in {name.resource_group}", name.pulse, queue_s
+        yield f"{name.name} in {name.resource_group}", name.activity, queue_s
     for target, one in health.targets.items():
-        yield f"{target.name} in {target.resource_group}", one.pulse, queue_s
+        yield f"{target.name} in {target.resource_group}", one.activity, queue_s
     for look in health.looks.values():
-        yield look.what, look.pulse, queue_s
+        yield look.what, look.activity, queue_s
 
 
 def _is_idle(sink: SinkHealth, now_s: float) -> bool:
     """It says that it waits for lines, and there have been some all the while."""
-    is_resting = sink.pulse.due_s == inf and sink.is_open
-    return is_resting and min(sink.lag_s, now_s - sink.pulse.since_s) > STALL_S
+    is_resting = sink.activity.due_s == inf and sink.is_open
+    return is_resting and min(sink.lag_s, now_s - sink.activity.since_s) > STALL_S

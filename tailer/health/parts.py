@@ -20,20 +20,20 @@ STALL_S = 300.0
 
 
 @dataclass(slots=True)
-class Pulse:
+class Activity:
     """Of one task. Times are monotonic; `due_s` is when it hangs, unless it says more."""
 
-    doing: str = ""
+    step: str = ""
     since_s: float = 0.0
     due_s: float = inf
 
-    def begin(self, doing: str, *, now_s: float, within_s: float = 0.0) -> None:
+    def start(self, step: str, *, now_s: float, within_s: float = 0.0) -> None:
         """A step that takes `within_s` by intention, and no more than STALL_S longer."""
-        self.doing, self.since_s, self.due_s = doing, now_s, now_s + within_s + STALL_S
+        self.step, self.since_s, self.due_s = step, now_s, now_s + within_s + STALL_S
 
-    def rest(self, doing: str, *, now_s: float) -> None:
+    def idle(self, step: str, *, now_s: float) -> None:
         """There may never be anything to do again, and that is well."""
-        self.doing, self.since_s, self.due_s = doing, now_s, inf
+        self.step, self.since_s, self.due_s = step, now_s, inf
 
 
 LOOP_STALL_S = 10.0  # nothing that tailer does holds up the loop for a tenth of that
@@ -60,7 +60,7 @@ class SinkHealth:
     next_try_s: float | None = None
     lag_lines: int = 0
     lag_s: float = 0.0
-    pulse: Pulse = field(default_factory=Pulse)
+    activity: Activity = field(default_factory=Activity)
 
     @property
     def is_up(self) -> bool:
@@ -76,35 +76,35 @@ class SinkHealth:
         if self.failing_since_s is None:
             self.failing_since_s = now_s
         self.next_try_s = now_s + retry_in_s
-        self.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
+        self.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
 
 
 @dataclass(slots=True)
-class NameHealth:
+class NamedTargetHealth:
     """Of a target that was named. `targets` is what it stands for, once that is known."""
 
     name: str
     resource_group: str
     targets: tuple[Target, ...] = ()
-    why: str = ""  # of its last failure
+    reason: str = ""  # of its last failure
     next_try_s: float | None = None
-    pulse: Pulse = field(default_factory=Pulse)
+    activity: Activity = field(default_factory=Activity)
 
 
 @dataclass(slots=True)
-class LookHealth:
+class ListingHealth:
     """Of looking, again and again, what there is: `what`, such as executions in a group."""
 
     what: str
     is_done: bool = False  # was there ever an answer
-    why: str = ""  # it failed last
+    reason: str = ""  # it failed last
     next_try_s: float | None = None
-    pulse: Pulse = field(default_factory=Pulse)
+    activity: Activity = field(default_factory=Activity)
 
 
 @dataclass(slots=True)
 class SpoolHealth:
-    """As of the last look at it. `waiting_why`: nothing can be stored, and that is known.
+    """As of the last look at it. `blocked_reason`: nothing can be stored, and that is known.
 
     `waited_s` is when that was last so; monotonic.
     """
@@ -113,7 +113,7 @@ class SpoolHealth:
     max_bytes: int = 0
     oldest_s: float = 0.0
     is_full: bool = False
-    waiting_why: str = ""
+    blocked_reason: str = ""
     waited_s: float | None = None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tailer.backoff import OUTAGE_S
-from tailer.health.parts import Pulse
+from tailer.health.parts import Activity
 from tailer.model import Gap, GapReason, Status, Target, Workload
 
 
@@ -37,7 +37,7 @@ class Outage:
 
     phase_before: Phase
     since_s: float
-    why: str
+    reason: str
     is_announced: bool = False
 
 
@@ -69,7 +69,7 @@ class TargetHealth:
 
     target: Target
     phase: Phase = Phase.STARTING
-    why: str = ""
+    reason: str = ""
     since_s: float = 0.0
     status: Status = Status.UNKNOWN
     known: Workload | None = None  # as last seen in full
@@ -84,25 +84,25 @@ class TargetHealth:
     last_line_ns: int | None = None
     next_try_s: float | None = None
     pause_s: float = 0.0
-    pulse: Pulse = field(default_factory=Pulse)
+    activity: Activity = field(default_factory=Activity)
     gaps: list[Gap] = field(default_factory=list)
     gap_counts: Counter[GapReason] = field(default_factory=Counter)
     outage: Outage | None = None
 
-    def enter(self, phase: Phase, *, now_s: float, why: str = "") -> bool:
+    def enter(self, phase: Phase, *, now_s: float, reason: str = "") -> bool:
         """Whether that is news. The reason alone is none: a backoff keeps its first."""
         if phase is self.phase:
             return False
-        self.phase, self.why, self.since_s = phase, why, now_s
+        self.phase, self.reason, self.since_s = phase, reason, now_s
         return True
 
-    def fail(self, *, now_s: float, retry_in_s: float, why: str) -> Outage | None:
+    def fail(self, *, now_s: float, retry_in_s: float, reason: str) -> Outage | None:
         """A request failed. The outage it belongs to, when it is time to speak of it."""
         self.failures += 1
         if self.outage is None:
-            self.outage = Outage(self.phase, now_s, why)
-        self.enter(Phase.BACKING_OFF, now_s=now_s, why=why)
-        self.put_off(now_s=now_s, retry_in_s=retry_in_s)
+            self.outage = Outage(self.phase, now_s, reason)
+        self.enter(Phase.BACKING_OFF, now_s=now_s, reason=reason)
+        self.schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
         if self.outage.is_announced or now_s + retry_in_s - self.outage.since_s < OUTAGE_S:
             return None
         self.outage.is_announced = True
@@ -117,10 +117,10 @@ class TargetHealth:
         self.enter(outage.phase_before, now_s=now_s)
         return outage if outage.is_announced else None
 
-    def put_off(self, *, now_s: float, retry_in_s: float) -> None:
+    def schedule_retry(self, *, now_s: float, retry_in_s: float) -> None:
         """What failed is tried again then."""
         self.next_try_s = now_s + retry_in_s
-        self.pulse.begin("waiting to try again", now_s=now_s, within_s=retry_in_s)
+        self.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
 
     def behind_s(self, service_ns: int) -> float | None:
         """How far reading is behind; None when there is nothing to read, or nobody knows."""

@@ -41,7 +41,7 @@ class OutputSink(Sink, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class FilteredSink:
     """A sink and the lines of a batch that it wants. Asked once for each batch, in order."""
 
     sink: OutputSink
@@ -76,14 +76,14 @@ class Arrivals(Protocol):
         """That one will not be found; the others go on."""
 
 
-Seek = Callable[[Arrivals], Awaitable[None]]
+FindTargets = Callable[[Arrivals], Awaitable[None]]
 """Finds what is to be read, and returns when there is no more to come.
 
 Errors: a TailerError ends the whole run.
 """
 
 
-def already_found(readings: Sequence[Reading]) -> Seek:
+def already_found(readings: Sequence[Reading]) -> FindTargets:
     async def seek(arrivals: Arrivals) -> None:
         for reading in readings:
             arrivals.begin(reading)
@@ -92,12 +92,12 @@ def already_found(readings: Sequence[Reading]) -> Seek:
 
 
 async def run_logs(
-    seek: Seek,
+    seek: FindTargets,
     *,
     outcome: Outcome,
     source: LogSource,
-    output: Outlet,
-    copies: Sequence[Outlet] = (),
+    output: FilteredSink,
+    copies: Sequence[FilteredSink] = (),
     settings: PollSettings,
     stops: Sequence[Stop],
     clock: Clock,
@@ -170,7 +170,7 @@ class _Run:
             self._polling.start_soon(self._poll, reading)
 
     def fail(self, name: str, error: TailerError) -> None:
-        log.error("target_failed", target=name, why=str(error))
+        log.error("target_failed", target=name, error=str(error))
         self._outcome.errors.append(error)
 
     def end(self, *, cause: Cause | None = None, failure: TailerError | None = None) -> None:
@@ -186,7 +186,7 @@ class _Run:
     async def end_after(self, stop: Stop) -> None:
         self.end(cause=await stop())
 
-    async def seek(self, seek: Seek) -> None:
+    async def seek(self, seek: FindTargets) -> None:
         try:
             await seek(self)
         except* TailerError as errors:
@@ -207,7 +207,7 @@ class _Run:
             self.fail(target.name, error)
         await self._spool.retire(target)
 
-    async def deliver(self, output: Outlet, spool: Spool, clock: Clock) -> None:
+    async def deliver(self, output: FilteredSink, spool: Spool, clock: Clock) -> None:
         try:
             await deliver(output.sink, spool, clock=clock, wanted=output.wanted)
         except ReaderGoneError:
@@ -215,15 +215,15 @@ class _Run:
         except SinkError as error:
             self.end(failure=error)
 
-    async def deliver_copy(self, copy: Outlet, spool: Spool, clock: Clock) -> None:
+    async def deliver_copy(self, copy: FilteredSink, spool: Spool, clock: Clock) -> None:
         """A copy that cannot be written goes no further, but holds up nothing else."""
         name = copy.sink.name
         try:
             await deliver(copy.sink, spool, clock=clock, wanted=copy.wanted)
         except ReaderGoneError:
-            log.info("copy_left", file=name)
+            log.info("tee_reader_closed", file=name)
         except SinkError as error:
-            log.error("copy_failed", file=name, why=str(error))  # noqa: TRY400 - no bug
+            log.error("tee_failed", file=name, error=str(error))  # noqa: TRY400 - no bug
             self._outcome.errors.append(error)
         while batches := await spool.next_batches(name, max_lines=1):
             await spool.commit(name, batches[-1].position, None)

@@ -11,14 +11,14 @@ import anyio
 
 from tailer.logs.outcome import Cause
 from tailer.model import Batch, Target
-from tailer.sinks.lines import said, stream_of, without_cri
+from tailer.sinks.lines import message_text, stream_of, without_cri
 
 _MAX_CHARACTERS = 2000  # of one line that is kept for its last words
 _LINE_OVERHEAD = 150  # what keeping it costs besides
 MOST_KEPT = 64 * 1024 * 1024  # characters of all last words; those that spoke last keep theirs
 
 
-class LastWords:
+class LastLines:
     """The last lines by their own time, however late they came; cut where they are too long."""
 
     def __init__(self, count: int) -> None:
@@ -50,8 +50,8 @@ class LastWords:
 class Printed:
     """Of one target. Times are None as long as there are no lines."""
 
-    on_stderr: LastWords
-    on_any: LastWords
+    on_stderr: LastLines
+    on_any: LastLines
     lines: int = 0
     first_ns: int | None = None
     last_ns: int | None = None
@@ -69,7 +69,7 @@ class Printed:
 
 
 @dataclass(slots=True)
-class Tally:
+class PrintedLines:
     """`context`: how many last lines of each target are kept. `max_lines`: how many are enough.
 
     Of more last words than `most_kept`, those go whose target has been silent for longest.
@@ -86,7 +86,7 @@ class Tally:
 
     def of(self, target: Target) -> Printed:
         return self.targets.setdefault(
-            target, Printed(LastWords(self.context), LastWords(self.context))
+            target, Printed(LastLines(self.context), LastLines(self.context))
         )
 
     def note(self, batch: Batch) -> None:
@@ -99,7 +99,7 @@ class Tally:
         if self.context:
             size = printed.size
             for entry, time_ns in zip(batch.entries, batch.times_ns, strict=True):
-                message, _ = without_cri(said(entry.msg))
+                message, _ = without_cri(message_text(entry.msg))
                 printed.on_any.note(time_ns, message)
                 if stream_of(entry) == "stderr":
                     printed.on_stderr.note(time_ns, message)

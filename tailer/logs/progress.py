@@ -15,7 +15,7 @@ from tailer.clock import Clock
 from tailer.errors import TailerError
 from tailer.health.health import Health
 from tailer.health.targets import Phase
-from tailer.logs.pipeline import Arrivals, Reading, Seek
+from tailer.logs.pipeline import Arrivals, FindTargets, Reading
 from tailer.model import Target
 from tailer.spool.contract import Spool
 from tailer.text import duration_text, lines_text
@@ -110,7 +110,7 @@ class PinnedStream(Protocol):
 
 
 class ProgressLine:
-    """Shows `progress` on `stream`, a terminal, until it is cancelled."""
+    """Shows `progress` on `stream`, a terminal, until it is canceled."""
 
     def __init__(
         self, progress: Progress, stream: PinnedStream, clock: Clock, timezone: tzinfo | None
@@ -139,7 +139,7 @@ class ProgressLine:
             self._stream.pin("")
 
 
-def noted(seek: Seek, progress: Progress, now_ns: Callable[[], int]) -> Seek:
+def noted(seek: FindTargets, progress: Progress, now_ns: Callable[[], int]) -> FindTargets:
     """`seek`, and `progress` hears of everything that is found."""
 
     async def seek_and_note(arrivals: Arrivals) -> None:

@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from tailer.health.targets import Phase, TargetHealth
 from tailer.logs.outcome import Cause, Outcome
-from tailer.logs.printed import Printed, Tally
+from tailer.logs.printed import Printed, PrintedLines
 from tailer.model import Kind, Status, Target, Workload
 from tailer.text import duration_text, lines_text, visible
 from tailer.timestamp import NS_PER_S, parse_ns
@@ -115,10 +115,12 @@ def _cut(text: str) -> str:
 
 
 _SEVERITY = (Status.COMPLETED, Status.STOPPED, Status.DEAD)
-_COLOURS = {Status.COMPLETED: "32", Status.STOPPED: "33", Status.DEAD: "1;31"}
+_COLORS = {Status.COMPLETED: "32", Status.STOPPED: "33", Status.DEAD: "1;31"}
 
 
-def closing_report(outcome: Outcome, tally: Tally, *, quiet: bool, colour: bool) -> str:
+def closing_report(
+    outcome: Outcome, printed_lines: PrintedLines, *, quiet: bool, in_color: bool
+) -> str:
     """Whole lines, the worst last, for there people look first.
 
     `quiet` keeps those that have a part in an exit code other than 0, or should have.
@@ -138,12 +140,12 @@ def closing_report(outcome: Outcome, tally: Tally, *, quiet: bool, colour: bool)
         name = visible(one.target.name)
         if len(groups) > 1:
             name = visible(f"{one.target.name} in {one.target.resource_group}")
-        printed = tally.of(one.target)
-        painted = _COLOURS.get(one.status, "33") if colour else ""
+        printed = printed_lines.of(one.target)
+        painted = _COLORS.get(one.status, "33") if in_color else ""
         verdicts.append(_painted(_verdict(one, printed, name), painted))
         if one.status is Status.DEAD and one.known is not None:
-            why = reasons(one.known.status_details, told=one.known.status_message)
-            verdicts += [_painted(f"  {visible(reason)}", painted) for reason in why]
+            texts = reasons(one.known.status_details, told=one.known.status_message)
+            verdicts += [_painted(f"  {visible(reason)}", painted) for reason in texts]
             lines += _last_words(printed, name)
     return "".join(f"{line}\n" for line in [*lines, *verdicts])
 
@@ -193,5 +195,5 @@ def _last_words(printed: Printed, name: str) -> list[str]:
     return [f"--- the last {count} of {name} {where} ---", *shown, "---"]
 
 
-def _painted(text: str, colour: str) -> str:
-    return f"\x1b[{colour}m{text}\x1b[0m" if colour else text
+def _painted(text: str, color: str) -> str:
+    return f"\x1b[{color}m{text}\x1b[0m" if color else text

@@ -13,17 +13,17 @@ import anyio
 import structlog
 
 from tailer.aicore.client import AiCoreClient
-from tailer.aicore.rate_limit import Traffic
+from tailer.aicore.rate_limit import RequestStatistics
 from tailer.clock import Clock, SystemClock
 from tailer.errors import SinkError, TailerError
 from tailer.logs.outcome import Cause, Outcome, Verdict
-from tailer.logs.pipeline import Outlet, run_logs
-from tailer.logs.printed import Tally
+from tailer.logs.pipeline import FilteredSink, run_logs
+from tailer.logs.printed import PrintedLines
 from tailer.logs.progress import PinnedStream, Progress, ProgressLine, noted, wants_progress
 from tailer.logs.report import closing_report
 from tailer.logs.request import LogsRequest
-from tailer.logs.stops import Stop, signalled, timed_out
-from tailer.logs.summary import summarise, write_summary
+from tailer.logs.stops import Stop, signaled, timed_out
+from tailer.logs.summary import summarize, write_summary
 from tailer.logs.targets import TargetSearch
 from tailer.sinks.stdout import Descriptor, StdoutSink
 from tailer.text import encode
@@ -36,7 +36,7 @@ Service: TypeAlias = AbstractAsyncContextManager[tuple[AiCoreClient, tuple[str, 
 _REPORT_GRACE_S = 2.0  # for a reader of stderr; then the exit code has to do
 
 
-async def follow_up(
+async def run_logs_command(
     request: LogsRequest, service: Service, fd: int, tee_fd: int | None, notices: PinnedStream
 ) -> int:
     """The whole command but its flags. However it ends, the summary is written.
@@ -51,7 +51,10 @@ async def follow_up(
         if request.follow:
             await _tell(
                 closing_report(
-                    run.outcome, run.tally, quiet=request.quiet, colour=request.colors_stderr
+                    run.outcome,
+                    run.printed_lines,
+                    quiet=request.quiet,
+                    in_color=request.colors_stderr,
                 )
             )
     except TailerError as error:
@@ -75,21 +78,25 @@ class _Run:
         self._request = request
         self._clock = clock
         self._started_ns, self._began_s = clock.wall_ns(), clock.monotonic_s()
-        self._traffic = Traffic()
+        self._statistics = RequestStatistics()
         self.outcome = Outcome()
-        self.tally = Tally(context=request.error_context, max_lines=request.max_lines)
+        self.printed_lines = PrintedLines(
+            context=request.error_context, max_lines=request.max_lines
+        )
 
     async def follow(
         self, service: Service, fd: int, tee_fd: int | None, notices: PinnedStream
     ) -> None:
         request = self._request
-        stops: list[Stop] = [signalled, self.tally.enough]
+        stops: list[Stop] = [signaled, self.printed_lines.enough]
         if request.timeout_s is not None:
             stops.append(timed_out(request.timeout_s, self._clock))
         async with service as (client, groups):
-            self._traffic = client.traffic
+            self._statistics = client.statistics
             search = TargetSearch(client, request, groups, self._clock)
-            sink = StdoutSink(fd, search.formatter(request.form), on_written=self.tally.note)
+            sink = StdoutSink(
+                fd, search.formatter(request.form), on_written=self.printed_lines.note
+            )
             copies = []
             if tee_fd is not None:
                 form = search.formatter(request.tee_form)
@@ -122,17 +129,17 @@ class _Run:
             return None
         return ProgressLine(progress, notices, self._clock, request.form.timezone)
 
-    def _outlet(self, sink: StdoutSink) -> Outlet:
-        return Outlet(sink, self.tally.limited(self._request.line_filter.narrow))
+    def _outlet(self, sink: StdoutSink) -> FilteredSink:
+        return FilteredSink(sink, self.printed_lines.limited(self._request.line_filter.narrow))
 
     def write_summary(self, verdict: Verdict, code: int) -> bool:
         """Whether that was done, if it was wanted at all."""
         if self._request.summary is None:
             return True
-        summary = summarise(
+        summary = summarize(
             self.outcome,
-            self.tally,
-            self._traffic,
+            self.printed_lines,
+            self._statistics,
             verdict=verdict,
             exit_code=code,
             started_ns=self._started_ns,
@@ -141,22 +148,22 @@ class _Run:
         try:
             write_summary(self._request.summary, summary)
         except SinkError as error:
-            log.error("summary_failed", why=str(error))  # noqa: TRY400 - no bug
+            log.error("summary_failed", error=str(error))  # noqa: TRY400 - no bug
             return False
         return True
 
     def _say_what_may_surprise(self) -> None:
         """An empty answer looks like a failure, and is most often the default of one hour."""
         if self.outcome.cause is Cause.MAX_LINES:
-            log.info("enough", lines=self.tally.lines)
+            log.info("max_lines_reached", lines=self.printed_lines.lines)
         lines = sum(one.lines for one in self.outcome.health.targets.values())
         if self.outcome.cause is not None or self.outcome.errors or lines:
             return
         if self._request.since is None and self._request.last is None:
-            why = "no lines in the last hour; --since 1d looks back further"
+            reason = "no lines in the last hour; --since 1d looks back further"
         else:
-            why = "no lines in that range"
-        log.info("nothing_found", why=why)
+            reason = "no lines in that range"
+        log.info("no_lines", reason=reason)
 
 
 async def _tell(report: str) -> None:

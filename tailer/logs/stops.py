@@ -14,7 +14,7 @@ Stop = Callable[[], Awaitable[Cause]]
 _SIGNALS = {signal.SIGINT: Cause.SIGINT, signal.SIGTERM: Cause.SIGTERM}
 
 
-async def signalled() -> Cause:
+async def signaled() -> Cause:
     """A Stop: the first SIGINT or SIGTERM. The second meets the system's default."""
     with anyio.open_signal_receiver(*_SIGNALS) as signals:
         async for number in signals:

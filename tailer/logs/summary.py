@@ -11,12 +11,12 @@ from pathlib import Path
 
 import msgspec
 
-from tailer.aicore.rate_limit import Traffic
+from tailer.aicore.rate_limit import RequestStatistics
 from tailer.errors import SinkError
 from tailer.health.targets import TargetHealth
 from tailer.logs.files import refuse_our_own
 from tailer.logs.outcome import Outcome, Verdict
-from tailer.logs.printed import Printed, Tally
+from tailer.logs.printed import Printed, PrintedLines
 from tailer.model import Gap
 from tailer.timestamp import format_ns
 
@@ -64,10 +64,10 @@ class Summary(msgspec.Struct, kw_only=True):
     targets: list[TargetSummary]
 
 
-def summarise(
+def summarize(
     outcome: Outcome,
-    tally: Tally,
-    traffic: Traffic,
+    printed_lines: PrintedLines,
+    statistics: RequestStatistics,
     *,
     verdict: Verdict,
     exit_code: int,
@@ -75,22 +75,22 @@ def summarise(
     duration_s: float,
 ) -> Summary:
     targets = [
-        _target_summary(health, tally.of(target))
+        _target_summary(health, printed_lines.of(target))
         for target, health in sorted(outcome.health.targets.items())
     ]
-    printed = [one for one in tally.targets.values() if one.lines]
+    printed = [one for one in printed_lines.targets.values() if one.lines]
     return Summary(
         version=_VERSION,
         verdict=verdict,
         exit_code=exit_code,
         started_at=format_ns(started_ns),
         duration_s=round(duration_s, 3),
-        lines=tally.lines,
+        lines=printed_lines.lines,
         late_lines=sum(one.late_lines for one in targets),
         first_timestamp=_time(min((one.first_ns for one in printed if one.first_ns), default=None)),
         last_timestamp=_time(max((one.last_ns for one in printed if one.last_ns), default=None)),
-        requests=traffic.requests,
-        retries=traffic.retries,
+        requests=statistics.requests,
+        retries=statistics.retries,
         errors=[str(error) for error in outcome.errors],
         gaps=[gap for one in targets for gap in one.gaps],
         targets=targets,
@@ -169,8 +169,8 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def _unwritable(path: Path, error: Exception) -> SinkError:
-    why = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
-    return SinkError(f"--summary {path} cannot be written: {why}")
+    reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+    return SinkError(f"--summary {path} cannot be written: {reason}")
 
 
 def _place_of(path: Path) -> tuple[Path, bool]:

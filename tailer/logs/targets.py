@@ -8,13 +8,13 @@ import anyio
 import structlog
 
 from tailer.aicore.client import AiCoreClient
-from tailer.backoff import Hiccups
+from tailer.backoff import OutageNotice
 from tailer.clock import Clock
 from tailer.discovery.known_targets import ended_ns
-from tailer.discovery.lookup import await_target, find_target, kinds_and_id
-from tailer.discovery.scanner import Found, Lookout
+from tailer.discovery.lookup import find_target, kinds_and_id, wait_for_target
+from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector
-from tailer.discovery.survey import Survey, survey, there_is
+from tailer.discovery.survey import Survey, available, survey
 from tailer.errors import ApiError, NotFoundError, TailerError
 from tailer.logs.pipeline import Arrivals, Reading
 from tailer.logs.request import LogsRequest, plan
@@ -36,20 +36,20 @@ class SelectedTargets:
         self._clock = clock
 
     async def seek(self, arrivals: Arrivals) -> None:
-        """A Seek: returns only when it is not followed.
+        """A FindTargets: returns only when it is not followed.
 
         Errors: NotFoundError when nothing matches, and nothing else is to be read.
         """
-        seen = await survey([self._selector], self._client, on_trouble=Hiccups())
+        seen = await survey([self._selector], self._client, on_retry=OutageNotice())
         self._raise_if_all_are_refused(seen)
         for group, error in seen.refusals.items():
-            if not self._request.follow:  # else the lookout says so, and goes on asking
+            if not self._request.follow:  # else the scanner says so, and goes on asking
                 arrivals.fail(f"resource group {group}", error)
         matching = [one for one in seen.workloads if self._selector.matches(one)]
         if not matching and not self._request.follow:
             error = NotFoundError(
                 f"nothing matches {self._selector}",
-                hint=f"there is {there_is(seen.workloads, self._selector)}; "
+                hint=f"there is {available(seen.workloads, self._selector)}; "
                 "-f waits for what comes",
             )
             if not self._request.names:
@@ -70,7 +70,7 @@ class SelectedTargets:
     ) -> None:
         """`readings` are what is there at first, which alone has lines before now."""
         at_first = {reading.target: reading for reading in readings}
-        lookout = Lookout(
+        scanner = Scanner(
             [self._selector],
             source=self._client,
             spool=arrivals.spool,
@@ -90,11 +90,11 @@ class SelectedTargets:
                     end_ns=None,
                     last=None if planned is None else planned.last,
                     known=found.workload,
-                    sighted=partial(lookout.sighting, target),
+                    sighted=partial(scanner.sighting, target),
                 )
             )
 
-        await lookout.watch(begin)
+        await scanner.watch(begin)
 
     def _has_nothing(self, reading: Reading) -> bool:
         """Whether it ended before the lines that are wanted: it need not be asked for."""
@@ -144,15 +144,15 @@ class TargetSearch:
         return self._clock.wall_ns() if known_ns is None else known_ns
 
     async def seek(self, arrivals: Arrivals) -> None:
-        """A Seek. All that are there first, so that a slip in one name ends it before a line."""
+        """All that exist first, so that a mistake in one name ends the run before a line."""
         if self._request.names and self._request.all_groups:
-            self._groups = await self._client.resource_groups(on_trouble=Hiccups())
+            self._groups = await self._client.resource_groups(on_retry=OutageNotice())
         missing: list[str] = []
         found: list[Workload] = []
         for name in dict.fromkeys(self._request.names):
             try:
                 found += await find_target(
-                    self._client, name, resource_groups=self._groups, on_trouble=Hiccups()
+                    self._client, name, resource_groups=self._groups, on_retry=OutageNotice()
                 )
             except NotFoundError:
                 if self._request.wait_s is None:
@@ -184,15 +184,15 @@ class TargetSearch:
             arrivals.fail(name, error)
 
     async def _await_target(self, name: str) -> list[Workload]:
-        log.info("waiting", target=name, why="it does not exist yet")
+        log.info("target_phase", target=name, phase="waiting", reason="it does not exist yet")
         try:
-            return await await_target(
+            return await wait_for_target(
                 self._client,
                 name,
                 resource_groups=self._groups,
                 deadline_s=self._deadline_s,
                 clock=self._clock,
-                on_trouble=Hiccups(),
+                on_retry=OutageNotice(),
             )
         except NotFoundError as error:
             waited = duration_text(self._request.wait_s or 0.0)

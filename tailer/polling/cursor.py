@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from tailer.model import Entry, Window
 from tailer.polling.pages import Slice
 
-# Remembered keys are dropped in buckets of 2**24 ns (17 ms): fine enough to cut inside a
+# StoredTargets keys are dropped in buckets of 2**24 ns (17 ms): fine enough to cut inside a
 # burst, coarse enough that a minute is 3,600 of them.
 _BUCKET_SHIFT = 24
 MAX_KEYS = 500_000  # about 130 bytes each
@@ -156,8 +156,8 @@ class Cursor:
 def _key(entry: Entry, time_ns: int) -> int:
     """64 bits, keyed per process by Python itself: a sender cannot craft a collision.
 
-    The time of a line without a timestamp is its neighbour's, and another one when the
-    neighbours change: such a line is known by its words alone.
+    The time of a line without a timestamp is its neighbor's, and another one when the
+    neighbors change: such a line is known by its words alone.
     """
     known_ns = time_ns if isinstance(entry.timestamp, str) else None
     return hash((known_ns, entry.pod, entry.container, entry.stream, entry.msg))

@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from tailer.backoff import Trouble
+from tailer.backoff import OnRetry
 from tailer.model import MAX_TOP, Entry, GapReason, Order, Page, Target, Window, Workload
 from tailer.polling.last_lines import LastLinesReader
-from tailer.polling.pages import Dialect, Query, Slice
+from tailer.polling.pages import Query, ServiceDialect, Slice
 from tailer.polling.range_reader import RangeReader
-from tailer.polling.reporter import Reporter
+from tailer.polling.reporter import TargetReporter
 from tailer.timestamp import format_ns
 
 
@@ -27,26 +27,26 @@ class LogSource(Protocol):
         end_ns: int,
         order: Order,
         top: int,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Page: ...
 
     async def get(
-        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+        self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload: ...
 
 
-class TargetLogs:
+class LogReader:
     """Reads `target` from `source`, and learns on the way how the service reads its bounds.
 
     Errors: NotFoundError when the service has no logs of it (yet); AuthError and
     PermanentApiError. What may pass is retried inside the source.
     """
 
-    def __init__(self, target: Target, source: LogSource, reporter: Reporter) -> None:
+    def __init__(self, target: Target, source: LogSource, reporter: TargetReporter) -> None:
         self._target = target
         self._source = source
         self._reporter = reporter
-        self._dialect = Dialect()
+        self._dialect = ServiceDialect()
 
     def now_ns(self) -> int:
         now_ns = self._source.server_now_ns()
@@ -81,7 +81,7 @@ class TargetLogs:
             end_ns=query.window.end_ns,
             order=query.order,
             top=top,
-            on_trouble=self._reporter.failed,
+            on_retry=self._reporter.failed,
         )
         self._reporter.answered()
         return page

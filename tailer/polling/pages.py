@@ -21,21 +21,21 @@ def step_ns_of(entry: Entry) -> int:
 def in_order(page: Page, order: Order, *, undated_ns: int) -> tuple[list[int], list[Entry], bool]:
     """Times and entries, oldest first, and whether they came in the order asked for.
 
-    A line without a readable timestamp belongs to its neighbour: the dated line before
+    A line without a readable timestamp belongs to its neighbor: the dated line before
     it, else the one after it, else `undated_ns`.
     """
     entries = list(page.entries if order is Order.ASC else reversed(page.entries))
     try:
         times_ns = [parse_ns(entry.timestamp) for entry in entries]  # type: ignore[arg-type]
     except (ValueError, AttributeError):
-        times_ns = _with_neighbours_times(entries, undated_ns)
+        times_ns = _with_neighbors_times(entries, undated_ns)
     if _is_ascending(times_ns):
         return times_ns, entries, True
     pairs = sorted(zip(times_ns, entries, strict=True), key=lambda pair: pair[0])
     return [time_ns for time_ns, _ in pairs], [entry for _, entry in pairs], False
 
 
-def _with_neighbours_times(entries: Sequence[Entry], undated_ns: int) -> list[int]:
+def _with_neighbors_times(entries: Sequence[Entry], undated_ns: int) -> list[int]:
     known = [_time_ns(entry) for entry in entries]
     latest_ns = next((time_ns for time_ns in known if time_ns is not None), undated_ns)
     times_ns = []
@@ -79,7 +79,7 @@ class Slice:
 
 
 @dataclass(slots=True)
-class Dialect:
+class ServiceDialect:
     """What the service turned out to do where its documents say nothing. One per target.
 
     `step_ns` is the finest step between two times that it has shown; Go, for one, trims

@@ -14,11 +14,11 @@ from tailer.errors import NotFoundError
 from tailer.health.targets import Phase, TargetHealth
 from tailer.model import Entry, GapReason, Sighted, Status, Target, Window, Workload, text_bytes
 from tailer.polling.cursor import MAX_KEYS, Cursor
-from tailer.polling.log_reader import LogSource, TargetLogs
+from tailer.polling.log_reader import LogReader, LogSource
 from tailer.polling.pacing import pause_after
 from tailer.polling.pages import Slice
-from tailer.polling.reporter import Reporter
-from tailer.polling.target_status import NOT_STARTED, Absence, Ending, StatusWatch
+from tailer.polling.reporter import TargetReporter
+from tailer.polling.target_status import NOT_STARTED, Absence, Ending, StatusTracker
 from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S, format_ns
 
@@ -63,16 +63,16 @@ class Poller:
         self._spool = spool
         self._clock = clock
         self._health = health
-        self._reporter = Reporter(health, clock)
+        self._reporter = TargetReporter(health, clock)
         self._settings = settings
         self._jitter = jitter
         self._max_keys = max_keys
         self._lateness_ns = round(settings.lateness_s * NS_PER_S)
-        self._logs = TargetLogs(target, source, self._reporter)
+        self._logs = LogReader(target, source, self._reporter)
         self._cursor = self._new_cursor(0, lateness_ns=self._lateness_ns)
         self._ending = Ending(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
         self._absence_of_logs = Absence(belief_s=_NO_LOGS_BELIEF_S)
-        self._status = StatusWatch(
+        self._status = StatusTracker(
             target,
             source=source,
             clock=clock,
@@ -99,7 +99,7 @@ class Poller:
                 if not self._absence_of_logs.is_believed and self._health.status not in NOT_STARTED:
                     await self._clock.sleep(self._settings.pace.interval_s)
                     continue
-                self._reporter.enter(Phase.WAITING, why=NO_LOGS_YET)
+                self._reporter.enter(Phase.WAITING, reason=NO_LOGS_YET)
                 if self._health.lines:
                     missing = Window(self._cursor.watermark_ns, end_ns)
                     self._reporter.gap(missing, GapReason.GONE, "its logs went away")
@@ -132,7 +132,7 @@ class Poller:
             if found is not None:
                 covered_ns = max(covered_ns, now_ns)
                 if self._ending.is_over_after(began_s, found_lines=found > 0):
-                    self._reporter.enter(Phase.ENDED, why=self._health.status)
+                    self._reporter.enter(Phase.ENDED, reason=self._health.status)
                     break
             if self._status.is_due(self._settings.status_s):
                 await self._ask_status()
@@ -171,15 +171,15 @@ class Poller:
             found = await read
         except NotFoundError:
             await self._ask_status()
-            why = _DENIED if self._status.is_denied else NO_LOGS_YET
-            self._reporter.enter(Phase.WAITING, why=why)
+            reason = _DENIED if self._status.is_denied else NO_LOGS_YET
+            self._reporter.enter(Phase.WAITING, reason=reason)
             if self._status.is_denied:
                 return None
             self._absence_of_logs.note(self._clock.monotonic_s())
             return 0 if self._absence_of_logs.is_believed else None
         self._absence_of_logs.end()
         if self._ending.has_begun:
-            self._reporter.enter(Phase.DRAINING, why=self._health.status)
+            self._reporter.enter(Phase.DRAINING, reason=self._health.status)
         elif self._health.status not in NOT_STARTED or self._health.lines:
             self._reporter.enter(Phase.FOLLOWING)
         return found

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tailer.model import Entry, Order, Page, Window
-from tailer.polling.pages import Dialect, Query, Slice, in_order
-from tailer.polling.saturation import Crowd, around, wider
+from tailer.polling.pages import Query, ServiceDialect, Slice, in_order
+from tailer.polling.saturation import SaturatedInstant, around, wider
 from tailer.timestamp import NS_PER_MS
 
 # Asked for on both sides of what is wanted, so that bounds which are exclusive, or are cut
@@ -35,13 +35,13 @@ class RangeReader:
     An answer that was damaged is not fed; the same query is sent again.
     """
 
-    def __init__(self, window: Window, dialect: Dialect) -> None:
+    def __init__(self, window: Window, dialect: ServiceDialect) -> None:
         self._dialect = dialect
         self._end_ns = window.end_ns
         self._stop_ns = window.end_ns  # of the part being read: nearer when a page is unsorted
         self._complete_upto_ns = window.start_ns
         self._must_show_ns: int | None = None  # a restarted page must show a line of this time
-        self._crowd: Crowd | None = None
+        self._saturated: SaturatedInstant | None = None
         self._leap_ns = LEAD_NS
         self.query: Query | None = None
         if window.start_ns < window.end_ns:
@@ -55,8 +55,10 @@ class RangeReader:
             page, self.query.order, undated_ns=self._complete_upto_ns
         )
         self._dialect.learn_step(entries)
-        if self._crowd is not None:
-            return self._feed_other_end(self._crowd, times_ns, entries, page, was_sorted=was_sorted)
+        if self._saturated is not None:
+            return self._feed_other_end(
+                self._saturated, times_ns, entries, page, was_sorted=was_sorted
+            )
         is_full = _is_full(page)
         if self._only_taught(asked_ns, times_ns) or (is_full and not was_sorted and self._halve()):
             return None
@@ -166,8 +168,8 @@ class RangeReader:
             window = around(times_ns[0], times_ns[-1])
         if window.end_ns <= self._complete_upto_ns:
             return self._leap(server_now_ns)
-        self._crowd = Crowd(window, times_ns, entries, server_now_ns)
-        self._ask_other_end(self._crowd)
+        self._saturated = SaturatedInstant(window, times_ns, entries, server_now_ns)
+        self._ask_other_end(self._saturated)
         return None
 
     def _leap(self, server_now_ns: int) -> Slice:
@@ -178,50 +180,52 @@ class RangeReader:
         self._go_on(upto_ns)
         return replace(slice_, hole=slice_.window)
 
-    def _ask_other_end(self, crowd: Crowd) -> None:
-        start_ns, end_ns = crowd.window.start_ns - LEAD_NS, crowd.window.end_ns
+    def _ask_other_end(self, saturated: SaturatedInstant) -> None:
+        start_ns, end_ns = saturated.window.start_ns - LEAD_NS, saturated.window.end_ns
         if self._dialect.end_is_inclusive:
             end_ns -= 1
         self.query = Query(Window(start_ns, end_ns), Order.DESC)
 
     def _feed_other_end(
         self,
-        crowd: Crowd,
+        saturated: SaturatedInstant,
         times_ns: Sequence[int],
         entries: Sequence[Entry],
         page: Page,
         *,
         was_sorted: bool,
     ) -> Slice | None:
-        first = bisect_left(times_ns, crowd.window.start_ns)
-        behind = bisect_left(times_ns, crowd.window.end_ns)
+        first = bisect_left(times_ns, saturated.window.start_ns)
+        behind = bisect_left(times_ns, saturated.window.end_ns)
         is_full = _is_full(page)
         if is_full and behind < len(times_ns) and not self._dialect.end_is_inclusive:
             self._dialect.end_is_inclusive = True  # lines of the next instant took up room
-            self._ask_other_end(crowd)
+            self._ask_other_end(saturated)
             return None
         is_all = not is_full or (was_sorted and first > 0)
-        if is_all and behind - first < crowd.count:
-            larger = wider(crowd.window)  # the service reads `end` less finely than it shows times
+        if is_all and behind - first < saturated.count:
+            larger = wider(
+                saturated.window
+            )  # the service reads `end` less finely than it shows times
             if larger is not None:
-                self._crowd = replace(crowd, window=larger)
-                self._ask_other_end(self._crowd)
+                self._saturated = replace(saturated, window=larger)
+                self._ask_other_end(self._saturated)
                 return None
-        times, lines, is_whole = crowd.joined(
+        times, lines, is_whole = saturated.joined(
             times_ns[first:behind],
             entries[first:behind],
             is_all=is_all,
         )
-        server_now_ns = min(crowd.server_now_ns, page.server_now_ns)
-        slice_ = self._cut(times, lines, min(crowd.window.end_ns, self._end_ns), server_now_ns)
-        self._crowd = None
-        self._go_on(crowd.window.end_ns, step_back_ns=crowd.step_ns)
+        server_now_ns = min(saturated.server_now_ns, page.server_now_ns)
+        slice_ = self._cut(times, lines, min(saturated.window.end_ns, self._end_ns), server_now_ns)
+        self._saturated = None
+        self._go_on(saturated.window.end_ns, step_back_ns=saturated.step_ns)
         if self.query is not None and self._dialect.start_is_exclusive is None:
-            self._ask_from(crowd.head_times_ns[-1])
-            self._must_show_ns = crowd.head_times_ns[-1]
+            self._ask_from(saturated.head_times_ns[-1])
+            self._must_show_ns = saturated.head_times_ns[-1]
         if is_whole or slice_.window.start_ns == slice_.window.end_ns:
             return slice_
-        hole = Window(max(slice_.window.start_ns, crowd.window.start_ns), slice_.window.end_ns)
+        hole = Window(max(slice_.window.start_ns, saturated.window.start_ns), slice_.window.end_ns)
         return replace(slice_, hole=hole)
 
     def _go_on(self, start_ns: int, *, step_back_ns: int = 1) -> None:

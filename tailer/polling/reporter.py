@@ -13,36 +13,36 @@ from tailer.model import Gap, GapReason, Window
 log = structlog.get_logger()
 
 
-class Reporter:
+class TargetReporter:
     def __init__(self, health: TargetHealth, clock: Clock) -> None:
         self._health = health
         self._clock = clock
 
-    def enter(self, phase: Phase, *, why: str = "") -> None:
+    def enter(self, phase: Phase, *, reason: str = "") -> None:
         """The target is in `phase` now. From GONE nothing leads back."""
         if self._health.phase is Phase.GONE:
             return
-        if self._health.enter(phase, now_s=self._clock.monotonic_s(), why=why):
-            fields = {"why": why} if why else {}
-            log.info(phase.value, target=self._health.target.name, **fields)
+        if self._health.enter(phase, now_s=self._clock.monotonic_s(), reason=reason):
+            fields = {"reason": reason} if reason else {}
+            log.info("target_phase", target=self._health.target.name, phase=phase.value, **fields)
 
     def begin(self, doing: str, *, within_s: float = 0.0) -> None:
         """What the target's task does now, and how long it is meant to take."""
-        self._health.pulse.begin(doing, now_s=self._clock.monotonic_s(), within_s=within_s)
+        self._health.activity.start(doing, now_s=self._clock.monotonic_s(), within_s=within_s)
 
     def rest(self, doing: str) -> None:
         """Nothing will be done for the target any more."""
-        self._health.pulse.rest(doing, now_s=self._clock.monotonic_s())
+        self._health.activity.idle(doing, now_s=self._clock.monotonic_s())
 
     def failed(self, error: TransientApiError, retry_in_s: float) -> None:
         """A request failed and is sent again in `retry_in_s`."""
         now_s = self._clock.monotonic_s()
-        outage = self._health.fail(now_s=now_s, retry_in_s=retry_in_s, why=error.message)
+        outage = self._health.fail(now_s=now_s, retry_in_s=retry_in_s, reason=error.message)
         if outage is not None:
             log.warning(
-                "backing_off",
+                "requests_failing",
                 target=self._health.target.name,
-                why=error.message,
+                error=error.message,
                 for_s=round(now_s - outage.since_s, 1),
                 retry_in_s=round(retry_in_s, 1),
             )
@@ -50,14 +50,14 @@ class Reporter:
     def answered(self) -> None:
         """A request went through."""
         now_s = self._clock.monotonic_s()
-        self._health.pulse.begin("asking the service", now_s=now_s)
+        self._health.activity.start("asking the service", now_s=now_s)
         outage = self._health.recover(now_s=now_s)
         if outage is not None:
             after_s = round(now_s - outage.since_s, 1)
-            log.info("recovered", target=self._health.target.name, after_s=after_s)
+            log.info("requests_recovered", target=self._health.target.name, after_s=after_s)
 
     def gap(self, window: Window, reason: GapReason, detail: str) -> None:
         """Lines of `window` may be missing."""
         gap = Gap(self._health.target, window.start_ns, window.end_ns, reason, detail)
         if self._health.note_gap(gap):
-            log.error("gap", target=self._health.target.name, reason=reason.value, detail=detail)
+            log.error("gap", target=self._health.target.name, reason=reason.value, error=detail)

@@ -47,7 +47,7 @@ def wider(window: Window) -> Window | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class SaturatedInstant:
     """An instant, read from its beginning; its end is still to be read."""
 
     window: Window

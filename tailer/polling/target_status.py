@@ -20,7 +20,7 @@ from tailer.errors import NotFoundError
 from tailer.health.targets import Phase, TargetHealth
 from tailer.model import Kind, Sighted, Status, Target, Workload
 from tailer.polling.log_reader import LogSource
-from tailer.polling.reporter import Reporter
+from tailer.polling.reporter import TargetReporter
 from tailer.timestamp import NS_PER_S, parse_ns
 
 
@@ -104,7 +104,7 @@ _GONE_BELIEF_S = 30.0  # a target denied for so long: deleted, rather than a rep
 _UNSEEN_S = 60.0  # a list that fails, or is seldom asked for, is not relied on for longer
 
 
-class StatusWatch:
+class StatusTracker:
     """Tells `health` and `ending` what it learns. `known` is the target, if it was just asked for.
 
     Everything is asked for once, and again when the status has changed, for only then is
@@ -121,7 +121,7 @@ class StatusWatch:
         source: LogSource,
         clock: Clock,
         health: TargetHealth,
-        reporter: Reporter,
+        reporter: TargetReporter,
         ending: Ending,
         known: Workload | None = None,
         sighted: Sighted = lambda: None,
@@ -192,7 +192,7 @@ class StatusWatch:
 
     async def _get(self, *, only_status: bool) -> Workload:
         workload = await self._source.get(
-            self._target, only_status=only_status, on_trouble=self._reporter.failed
+            self._target, only_status=only_status, on_retry=self._reporter.failed
         )
         if not only_status:
             self._known = workload
@@ -206,4 +206,4 @@ class StatusWatch:
         assert server_now_ns is not None, "it has just answered"
         self._ending.note_status(workload, now_s=self._asked_s, server_now_ns=server_now_ns)
         if workload.status in NOT_STARTED and not self._health.lines:
-            self._reporter.enter(Phase.WAITING, why=f"it has not started ({workload.status})")
+            self._reporter.enter(Phase.WAITING, reason=f"it has not started ({workload.status})")

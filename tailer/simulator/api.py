@@ -4,11 +4,11 @@ import base64
 import binascii
 
 from tailer.model import Kind, Target
-from tailer.simulator.requests import Question, list_question, log_question, only_status
+from tailer.simulator.requests import Request, only_status, parse_list_query, parse_log_query
 from tailer.simulator.responses import (
     RBAC_DENIED,
-    Answer,
     RefusedError,
+    Response,
     bad_request,
     json_answer,
     not_found,
@@ -33,7 +33,7 @@ class Service:
         self._population = population
         self._tokens = tokens
 
-    def token(self, question: Question) -> Answer:
+    def token(self, question: Request) -> Response:
         client_id, client_secret = _client(question)
         if question.body.get("grant_type") != "client_credentials":
             return json_answer(
@@ -49,7 +49,7 @@ class Service:
             )
         return json_answer(self._tokens.issue(client_id, now_ns=self._population.now_ns()))
 
-    def create(self, question: Question) -> Answer:
+    def create(self, question: Request) -> Response:
         group = self._admitted_group(question)
         configuration_id = question.body.get("configurationId", "")
         created = self._population.create(configuration_id, resource_group=group)
@@ -58,8 +58,8 @@ class Service:
         scheduled = {"id": created.id, "message": "Execution scheduled", "status": "UNKNOWN"}
         return json_answer(scheduled, 202)
 
-    def workloads(self, question: Question, kind: Kind) -> Answer:
-        wanted = list_question(question)
+    def workloads(self, question: Request, kind: Kind) -> Response:
+        wanted = parse_list_query(question)
         found = self._matching(question, kind)
         now_ns = self._population.now_ns()
         resources = [described(it, now_ns=now_ns) for it in found][wanted.skip :][: wanted.top]
@@ -67,18 +67,18 @@ class Service:
             resources = [status_only(it) for it in resources]
         return json_answer({"count": len(found), "resources": resources})
 
-    def count(self, question: Question, kind: Kind) -> Answer:
+    def count(self, question: Request, kind: Kind) -> Response:
         return text_answer(str(len(self._matching(question, kind))))
 
-    def workload(self, question: Question, kind: Kind, name: str) -> Answer:
+    def workload(self, question: Request, kind: Kind, name: str) -> Response:
         live = self._existing(question, kind, name)
         description = detailed(live, now_ns=self._population.now_ns())
         return json_answer(status_only(description) if only_status(question) else description)
 
-    def logs(self, question: Question, kind: Kind, name: str) -> Answer:
+    def logs(self, question: Request, kind: Kind, name: str) -> Response:
         live = self._existing(question, kind, name)
         now_ns = self._population.now_ns()
-        wanted = log_question(question, now_ns=now_ns)
+        wanted = parse_log_query(question, now_ns=now_ns)
         entries = live.query(
             start_ns=wanted.start_ns,
             end_ns=wanted.end_ns,
@@ -90,7 +90,7 @@ class Service:
             raise not_found(f"No logs found for {kind} {name}", path=question.path)
         return page_answer(entries)
 
-    def resource_groups(self, question: Question) -> Answer:
+    def resource_groups(self, question: Request) -> Response:
         self._check_token(question)
         resources = [
             {
@@ -106,7 +106,7 @@ class Service:
         ]
         return json_answer({"count": len(resources), "resources": resources})
 
-    def meta(self, question: Question) -> Answer:
+    def meta(self, question: Request) -> Response:
         self._check_token(question)
         return json_answer(
             {
@@ -122,13 +122,13 @@ class Service:
             }
         )
 
-    def expire(self, question: Question) -> None:
+    def expire(self, question: Request) -> None:
         """End the life of the token that came with this request."""
         self._tokens.revoke(question.headers.get("Authorization", ""))
 
-    def _matching(self, question: Question, kind: Kind) -> list[LiveTarget]:
+    def _matching(self, question: Request, kind: Kind) -> list[LiveTarget]:
         group = self._admitted_group(question)
-        wanted = list_question(question)
+        wanted = parse_list_query(question)
         now_ns = self._population.now_ns()
         return [
             it
@@ -140,14 +140,14 @@ class Service:
             and wanted.status in {None, it.life.status_at(now_ns)}
         ]
 
-    def _existing(self, question: Question, kind: Kind, name: str) -> LiveTarget:
+    def _existing(self, question: Request, kind: Kind, name: str) -> LiveTarget:
         target = Target(self._admitted_group(question), kind, name)
         for live in self._population.existing():
             if live.target == target:
                 return live
         raise not_found(f"{kind.capitalize()} ID {name} not found", path=question.path)
 
-    def _admitted_group(self, question: Question) -> str:
+    def _admitted_group(self, question: Request) -> str:
         """A missing group and a foreign one get the same words, as from the gateway."""
         self._check_token(question)
         group = question.headers.get("AI-Resource-Group")
@@ -155,14 +155,14 @@ class Service:
             raise RefusedError(text_answer(RBAC_DENIED, 403))
         return group
 
-    def _check_token(self, question: Question) -> None:
+    def _check_token(self, question: Request) -> None:
         authorization = question.headers.get("Authorization", "")
         complaint = self._tokens.complaint(authorization, now_ns=self._population.now_ns())
         if complaint is not None:
             raise RefusedError(text_answer(complaint, 401))
 
 
-def _client(question: Question) -> tuple[str, str]:
+def _client(question: Request) -> tuple[str, str]:
     """Id and secret, from the form or else from Basic authentication."""
     scheme, _, encoded = question.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "basic":

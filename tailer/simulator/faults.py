@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
-from tailer.simulator.responses import HTML_TYPE, Answer, error_answer, text_answer
+from tailer.simulator.responses import HTML_TYPE, Response, error_answer, text_answer
 from tailer.simulator.settings import FaultSettings, RequestKind
 
 
@@ -83,12 +83,12 @@ _WRONG_SHAPES = (
     b'{"data":{"result":{"status":"warming up"}},"resources":"none","access_token":[]}',
     b'{"data":{"result":["no object"]},"resources":["no object"],"access_token":{}}',
 )
-_GIVEN: Mapping[Fault, Answer] = {
+_GIVEN: Mapping[Fault, Response] = {
     Fault.TOO_MANY_REQUESTS: text_answer("local_rate_limited", 429),
     Fault.UNAVAILABLE: text_answer("no healthy upstream", 503),
     Fault.SERVER_ERROR: error_answer(500, "01010099", "internal error", path="/v2/lm"),
     Fault.BAD_GATEWAY: text_answer("upstream connect error or disconnect before headers", 502),
-    Fault.HTML: Answer(200, _LOGIN_PAGE, HTML_TYPE),
+    Fault.HTML: Response(200, _LOGIN_PAGE, HTML_TYPE),
     Fault.EXPIRED_TOKEN: text_answer("Jwt is expired", 401),
 }
 _ASKS_FOR_PATIENCE = frozenset({Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE})
@@ -96,7 +96,7 @@ _ASKS_FOR_PATIENCE = frozenset({Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE})
 
 def answer_instead(
     fault: Fault | None, kind: RequestKind, *, number: int, retry_after_s: int
-) -> Answer | None:
+) -> Response | None:
     """The answer that never comes from the service proper; None for any other fault.
 
     An expired token is nothing to the token endpoint.
@@ -104,7 +104,7 @@ def answer_instead(
     if fault is None or (fault is Fault.EXPIRED_TOKEN and kind == "token"):
         return None
     if fault is Fault.WRONG_SHAPE:
-        return Answer(200, _WRONG_SHAPES[number % len(_WRONG_SHAPES)])
+        return Response(200, _WRONG_SHAPES[number % len(_WRONG_SHAPES)])
     given = _GIVEN.get(fault)
     if fault in _ASKS_FOR_PATIENCE and given is not None:
         return replace(given, headers={"Retry-After": str(retry_after_s)})

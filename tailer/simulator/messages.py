@@ -121,8 +121,8 @@ Traceback (most recent call last):
   File "/app/train.py", line 187, in main
     model.fit(frames, epochs=args.epochs)
   File "/app/churn/model.py", line 93, in fit
-    batch = self._normalise(next(frames))
-  File "/app/churn/frames.py", line 41, in _normalise
+    batch = self._normalize(next(frames))
+  File "/app/churn/frames.py", line 41, in _normalize
     return (frame - self.mean) / self.scale
 ValueError: operands could not be broadcast together with shapes (512,38) (37,)"""
 

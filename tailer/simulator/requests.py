@@ -15,7 +15,7 @@ _DEFAULT_RANGE_NS: Final = 3600 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """A request without its transport. `body` is the form of a token request."""
 
     path: str
@@ -30,7 +30,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class LogQuestion:
+class LogQuery:
     start_ns: int
     end_ns: int
     top: int
@@ -38,7 +38,7 @@ class LogQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class ListQuestion:
+class ListQuery:
     """None means: not filtered by this."""
 
     ids: frozenset[str] | None
@@ -50,11 +50,11 @@ class ListQuestion:
     only_status: bool
 
 
-def log_question(question: Question, *, now_ns: int) -> LogQuestion:
+def parse_log_query(question: Request, *, now_ns: int) -> LogQuery:
     order = question.wish("order") or Order.ASC.value
     if order not in list(Order):
         raise bad_request(f"$order must be asc or desc, not {order!r}", path=question.path)
-    return LogQuestion(
+    return LogQuery(
         start_ns=_time(question, "start", default_ns=now_ns - _DEFAULT_RANGE_NS),
         end_ns=_time(question, "end", default_ns=now_ns),
         top=_number(question, "top", default=DEFAULT_TOP, least=1, most=MAX_TOP),
@@ -62,12 +62,12 @@ def log_question(question: Question, *, now_ns: int) -> LogQuestion:
     )
 
 
-def list_question(question: Question) -> ListQuestion:
+def parse_list_query(question: Request) -> ListQuery:
     ids = question.query.get("executableIds")
     status = question.query.get("status")
     if status is not None and status not in list(Status):
         raise bad_request(f"no such status: {status!r}", path=question.path)
-    return ListQuestion(
+    return ListQuery(
         ids=None if ids is None else frozenset(ids.split(",")),
         configuration_id=question.query.get("configurationId"),
         scenario_id=question.query.get("scenarioId"),
@@ -78,14 +78,14 @@ def list_question(question: Question) -> ListQuestion:
     )
 
 
-def only_status(question: Question) -> bool:
+def only_status(question: Request) -> bool:
     selected = question.wish("select")
     if selected not in {None, "status"}:
         raise bad_request(f"$select can be status only, not {selected!r}", path=question.path)
     return selected is not None
 
 
-def _time(question: Question, name: str, *, default_ns: int) -> int:
+def _time(question: Request, name: str, *, default_ns: int) -> int:
     text = question.query.get(name)
     if text is None:
         return default_ns
@@ -95,7 +95,7 @@ def _time(question: Question, name: str, *, default_ns: int) -> int:
         raise bad_request(f"{name}: {error}", path=question.path) from error
 
 
-def _number(question: Question, name: str, *, default: int, least: int, most: int) -> int:
+def _number(question: Request, name: str, *, default: int, least: int, most: int) -> int:
     text = question.wish(name)
     if text is None:
         return default

@@ -14,7 +14,7 @@ RBAC_DENIED = "RBAC: access denied"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     body: bytes
     content_type: str = JSON_TYPE
@@ -24,24 +24,24 @@ class Answer:
 class RefusedError(Exception):
     """The request cannot be granted; `answer` says so in the service's words."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Response) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
 
-def json_answer(content: Any, status: int = 200) -> Answer:
-    return Answer(status, msgspec.json.encode(content))
+def json_answer(content: Any, status: int = 200) -> Response:
+    return Response(status, msgspec.json.encode(content))
 
 
-def text_answer(text: str, status: int = 200) -> Answer:
-    return Answer(status, text.encode(), TEXT_TYPE)
+def text_answer(text: str, status: int = 200) -> Response:
+    return Response(status, text.encode(), TEXT_TYPE)
 
 
-def page_answer(entries: list[bytes]) -> Answer:
-    return Answer(200, b'{"data":{"result":[' + b",".join(entries) + b"]}}")
+def page_answer(entries: list[bytes]) -> Response:
+    return Response(200, b'{"data":{"result":[' + b",".join(entries) + b"]}}")
 
 
-def error_answer(status: int, code: str, message: str, *, path: str) -> Answer:
+def error_answer(status: int, code: str, message: str, *, path: str) -> Response:
     """The documented shape; `code` is a number in a string, and not the HTTP status."""
     error = {"code": code, "message": message, "requestId": "5e1f-0000", "target": path}
     return json_answer({"error": error}, status)

@@ -22,7 +22,7 @@ _CRI = re.compile(
 )
 
 
-def said(msg: Text) -> str:
+def message_text(msg: Text) -> str:
     """The message without its one trailing newline; empty where the service sent none."""
     return msg.removesuffix("\n") if isinstance(msg, str) else ""
 
@@ -40,7 +40,7 @@ def stream_of(entry: Entry) -> str | None:
     """The entry's own stream, or the one that its message begins with."""
     if isinstance(entry.stream, str):
         return entry.stream
-    return without_cri(said(entry.msg))[1]
+    return without_cri(message_text(entry.msg))[1]
 
 
 def compile_pattern(text: str, flag_name: str) -> re.Pattern[str]:
@@ -91,7 +91,7 @@ class LineFilter:
             return False
         if self.containers and not _found(self.containers, entry.container):
             return False
-        message = said(entry.msg)
+        message = message_text(entry.msg)
         if self.include and not _found(self.include, message):
             return False
         return not _found(self.exclude, message)

@@ -76,9 +76,9 @@ class Descriptor:
             self._way = None
 
     async def write(self, page: bytes) -> None:
-        """Returns when the kernel has all of it. Cancelled at once, also while it waits.
+        """Returns when the kernel has all of it. Canceled at once, also while it waits.
 
-        As long as the reader keeps up, a cancelled write ends between two lines.
+        As long as the reader keeps up, a canceled write ends between two lines.
         """
         way = self._way
         assert way is not None, "open first"

@@ -140,11 +140,11 @@ def _open_or_replace(path: Path, sinks: Sequence[str], stamp: str) -> _Opened:
         try:
             return _open(path, sinks)
         except (sqlite3.Error, ValueError) as error:
-            why = str(error)
+            reason = str(error)
             if not _is_damage(error):
-                raise _unusable(path, why) from error
+                raise _unusable(path, reason) from error
         _read_all(path)
-    log.error("spool_damaged", spool=str(path), why=why)
+    log.error("spool_corrupt", spool=str(path), error=reason)
     set_aside = path.with_name(f"{path.name}{_SET_ASIDE}{stamp}")
     try:
         for suffix in _PARTS:
@@ -221,8 +221,8 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     schema.migrate(connection, version)
 
 
-def _unusable(path: Path, why: str) -> SinkError:
+def _unusable(path: Path, reason: str) -> SinkError:
     return SinkError(
-        f"the spool {path} cannot be opened: {why}",
+        f"the spool {path} cannot be opened: {reason}",
         hint="nothing was changed; [spool] path must be in a folder that tailer may write to",
     )

@@ -47,7 +47,7 @@ class GroupCommit:
         self._tickets: list[_Ticket] = []
         self._luggage: list[Work[object]] = []
         self._failure: SinkError | None = None
-        self.waiting_why = ""  # the disk takes nothing at the moment, and is asked again
+        self.blocked_reason = ""  # the disk takes nothing at the moment, and is asked again
 
     async def commit(self, work: Work[_Result], stored: Callable[[_Result], None]) -> None:
         """Have `work` done and stored; `stored` is called at once, in the order of commits."""
@@ -88,17 +88,17 @@ class GroupCommit:
                     raise self._fatal(error) from error
                 if not is_told:
                     is_told = True
-                    log.warning("spool_waiting", spool=self._name, why=str(error))
-                self.waiting_why = str(error)
+                    log.warning("spool_write_blocked", spool=self._name, error=str(error))
+                self.blocked_reason = str(error)
                 await self._clock.sleep(_RETRY_S)
                 continue
-            self.waiting_why = ""
+            self.blocked_reason = ""
             if is_told:
                 log.info("spool_recovered", spool=self._name)
             del self._luggage[: len(luggage)]
             for ticket, result in zip(tickets, results[len(luggage) :], strict=True):
                 ticket.is_done = True
-                if ticket in self._tickets:  # it is not, when its owner was cancelled meanwhile
+                if ticket in self._tickets:  # it is not, when its owner was canceled meanwhile
                     self._tickets.remove(ticket)
                 ticket.stored(result)
             return

@@ -41,9 +41,9 @@ def ask_for_status(address: HostPort | UnixPath) -> tuple[bytes, Document]:
         answer = connection.getresponse()
         body = answer.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise NotFoundError(
-            f"nothing answers at {address}: {why}",
+            f"nothing answers at {address}: {reason}",
             hint="is `tailer run` running, with that address as [status] listen?",
         ) from error
     finally:

@@ -12,8 +12,8 @@ import msgspec
 
 from tailer import __version__
 from tailer.health.health import Health
-from tailer.health.liveness import missing, stalled
-from tailer.health.parts import NameHealth, SinkHealth
+from tailer.health.liveness import not_ready, stalled
+from tailer.health.parts import NamedTargetHealth, SinkHealth
 from tailer.health.targets import Phase, TargetHealth
 from tailer.timestamp import NS_PER_S
 
@@ -43,7 +43,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     phase: str
     status: str
     scenario: str
-    why: str
+    reason: str
     for_s: float
     next_try_in_s: float | None
     behind_s: float | None
@@ -74,13 +74,13 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     max_bytes: int
     oldest_s: float
     is_full: bool
-    waiting_why: str
+    blocked_reason: str
 
 
 class LookStatus(msgspec.Struct, frozen=True):
     what: str
     is_done: bool
-    why: str
+    reason: str
     next_try_in_s: float | None
 
 
@@ -103,7 +103,7 @@ class Document(msgspec.Struct, frozen=True):
     is_healthy: bool
     is_ready: bool
     stalled: list[str]
-    missing: list[str]
+    not_ready: list[str]
     targets: list[TargetStatus]
     targets_left_out: int
     targets_by_phase: dict[str, int]
@@ -117,7 +117,7 @@ class Document(msgspec.Struct, frozen=True):
 
 def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: int) -> Document:
     """`now_s` is monotonic, the other two are this machine's wall time."""
-    hanging, lacking = stalled(health, now_s), missing(health)
+    hanging, lacking = stalled(health, now_s), not_ready(health)
     rows = [_target(one, health, now_s) for one in health.targets.values()]
     rows += [_unknown(one, now_s) for one in health.names if not one.targets]
     rows.sort(key=lambda row: (_RANK[row.phase], row.resource_group, row.target))
@@ -130,7 +130,7 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
         is_healthy=not hanging,
         is_ready=not lacking,
         stalled=hanging,
-        missing=lacking,
+        not_ready=lacking,
         targets=rows[:_MOST_TARGETS],
         targets_left_out=max(0, len(rows) - _MOST_TARGETS),
         targets_by_phase=dict(count_phases(health)),
@@ -141,10 +141,10 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
             max_bytes=health.spool.max_bytes,
             oldest_s=_rounded(health.spool.oldest_s),
             is_full=health.spool.is_full,
-            waiting_why=clean(health.spool.waiting_why),
+            blocked_reason=clean(health.spool.blocked_reason),
         ),
         looks=[
-            LookStatus(one.what, one.is_done, clean(one.why), _until(one.next_try_s, now_s))
+            LookStatus(one.what, one.is_done, clean(one.reason), _until(one.next_try_s, now_s))
             for one in health.looks.values()
         ],
         requests=RequestsStatus(
@@ -188,7 +188,7 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
         phase=phase_of(one, health.service_ns),
         status=one.status.value,
         scenario="" if one.known is None else one.known.scenario_id,
-        why=clean(one.why),
+        reason=clean(one.reason),
         for_s=_rounded(now_s - one.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None if behind_s is None else _rounded(behind_s),
@@ -200,15 +200,15 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
     )
 
 
-def _unknown(one: NameHealth, now_s: float) -> TargetStatus:
+def _unknown(one: NamedTargetHealth, now_s: float) -> TargetStatus:
     return TargetStatus(
         target=one.name,
         resource_group=one.resource_group,
         phase=_phase_of_unknown(one),
         status="UNKNOWN",
         scenario="",
-        why=clean(one.why),
-        for_s=_rounded(now_s - one.pulse.since_s),
+        reason=clean(one.reason),
+        for_s=_rounded(now_s - one.activity.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None,
         lines=0,
@@ -219,8 +219,8 @@ def _unknown(one: NameHealth, now_s: float) -> TargetStatus:
     )
 
 
-def _phase_of_unknown(one: NameHealth) -> str:
-    return (Phase.FAILED if one.why else Phase.STARTING).value
+def _phase_of_unknown(one: NamedTargetHealth) -> str:
+    return (Phase.FAILED if one.reason else Phase.STARTING).value
 
 
 def _sink(one: SinkHealth, now_s: float) -> SinkStatus:

@@ -77,8 +77,8 @@ class Server:
     def _reply(self, method: str, path: str) -> Reply:
         route = self._routes.get(path)
         if route is None:
-            there_is = " ".join(self._routes)
-            return _plain(HTTPStatus.NOT_FOUND, f"there is {there_is}")
+            available = " ".join(self._routes)
+            return _plain(HTTPStatus.NOT_FOUND, f"there is {available}")
         if method not in _METHODS:
             allowed = ", ".join(_METHODS)
             return _plain(HTTPStatus.METHOD_NOT_ALLOWED, f"only {allowed}", Allow=allowed)

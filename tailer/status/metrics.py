@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from tailer import __version__
 from tailer.health.health import Health
-from tailer.health.liveness import missing, stalled
+from tailer.health.liveness import not_ready, stalled
 from tailer.health.targets import LATENESS_BUCKETS_S, Lateness
 from tailer.model import GapReason
 from tailer.status.document import count_phases
@@ -60,7 +60,7 @@ def _process(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metri
     build.add_metric((__version__, platform.python_version()), 1)
     yield build
     yield _gauge("start_time_seconds", "Begin, since 1970.", started_ns / NS_PER_S)
-    yield _gauge("ready", "1 when /readyz says 200.", not missing(health))
+    yield _gauge("ready", "1 when /readyz says 200.", not not_ready(health))
     yield _gauge("stalled", "Reasons that /healthz has for a 503.", len(stalled(health, now_s)))
     delay_s = health.loop.delay_s(now_s)
     yield _gauge("loop_delay_seconds", "Worst of the last minute.", delay_s)

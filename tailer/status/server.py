@@ -11,7 +11,7 @@ import structlog
 
 from tailer.clock import Clock
 from tailer.health.health import Health
-from tailer.health.liveness import missing, stalled
+from tailer.health.liveness import not_ready, stalled
 from tailer.status.document import build_document, clean
 from tailer.status.http import Reply, Routes, Server
 from tailer.status.sockets import accept
@@ -40,7 +40,7 @@ async def _accept_all(
         try:
             connection = await accept(listening)
         except OSError as error:  # too many open files, say: no reason to end anything
-            log.warning("status_page_failed", why=error.strerror, retry_in_s=_RETRY_S)
+            log.warning("status_accept_failed", error=error.strerror, retry_in_s=_RETRY_S)
             await clock.sleep(_RETRY_S)
         else:
             tasks.start_soon(server.serve, connection)
@@ -53,7 +53,7 @@ def _routes(health: Health, *, clock: Clock, look: Callable[[], None], started_n
 
     def readyz() -> Reply:
         look()
-        return _verdict(missing(health))
+        return _verdict(not_ready(health))
 
     def status() -> Reply:
         look()

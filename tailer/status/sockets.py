@@ -148,9 +148,9 @@ def _translated(address: HostPort | UnixPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = _WORDS.get(error.errno or 0) or error.strerror or str(error)
+        reason = _WORDS.get(error.errno or 0) or error.strerror or str(error)
         raise ConfigError(
-            f"[status] listen: nothing can be served at {address}: {why}",
+            f"[status] listen: nothing can be served at {address}: {reason}",
             hint='end what has it, or give this service another one ("" for none)',
         ) from error
 

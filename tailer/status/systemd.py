@@ -73,7 +73,7 @@ class Supervisor:
 
     def _note_well(self, is_well: bool) -> bool:  # noqa: FBT001 - it is the claim that is noted
         if self._was_well and not is_well:
-            log.error("watchdog_unfed", why="there is no progress, and no known reason for that")
+            log.error("watchdog_withheld", reason="tasks are stalled, see /healthz")
         self._was_well = is_well
         return is_well
 
@@ -99,7 +99,7 @@ class Supervisor:
         except OSError as error:
             self.close()
             if self._could_tell:
-                log.warning("supervisor_unreachable", why=error.strerror or str(error))
+                log.warning("notify_socket_unreachable", error=error.strerror or str(error))
             self._could_tell = False
             return False
         self._could_tell = True
@@ -114,7 +114,9 @@ def supervisor_from(
     watchdog_us = environ.pop("WATCHDOG_USEC", "")
     watched_id = environ.pop("WATCHDOG_PID", "") or str(process_id)
     if address is not None and address[0] not in "/@":
-        log.warning("supervisor_unreachable", why=f"NOTIFY_SOCKET is {address}, not a unix socket")
+        log.warning(
+            "notify_socket_unreachable", error=f"NOTIFY_SOCKET is {address}, not a unix socket"
+        )
         address = None
     watchdog_s = None
     if watched_id == str(process_id) and watchdog_us.isdecimal() and int(watchdog_us):

@@ -152,7 +152,7 @@ class Caller:
             end_ns=START_NS + 1,
             order=Order.ASC,
             top=top,
-            on_trouble=self.troubles,
+            on_retry=self.troubles,
         )
 
     async def messages(self) -> Sequence[object]:

@@ -37,7 +37,7 @@ async def test_a_page_is_asked_for_in_the_documented_words(
         end_ns=START_NS + 1,
         order=Order.DESC,
         top=17,
-        on_trouble=caller.troubles,
+        on_retry=caller.troubles,
     )
 
     (asked,) = service.asked

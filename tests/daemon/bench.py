@@ -17,7 +17,7 @@ from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, Sta
 from tailer.config.settings import PaceSettings
 from tailer.daemon.daemon import run_daemon
 from tailer.daemon.reload import Reloads
-from tailer.daemon.sinks import Outlet
+from tailer.daemon.sinks import ConfiguredSink
 from tailer.health.health import Health
 from tailer.model import Batch, Entry, Status
 from tailer.simulator import Simulator, load_settings
@@ -59,7 +59,7 @@ class Bench:
     clock: Clock
     config: Config
     environ: dict[str, str]
-    outlets: tuple[Outlet, ...] = ()
+    outlets: tuple[ConfiguredSink, ...] = ()
     health: Health = field(default_factory=Health)
     reloads: Reloads | None = None
 
@@ -142,8 +142,8 @@ def everything(batch: Batch) -> Batch:
     return batch
 
 
-def outlet(sink: Sink, *, drops: bool = False) -> Outlet:
-    return Outlet(sink, everything, drops=drops)
+def outlet(sink: Sink, *, drops: bool = False) -> ConfiguredSink:
+    return ConfiguredSink(sink, everything, drops=drops)
 
 
 def lines_of(sink: MemorySink) -> Counter[Line]:

@@ -286,7 +286,7 @@ async def test_the_status_has_targets_and_sinks(watched: Watched) -> None:
         (FIRST, "following"),
         (SECOND, "following"),
     ]
-    assert seen["targets"][0]["why"].count("404") == 1
+    assert seen["targets"][0]["reason"].count("404") == 1
     assert [sink["sink"] for sink in seen["sinks"]] == ["memory"]
     assert seen["is_ready"]
 

@@ -1,4 +1,4 @@
-"""File sinks in a folder, as tests of one behaviour need them."""
+"""File sinks in a folder, as tests of one behavior need them."""
 
 from pathlib import Path
 from typing import Any

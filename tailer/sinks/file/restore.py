@@ -153,4 +153,4 @@ class KnownFiles:
         elif found.st_size < known.length:
             self._tell_gap(path, what_happened(found, known))
         elif found.st_size > known.length:
-            log.warning("file_grown_by_others", file=f"{self._tree.base}/{path}")
+            log.warning("file_modified_externally", file=f"{self._tree.base}/{path}")

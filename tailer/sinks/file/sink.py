@@ -129,5 +129,5 @@ class FileSink:
                 continue  # found again, because writing was tried again
             self._told.add((path, detail))
             shown = f"{self._tree.base}/{path}"
-            log.error("file_truncated", sink=self.name, file=shown, detail=detail)
+            log.error("file_truncated", sink=self.name, file=shown, error=detail)
             self._on_gap(shown, GapReason.FILE_TRUNCATED, detail)

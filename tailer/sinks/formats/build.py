@@ -29,14 +29,14 @@ class FormatSettings:
 
     A `template` takes the place of `format`. `timezone` None is the machine's own.
     `escape` says that a terminal will read this; raw takes no notice of it.
-    `timestamps`, `colour` and `highlight` matter to text only.
+    `timestamps`, `color` and `highlight` matter to text only.
     """
 
     format: Format = "text"
     template: str | None = None
     timestamps: bool = False
     timezone: tzinfo | None = None
-    colour: bool = False
+    in_color: bool = False
     escape: bool = False
     highlight: tuple[re.Pattern[str], ...] = ()
 
@@ -57,7 +57,7 @@ def build_formatter(settings: FormatSettings, watched: Sequence[Target]) -> Form
                 watched,
                 timestamps=settings.timestamps,
                 timezone=settings.timezone,
-                colour=settings.colour,
+                in_color=settings.in_color,
                 escape=settings.escape,
                 highlight=settings.highlight,
             )

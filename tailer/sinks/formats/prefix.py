@@ -1,8 +1,8 @@
-"""Shortest distinguishing prefix; colours.
+"""Shortest distinguishing prefix; colors.
 
-Colours for people. Pure.
+Colors for people. Pure.
 
-Every colour is legible on black and on white: contrast at least 3.8 against both.
+Every color is legible on black and on white: contrast at least 3.8 against both.
 
 What has to stand before a line, so that it can be told from the others. Pure.
 
@@ -20,19 +20,19 @@ from typing import NamedTuple
 from tailer.model import Target, Text
 from tailer.text import encode, visible
 
-POD_COLOURS = (130, 100, 28, 30, 32, 27, 99, 133, 164, 162)  # of xterm's 256; no red
-STDERR_COLOUR = 160  # red
+POD_COLORS = (130, 100, 28, 30, 32, 27, 99, 133, 164, 162)  # of xterm's 256; no red
+STDERR_COLOR = 160  # red
 
 _RESET = "\x1b[0m"
 
 
-def pod_colour(name: str) -> int:
+def pod_color(name: str) -> int:
     """The same for the same name, on every machine and in every run."""
-    return POD_COLOURS[zlib.crc32(encode(name)) % len(POD_COLOURS)]
+    return POD_COLORS[zlib.crc32(encode(name)) % len(POD_COLORS)]
 
 
-def painted(text: str, colour: int) -> str:
-    return f"\x1b[38;5;{colour}m{text}{_RESET}"
+def painted(text: str, color: int) -> str:
+    return f"\x1b[38;5;{color}m{text}{_RESET}"
 
 
 def dimmed(text: str) -> str:
@@ -64,7 +64,7 @@ BAR = "│"
 _MAX_REMEMBERED = 1000  # targets, and prefixes: a session may see any number of them
 
 
-class Names:
+class PrefixNames:
     """What the names seen so far have in common, in constant space."""
 
     def __init__(self, names: Iterable[str] = ()) -> None:
@@ -103,7 +103,7 @@ def _common(some: list[str], others: list[str]) -> list[str]:
     return [part for part, _ in pairs]
 
 
-class Origin(NamedTuple):
+class LineOrigin(NamedTuple):
     """Where a line comes from, within its target."""
 
     pod: Text
@@ -112,7 +112,7 @@ class Origin(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """`columns` is what `text` takes on the screen, colours not counted."""
+    """`columns` is what `text` takes on the screen, colors not counted."""
 
     text: str
     columns: int
@@ -122,11 +122,11 @@ class Prefix(NamedTuple):
 class _Seen:
     """Of one target."""
 
-    pods: Names = field(default_factory=Names)
-    containers: Names = field(default_factory=Names)
-    streams: Names = field(default_factory=Names)
+    pods: PrefixNames = field(default_factory=PrefixNames)
+    containers: PrefixNames = field(default_factory=PrefixNames)
+    streams: PrefixNames = field(default_factory=PrefixNames)
 
-    def learn(self, origin: Origin) -> bool:
+    def learn(self, origin: LineOrigin) -> bool:
         news = False
         for names, name in zip((self.pods, self.containers, self.streams), origin, strict=True):
             if isinstance(name, str):
@@ -135,26 +135,26 @@ class _Seen:
 
 
 class Prefixes:
-    """The prefix of every line: `group target pod container │ `, in the colour of the pod.
+    """The prefix of every line: `group target pod container │ `, in the color of the pod.
 
     - The group and the target once there are several of each; the target's kind
       once there are both kinds. Never shortened: they are what people paste.
     - The pod and the container once this target has shown several; `-` where a line has none.
-    - With colour, the bar is red for stderr. It comes without names too, once this
+    - With color, the bar is red for stderr. It comes without names too, once this
       target has shown both streams.
     """
 
-    def __init__(self, watched: Iterable[Target], *, colour: bool) -> None:
-        self._colour = colour
-        self._groups = Names()
-        self._targets = Names()
-        self._kinds = Names()
+    def __init__(self, watched: Iterable[Target], *, in_color: bool) -> None:
+        self._in_color = in_color
+        self._groups = PrefixNames()
+        self._targets = PrefixNames()
+        self._kinds = PrefixNames()
         self._seen: dict[Target, _Seen] = {}
-        self._prefixes: dict[tuple[Target, Origin], Prefix] = {}
+        self._prefixes: dict[tuple[Target, LineOrigin], Prefix] = {}
         for target in watched:
             self._learn_target(target)
 
-    def of(self, target: Target, origins: set[Origin]) -> dict[Origin, Prefix]:
+    def of(self, target: Target, origins: set[LineOrigin]) -> dict[LineOrigin, Prefix]:
         """The prefixes for a batch, after everything in it has been taken note of."""
         unknown = [origin for origin in origins if (target, origin) not in self._prefixes]
         if unknown:
@@ -180,7 +180,7 @@ class Prefixes:
             del self._seen[next(iter(self._seen))]
         return self._seen.setdefault(target, _Seen())
 
-    def _build(self, target: Target, origin: Origin) -> Prefix:
+    def _build(self, target: Target, origin: LineOrigin) -> Prefix:
         seen = self._seen_of(target)
         names = []
         if self._groups.several:
@@ -191,14 +191,14 @@ class Prefixes:
             if known.several:
                 names.append(known.short(name) if isinstance(name, str) else "-")
         label = visible(" ".join(names))
-        if not label and not (self._colour and seen.streams.several):
+        if not label and not (self._in_color and seen.streams.several):
             return Prefix("", 0)
         gap = " " if label else ""
         columns = len(f"{label}{gap}{BAR} ")
-        if not self._colour:
+        if not self._in_color:
             return Prefix(f"{label}{gap}{BAR} ", columns)
-        bar = painted(BAR, STDERR_COLOUR) if origin.stream == "stderr" else dimmed(BAR)
+        bar = painted(BAR, STDERR_COLOR) if origin.stream == "stderr" else dimmed(BAR)
         if label:
             name = origin.pod if isinstance(origin.pod, str) else target.name
-            label = painted(label, pod_colour(name))
+            label = painted(label, pod_color(name))
         return Prefix(f"{label}{gap}{bar} ", columns)

@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from tailer.model import Batch, Entry, OddEntry, Target, Text
-from tailer.sinks.lines import said
+from tailer.model import Batch, Entry, ExtendedEntry, Target, Text
+from tailer.sinks.lines import message_text
 from tailer.text import encode, visible_json
 
 
@@ -66,7 +66,7 @@ class JsonFormatter:
 
     def _any_line(self, target: Target, entry: Entry) -> bytes:
         """One line, whatever is in it: half surrogates, fields that nobody has heard of."""
-        msg = said(entry.msg) if isinstance(entry.msg, str) else entry.msg
+        msg = message_text(entry.msg) if isinstance(entry.msg, str) else entry.msg
         known: dict[str, Text] = {
             "timestamp": entry.timestamp,
             "resource_group": target.resource_group,
@@ -77,7 +77,7 @@ class JsonFormatter:
             "msg": msg,
         }
         fields = {key: _json_text(text) for key, text in known.items() if text is not UNSET}
-        if isinstance(entry, OddEntry):
+        if isinstance(entry, ExtendedEntry):
             for name, value in _unknown_fields(entry.extra):
                 key = name
                 while key in fields:
@@ -134,7 +134,7 @@ class LogfmtFormatter:
                 ("stream", entry.stream),
             )
         )
-        msg = f"msg={_json_text(said(entry.msg))}" if isinstance(entry.msg, str) else ""
+        msg = f"msg={_json_text(message_text(entry.msg))}" if isinstance(entry.msg, str) else ""
         line = f"{ts}group={group} target={target} {pod}{container}{stream}{msg}"
         return line.rstrip(" ") + "\n"
 
@@ -144,4 +144,4 @@ class LogfmtFormatter:
 
 def format_raw(batch: Batch) -> bytes:
     """The messages and nothing else, terminal or not; one that is missing is an empty line."""
-    return encode("".join([f"{said(entry.msg)}\n" for entry in batch.entries]))
+    return encode("".join([f"{message_text(entry.msg)}\n" for entry in batch.entries]))

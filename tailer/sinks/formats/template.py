@@ -12,7 +12,7 @@ from typing import Final
 from tailer.errors import ConfigError
 from tailer.model import Batch, Entry, Target, Text
 from tailer.sinks.formats.times import WallTime
-from tailer.sinks.lines import said
+from tailer.sinks.lines import message_text
 from tailer.text import encode, visible
 
 
@@ -31,7 +31,7 @@ _OF_A_LINE: Final[Mapping[str, _Field]] = {
     "pod": lambda _, entry: _or_dash(entry.pod),
     "container": lambda _, entry: _or_dash(entry.container),
     "stream": lambda _, entry: _or_dash(entry.stream),
-    "msg": lambda _, entry: said(entry.msg),
+    "msg": lambda _, entry: message_text(entry.msg),
 }
 _TIME = "time"  # in the chosen time zone, to milliseconds
 FIELDS: Final = (_TIME, *_OF_A_LINE)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from tailer.model import Batch, Entry, Target, Text
-from tailer.sinks.formats.prefix import Origin, Prefix, Prefixes, dimmed, highlighted
+from tailer.sinks.formats.prefix import LineOrigin, Prefix, Prefixes, dimmed, highlighted
 from tailer.sinks.formats.times import WallTime
-from tailer.sinks.lines import said, without_cri
+from tailer.sinks.lines import message_text, without_cri
 from tailer.text import encode, is_plain, visible
 
 
@@ -26,26 +26,26 @@ class TextFormatter:
         *,
         timestamps: bool,
         timezone: tzinfo | None,
-        colour: bool,
+        in_color: bool,
         escape: bool,
         highlight: tuple[re.Pattern[str], ...],
     ) -> None:
-        self._prefixes = Prefixes(watched, colour=colour)
+        self._prefixes = Prefixes(watched, in_color=in_color)
         self._wall_time = WallTime(timezone)
         self._timestamps = timestamps
-        self._colour = colour
+        self._in_color = in_color
         self._escape = escape
-        self._highlight = highlight if colour else ()
+        self._highlight = highlight if in_color else ()
 
     def __call__(self, batch: Batch) -> bytes:
-        messages = [said(entry.msg) for entry in batch.entries]
+        messages = [message_text(entry.msg) for entry in batch.entries]
         streams: list[Text] = [entry.stream for entry in batch.entries]
         page = "\n".join(messages)
         if " stdout " in page or " stderr " in page:
             messages, streams = _unwrapped(batch.entries, messages)
             page = "\n".join(messages)
         origins = [
-            Origin(entry.pod, entry.container, stream)
+            LineOrigin(entry.pod, entry.container, stream)
             for entry, stream in zip(batch.entries, streams, strict=True)
         ]
         known = self._prefixes.of(batch.target, set(origins))
@@ -63,7 +63,7 @@ class TextFormatter:
 
     def _timed(self, prefix: Prefix, time_ns: int) -> Prefix:
         shown = self._wall_time(time_ns)
-        text = dimmed(shown) if self._colour else shown
+        text = dimmed(shown) if self._in_color else shown
         return Prefix(f"{text} {prefix.text}", len(shown) + 1 + prefix.columns)
 
     def _is_simple(self, page: str, messages: int) -> bool:

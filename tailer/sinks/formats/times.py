@@ -35,7 +35,7 @@ def timezone_named(name: str) -> tzinfo | None:
 class WallTime:
     """Nanoseconds to `2024-09-18T18:06:50.914+02:00`: cut to milliseconds, can be pasted back.
 
-    Neighbours share their second, so the last one is kept.
+    Neighbors share their second, so the last one is kept.
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:

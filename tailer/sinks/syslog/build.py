@@ -15,7 +15,7 @@ import structlog
 from tailer.clock import Clock
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, GapReason, Target
-from tailer.sinks.syslog.connect import Address, Dialler, Resolve, resolve
+from tailer.sinks.syslog.connect import Address, Connector, Resolve, resolve
 from tailer.sinks.syslog.datagram import UdpTransport
 from tailer.sinks.syslog.relp import RelpTransport
 from tailer.sinks.syslog.relp_frames import MAX_DATA_BYTES
@@ -88,7 +88,7 @@ def build_syslog_sink(
 ) -> SyslogSink:
     """Opens nothing. `on_gap` is told of messages that were given up, see SyslogSink."""
     if section.tls_dangerously_accept_any_certificate:
-        log.warning("syslog_server_not_verified", sink=name)
+        log.warning("tls_verification_disabled", sink=name)
     to_messages = build_format(
         section,
         max_bytes=max_bytes(section),
@@ -133,7 +133,7 @@ def build_transport(
             clock=clock,
             resolve=resolve,
         )
-    dialler = Dialler(
+    connector = Connector(
         server,
         address,
         clock=clock,
@@ -144,13 +144,13 @@ def build_transport(
     )
     if parts.scheme.startswith("relp"):
         return RelpTransport(
-            dialler,
+            connector,
             window=section.relp_window,
             connect_timeout_s=section.connect_timeout_s,
             ack_timeout_s=section.ack_timeout_s,
         )
     return TcpTransport(
-        dialler,
+        connector,
         framed=framed,
         hold_s=section.ack_hold_s,
         ack_timeout_s=section.ack_timeout_s,

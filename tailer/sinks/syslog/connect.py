@@ -22,7 +22,7 @@ from tailer.clock import Clock
 from tailer.config import SyslogSection
 from tailer.errors import TransientSinkError
 from tailer.sinks.syslog.errors import failure, is_wrong_name, unresolved, wrong_name
-from tailer.sinks.syslog.stream import Wire
+from tailer.sinks.syslog.stream import StreamSocket
 
 _NO_PASSPHRASE = ""  # else OpenSSL would ask for it on the terminal
 
@@ -114,7 +114,7 @@ async def resolve(address: Address, kind: socket.SocketKind) -> Sequence[Endpoin
     return [(family, endpoint) for family, _, _, _, endpoint in found]
 
 
-class Dialler:
+class Connector:
     """Opens connections to one server, with TLS if `tls` has the settings for it.
 
     `server` is how messages call it.
@@ -140,7 +140,7 @@ class Dialler:
         self._resolve = resolve
         self._stage = ""
 
-    async def dial(self) -> Wire:
+    async def dial(self) -> StreamSocket:
         """Raises: TransientSinkError."""
         with anyio.move_on_after(self._connect_timeout_s):
             try:
@@ -151,12 +151,12 @@ class Dialler:
             f"{self.server}: no answer within {self._connect_timeout_s:g} s", hint=self._stage
         )
 
-    async def _dial(self) -> Wire:
+    async def _dial(self) -> StreamSocket:
         connected = await self._connect()
         try:
             if self._tls is not None:
                 connected = await self._secure(connected, self._tls)
-            wire = Wire(connected, server=self.server, clock=self._clock)
+            wire = StreamSocket(connected, server=self.server, clock=self._clock)
             if isinstance(connected, ssl.SSLSocket) and connected.version() == "TLSv1.3":
                 with anyio.move_on_after(_VERDICT_S):
                     await anyio.wait_readable(connected)
@@ -277,7 +277,7 @@ async def finish_connecting(
 def _is_to_itself(connected: socket.socket) -> bool:
     """Whether its own port was, by chance, the one asked for, where nobody listens.
 
-    Towards this machine a system may give us that port, and TCP then connects the socket
+    Toward this machine a system may give us that port, and TCP then connects the socket
     with itself: all that is sent would be acknowledged, by us.
     """
     with suppress(OSError):  # reset meanwhile, so somebody was there

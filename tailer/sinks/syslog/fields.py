@@ -29,7 +29,7 @@ _FIELD: Final = re.compile(r"\{([^{}]*)\}")
 _ROOMY_BYTES: Final = 1024  # from here on, names as long as RFC 5424 has them leave room
 
 
-class Names(NamedTuple):
+class HeaderTemplates(NamedTuple):
     hostname: str
     app_name: str
     procid: str
@@ -41,7 +41,7 @@ _LONGEST_IN_A_SMALL_MESSAGE: Final = (63, 32, 24, 16)  # a host name is 63, as i
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class MessageOrigin:
     """Where lines come from. `scenario` is empty where it is not known."""
 
     target: Target
@@ -74,9 +74,9 @@ class Header:
         self._templates = (section.hostname, section.app_name, section.procid, section.msgid)
         self._longest = _LONGEST if max_bytes >= _ROOMY_BYTES else _LONGEST_IN_A_SMALL_MESSAGE
 
-    def names(self, fields: Mapping[str, str]) -> Names:
+    def names(self, fields: Mapping[str, str]) -> HeaderTemplates:
         """Printable and no longer than allowed: what is not ASCII, or a space, is `_`."""
-        return Names(
+        return HeaderTemplates(
             *(
                 _NOT_PRINTABLE.sub("_", _filled(template, fields, longest))
                 for template, longest in zip(self._templates, self._longest, strict=True)
@@ -176,7 +176,7 @@ def usual_stamps(timestamps: Sequence[Text]) -> list[str] | None:
 
 
 def _seconds(texts: Sequence[str]) -> set[str]:
-    """Few: neighbours share them."""
+    """Few: neighbors share them."""
     return {text[:_SECONDS] for text in texts}
 
 
@@ -184,7 +184,7 @@ def utc_stamp(timestamp: Text, time_ns: int) -> str:
     """RFC 5424's time: in UTC, six digits, cut and not rounded.
 
     NILVALUE for an entry whose own timestamp cannot be read: the time that it has been
-    given is its neighbour's. Also for a time outside the years 1 to 9999.
+    given is its neighbor's. Also for a time outside the years 1 to 9999.
     """
     if not isinstance(timestamp, str) or not _is_time(timestamp):
         return NILVALUE
@@ -207,7 +207,7 @@ def _is_time(timestamp: str) -> bool:
 class LocalStamps:
     """RFC 3164: `Sep  8 18:06:50`, local time without a year. No time is unknown to it.
 
-    Neighbours share their second, so the last one is kept.
+    Neighbors share their second, so the last one is kept.
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:

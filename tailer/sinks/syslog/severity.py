@@ -17,7 +17,7 @@ import msgspec
 from tailer.config.settings import SyslogSection
 from tailer.config.texts import FACILITIES, SEVERITIES
 from tailer.model import Entry, Text
-from tailer.sinks.lines import said, stream_of, without_cri
+from tailer.sinks.lines import message_text, stream_of, without_cri
 
 _NOT_LOOKED_AT_FROM: Final = 1024  # characters; a level stands near the beginning
 
@@ -99,7 +99,7 @@ _LOGFMT: Final = re.compile(
     re.ASCII,
 )
 _FIRST_PAIR: Final = re.compile(r"[\w.@-]{1,60}=", re.ASCII)
-_COLOURS: Final = re.compile(r"\x1b\[[\d;]*m", re.ASCII)
+_COLORS: Final = re.compile(r"\x1b\[[\d;]*m", re.ASCII)
 _NO_BEGINNING: Final = frozenset(" \t\"'#*+,-./:;<=>|\\~^`!?&%$")  # of prose, tables, tracebacks
 
 
@@ -112,7 +112,7 @@ def level_of(message: str) -> int | None:
         return None
     text = message[:_NOT_LOOKED_AT_FROM]
     if "\x1b" in text:
-        text = _COLOURS.sub("", text)
+        text = _COLORS.sub("", text)
     time = _TIME.match(text) if first <= "9" or first == "[" else None
     found = _AFTER_TIME.match(text, time.end()) if time else _AT_BEGINNING.match(text)
     if found is not None:
@@ -157,7 +157,7 @@ class Severity:
 
     def of(self, entry: Entry) -> int:
         if self._lines_speak:
-            level = level_of(without_cri(said(entry.msg))[0])
+            level = level_of(without_cri(message_text(entry.msg))[0])
             if level is not None:
                 return level
         return self._of_stderr if stream_of(entry) == "stderr" else self._of_stdout

@@ -36,7 +36,7 @@ _GOODBYE_S: Final = 1.0  # after our FIN, for the peer's: a connection closed so
 _TLS_TURN_S: Final = 0.005  # TLS wants to write before it can read: a key change, very rare
 
 
-class Wire:
+class StreamSocket:
     """`accepted` counts the bytes that the system has taken.
 
     One task may send while another receives. Errors: TransientSinkError for all that the

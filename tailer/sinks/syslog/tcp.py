@@ -16,9 +16,9 @@ from typing import Final, NoReturn
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, TransientSinkError
-from tailer.sinks.syslog.connect import Dialler
+from tailer.sinks.syslog.connect import Connector
 from tailer.sinks.syslog.errors import is_tls_alert, needs_tls
-from tailer.sinks.syslog.stream import Wire, until_one_ends
+from tailer.sinks.syslog.stream import StreamSocket, until_one_ends
 from tailer.sinks.syslog.transport import Connection, Outbox
 
 _PORTION_BYTES: Final = 65_536  # one system call; and as much as TLS encrypts at a time
@@ -35,7 +35,7 @@ class GatedConnection:
 
     def __init__(
         self,
-        wire: Wire,
+        wire: StreamSocket,
         *,
         framed: Callable[[Sequence[bytes]], list[bytes]],
         hold_s: float,
@@ -128,11 +128,11 @@ def require_gate(server: str, *, platform: str = sys.platform) -> None:
 
 
 class TcpTransport:
-    """With TLS if the dialler has it. For Linux only: `require_gate` says why."""
+    """With TLS if the connector has it. For Linux only: `require_gate` says why."""
 
     def __init__(
         self,
-        dialler: Dialler,
+        connector: Connector,
         *,
         framed: Callable[[Sequence[bytes]], list[bytes]],
         hold_s: float,
@@ -140,8 +140,8 @@ class TcpTransport:
         clock: Clock,
         platform: str = sys.platform,
     ) -> None:
-        self.server = dialler.server
-        self._dialler = dialler
+        self.server = connector.server
+        self._connector = connector
         self._framed = framed
         self._hold_s = hold_s
         self._ack_timeout_s = ack_timeout_s
@@ -151,7 +151,7 @@ class TcpTransport:
     async def connect(self) -> Connection:
         require_gate(self.server, platform=self._platform)
         return GatedConnection(
-            await self._dialler.dial(),
+            await self._connector.dial(),
             framed=self._framed,
             hold_s=self._hold_s,
             ack_timeout_s=self._ack_timeout_s,

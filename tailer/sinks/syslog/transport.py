@@ -16,7 +16,7 @@ _FEW_S = 600.0
 
 
 @dataclass(slots=True)
-class Refusal:
+class Rejection:
     """How often servers have refused a message, since when, and what the last one said.
 
     `is_singled_out`: another message was taken after it, so it is not the server's day.
@@ -36,8 +36,8 @@ class Outbox:
 
     def __init__(self, messages: Sequence[bytes]) -> None:
         self._waiting = dict(enumerate(messages))
-        self._refusals: dict[int, Refusal] = {}
-        self._just_refused: list[Refusal] = []  # and nothing was taken since
+        self._refusals: dict[int, Rejection] = {}
+        self._just_refused: list[Rejection] = []  # and nothing was taken since
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -61,15 +61,15 @@ class Outbox:
 
     def refuse(self, number: int, reason: str, *, now_s: float) -> None:
         """A server will not have this one. It stays in until it is given up."""
-        refusal = self._refusals.setdefault(number, Refusal(reason, now_s))
+        refusal = self._refusals.setdefault(number, Rejection(reason, now_s))
         refusal.reason, refusal.times = reason, refusal.times + 1
         self._just_refused.append(refusal)
 
     def refuse_for_good(self, number: int, reason: str) -> None:
         """No server can ever have this one."""
-        self._refusals[number] = Refusal(reason, 0.0, _MOST_REFUSALS, is_singled_out=True)
+        self._refusals[number] = Rejection(reason, 0.0, _MOST_REFUSALS, is_singled_out=True)
 
-    def give_up_refused(self, *, now_s: float) -> list[tuple[bytes, Refusal]]:
+    def give_up_refused(self, *, now_s: float) -> list[tuple[bytes, Rejection]]:
         """Takes out what is hopeless, so that the rest can go on.
 
         Never because a server refuses everything, as one with a full disk does.
@@ -87,12 +87,12 @@ class Outbox:
 
 
 class Connection(Protocol):
-    """To one server. Used by one task; after an error or a cancelled `send` it is not open."""
+    """To one server. Used by one task; after an error or a canceled `send` it is not open."""
 
     async def send(self, outbox: Outbox) -> None:
         """Returns when the outbox is empty: all of it is delivered, as this transport means it.
 
-        May be cancelled. Raises: TransientSinkError, with the rest still in the outbox.
+        May be canceled. Raises: TransientSinkError, with the rest still in the outbox.
         """
 
     async def is_open(self) -> bool:

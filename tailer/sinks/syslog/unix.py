@@ -11,7 +11,7 @@ from tailer.clock import Clock
 from tailer.errors import TransientSinkError
 from tailer.sinks.syslog.datagram import DatagramConnection, Pace
 from tailer.sinks.syslog.errors import failure
-from tailer.sinks.syslog.stream import Wire
+from tailer.sinks.syslog.stream import StreamSocket
 from tailer.sinks.syslog.tcp import GatedConnection, require_gate
 from tailer.sinks.syslog.transport import Connection
 
@@ -63,7 +63,7 @@ class UnixTransport:
         require_gate(self.server)
         connected = await self._connected(socket.SOCK_STREAM)
         return GatedConnection(
-            Wire(connected, server=self.server, clock=self._clock),
+            StreamSocket(connected, server=self.server, clock=self._clock),
             framed=self._framed,
             hold_s=self._hold_s,
             ack_timeout_s=self._ack_timeout_s,

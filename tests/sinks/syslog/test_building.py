@@ -90,5 +90,5 @@ def test_that_no_certificate_is_checked_is_said_aloud() -> None:
         )
 
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
-        ("syslog_server_not_verified", "warning")
+        ("tls_verification_disabled", "warning")
     ]

@@ -228,7 +228,7 @@ async def test_that_our_certificate_is_not_trusted_is_known_before_anything_is_s
     assert "the server does not know our certificate's authority" in str(refused.value)
 
 
-async def test_a_port_without_tls_is_recognised_when_it_answers() -> None:
+async def test_a_port_without_tls_is_recognized_when_it_answers() -> None:
     async with serving(lambda stream: stream.send(b"220 mail.example\r\n" * 9)) as port:
         with pytest.raises(TransientSinkError, match="what answers there is not TLS"):
             await transport_to(f"tls://127.0.0.1:{port}").connect()
