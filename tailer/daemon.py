@@ -24,8 +24,7 @@ from tailer.model import GapReason
 from tailer.outlets import Outlet, newest_file_ns
 from tailer.reloading import Reloader, Reloads, Setup
 from tailer.spool.opening import open_spool
-from tailer.statuspage.serving import serve_status
-from tailer.statuspage.sockets import listening_at
+from tailer.statuspage.server import status_page
 from tailer.surroundings import Surroundings
 from tailer.timestamp import NS_PER_S
 from tailer.watchlist import Watchlist, wanted_by
@@ -63,11 +62,10 @@ async def run_daemon(
     """
     surroundings = Surroundings(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
-        listening_at(config.status.listen) as listening,
+        status_page(config.status.listen, health, clock, surroundings.look),
         anyio.create_task_group() as beside,
     ):
         beside.start_soon(surroundings.keep_looking)
-        beside.start_soon(serve_status, listening, health, clock, surroundings.look)
         await _follow_and_deliver(
             Setup(config=config, credentials=credentials, outlets=tuple(outlets)),
             clock=clock,

@@ -38,8 +38,7 @@ from tailer.clock import SystemClock
 from tailer.errors import NotFoundError
 from tailer.model import Kind
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings, TokenSettings
-from tailer.statuspage.address import HostPort
-from tailer.statuspage.asking import ask_for_status
+from tailer.statuspage.asking import HostPort, ask_for_status
 from tailer.statuspage.document import Document
 from tailer.timestamp import NS_PER_MS
 

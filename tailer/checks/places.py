@@ -16,8 +16,7 @@ from tailer.config import SpoolSection
 from tailer.errors import ConfigError, NotFoundError, SinkError
 from tailer.spool.opening import lock_path_of
 from tailer.spool.schema import VERSION
-from tailer.statuspage.address import HostPort, UnixPath, parse_address
-from tailer.statuspage.asking import ask_for_status
+from tailer.statuspage.asking import HostPort, UnixPath, ask_for_status, parse_address
 
 _MIB = 1 << 20
 _LEAST_BYTES = _MIB  # with less there is no beginning

@@ -18,8 +18,7 @@ from tailer.config import StatusSection, find_config_path, parse_config
 from tailer.config.readers import WrongValueError
 from tailer.config.texts import LISTEN_ADDRESS
 from tailer.errors import ConfigError, NotFoundError
-from tailer.statuspage.address import HostPort, UnixPath, parse_address
-from tailer.statuspage.asking import ask_for_status
+from tailer.statuspage.asking import HostPort, UnixPath, ask_for_status, parse_address
 from tailer.stops import signalled
 
 if TYPE_CHECKING:

@@ -140,10 +140,10 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
             max_bytes=health.spool.max_bytes,
             oldest_s=_rounded(health.spool.oldest_s),
             is_full=health.spool.is_full,
-            waiting_why=clean(health.spool.waiting_why),
+            waiting_why=redact(health.spool.waiting_why),
         ),
         looks=[
-            LookStatus(one.what, one.is_done, clean(one.why), _until(one.next_try_s, now_s))
+            LookStatus(one.what, one.is_done, redact(one.why), _until(one.next_try_s, now_s))
             for one in health.looks.values()
         ],
         requests=RequestsStatus(
@@ -174,7 +174,7 @@ def count_phases(health: Health) -> Counter[str]:
     return counts
 
 
-def clean(text: str) -> str:
+def redact(text: str) -> str:
     """Without the parts of addresses in which others may have put a secret."""
     return _QUERY.sub(r"\1", _USER.sub("", text))
 
@@ -187,7 +187,7 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
         phase=phase_of(one, health.service_ns),
         status=one.status.value,
         scenario="" if one.known is None else one.known.scenario_id,
-        why=clean(one.why),
+        why=redact(one.why),
         for_s=_rounded(now_s - one.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None if behind_s is None else _rounded(behind_s),
@@ -206,7 +206,7 @@ def _unknown(one: NameHealth, now_s: float) -> TargetStatus:
         phase=_phase_of_unknown(one),
         status="UNKNOWN",
         scenario="",
-        why=clean(one.why),
+        why=redact(one.why),
         for_s=_rounded(now_s - one.pulse.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None,
@@ -232,7 +232,7 @@ def _sink(one: SinkHealth, now_s: float) -> SinkStatus:
         lag_s=_rounded(one.lag_s),
         delivered_lines=one.lines,
         failures=one.failures,
-        last_error=clean(one.last_error),
+        last_error=redact(one.last_error),
         last_error_age_s=_since(one.last_error_s, now_s),
         backing_off_for_s=_since(one.failing_since_s, now_s),
         next_try_in_s=_until(one.next_try_s, now_s),
