@@ -1,4 +1,4 @@
-"""What a supervisor is told, heard at a real socket; time is virtual."""
+"""Notifications of systemd, received at a real socket; time is virtual."""
 
 import socket
 import subprocess
@@ -29,7 +29,7 @@ class Ear:
     socket: socket.socket
     address: str
     status: str = "all is quiet"
-    is_well: bool = True
+    is_healthy: bool = True
 
     def heard(self) -> list[str]:
         """What was said since the last time."""
@@ -49,12 +49,14 @@ class Ear:
         return said
 
     @asynccontextmanager
-    async def kept_told_by(self, supervisor: Supervisor) -> AsyncIterator[None]:
-        keep_told = partial(
-            supervisor.keep_told, status=lambda: self.status, is_well=lambda: self.is_well
+    async def notified_by(self, supervisor: Supervisor) -> AsyncIterator[None]:
+        notify = partial(
+            supervisor.keep_notifying,
+            status=lambda: self.status,
+            is_healthy=lambda: self.is_healthy,
         )
         async with anyio.create_task_group() as telling:
-            telling.start_soon(keep_told)
+            telling.start_soon(notify)
             yield
             telling.cancel_scope.cancel()
 
@@ -104,7 +106,7 @@ async def test_a_reload_begins_with_the_time_and_ends_with_ready(
 async def test_a_service_that_is_well_pings_at_least_twice_in_the_time_it_has(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         pings = [
             (await ear.heard_for(WATCHDOG_S / 2, clock)).count("WATCHDOG=1") for _ in range(10)
         ]
@@ -116,9 +118,9 @@ async def test_a_service_that_is_not_well_does_not_ping_until_it_is(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     has_pinged = []
-    async with ear.kept_told_by(supervisor):
-        for is_well in (True, False, True):
-            ear.is_well = is_well
+    async with ear.notified_by(supervisor):
+        for is_healthy in (True, False, True):
+            ear.is_healthy = is_healthy
             has_pinged.append("WATCHDOG=1" in await ear.heard_for(2 * WATCHDOG_S, clock))
 
     assert has_pinged == [True, False, True]
@@ -127,7 +129,7 @@ async def test_a_service_that_is_not_well_does_not_ping_until_it_is(
 async def test_a_status_is_told_when_it_has_changed(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         said = await ear.heard_for(WATCHDOG_S, clock)
         ear.status = "something happened"
         said += await ear.heard_for(WATCHDOG_S, clock)
@@ -142,7 +144,7 @@ async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
     """A short watchdog makes it look often, but not talk often."""
     supervisor = Supervisor(clock, address=ear.address, watchdog_s=0.2)
     said: list[str] = []
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         for number in range(600):
             ear.status = f"{number} things happened"
             await clock.sleep(0.1)
@@ -158,7 +160,7 @@ async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
 async def test_what_it_must_know_waits_for_a_supervisor_that_does_not_listen(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         await clock.sleep(5 * WATCHDOG_S)  # nobody reads, so the kernel has no room any more
         supervisor.stopping()
         said = await ear.heard_for(WATCHDOG_S, clock)
@@ -173,7 +175,7 @@ async def test_a_supervisor_that_is_away_is_no_failure(tmp_path: Path, clock: Vi
     supervisor.ready()
 
     with listening(address) as ear:
-        async with ear.kept_told_by(supervisor):
+        async with ear.notified_by(supervisor):
             await clock.sleep(1)
         supervisor.close()
         said = ear.heard()
@@ -185,7 +187,7 @@ async def test_without_a_supervisor_nothing_is_told(clock: VirtualClock) -> None
     supervisor = supervisor_from({}, clock=clock, process_id=PROCESS_ID)
     supervisor.ready()
 
-    await supervisor.keep_told(status=lambda: "", is_well=lambda: True)  # and returns
+    await supervisor.keep_notifying(status=lambda: "", is_healthy=lambda: True)  # and returns
 
 
 def test_its_variables_are_for_nobody_else(clock: VirtualClock) -> None:
@@ -216,7 +218,7 @@ async def test_a_watchdog_that_is_not_meant_for_it_gets_no_pings(
     with listening(f"{tmp_path}/notify") as ear:
         environ = {"NOTIFY_SOCKET": ear.address, **watchdog}
         supervisor = supervisor_from(environ, clock=clock, process_id=PROCESS_ID)
-        async with ear.kept_told_by(supervisor):
+        async with ear.notified_by(supervisor):
             await clock.sleep(2 * WATCHDOG_S)
         supervisor.close()
 
@@ -230,7 +232,7 @@ async def test_an_address_that_is_no_unix_socket_counts_as_none(
     supervisor = supervisor_from({"NOTIFY_SOCKET": address}, clock=clock, process_id=PROCESS_ID)
     supervisor.ready()
 
-    await supervisor.keep_told(status=lambda: "", is_well=lambda: True)  # and returns
+    await supervisor.keep_notifying(status=lambda: "", is_healthy=lambda: True)  # and returns
 
 
 @pytest.mark.usefixtures("ear")
@@ -258,7 +260,7 @@ def well():
 
 async def main():
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: supervisor.keep_told(status=lambda: "", is_well=well))
+        tasks.start_soon(lambda: supervisor.keep_notifying(status=lambda: "", is_healthy=well))
         await anyio.sleep(1)
         print("hangs", flush=True)
         time.sleep(3600)
