@@ -1,4 +1,4 @@
-"""`tailer status`: what a running service says of itself."""
+"""`tailer status`: fetch and show the status of a running service."""
 
 import os
 import shutil
@@ -24,9 +24,9 @@ from tailer.stops import signalled
 if TYPE_CHECKING:
     from rich.console import Console
 
-_PAUSE_S = 2.0
+_REFRESH_S = 2.0
 _WIDTH_OF_PIPES = 200
-_OTHER_ROWS = 12  # of a screen: the headline, sinks, spool, requests and gaps
+_OTHER_ROWS = 12  # of a screen: headline, headings, spool, requests and gaps
 
 _EPILOG = """\
 \b
@@ -34,27 +34,32 @@ Examples:
   tailer status                               the service of ./tailer.toml, $TAILER_CONFIG or /etc
   tailer status --watch                       again every two seconds, until Ctrl-C
   tailer status -a unix:/run/tailer/s.sock    wherever its [status] listen is
-  tailer status -o json | jq .is_healthy      docs/operating.md has all fields
+  tailer status -o json | jq .is_healthy      true while no task is stalled
 
 \b
-Exit code 0: it has answered, well or not; 4: nothing answers there.
+Exit code 0: the service responded, healthy or not; 4: no response.
 """
 
 
 @click.command("status", epilog=_EPILOG)
 @option("-a", "--address", metavar="ADDRESS", help="HOST:PORT or unix:/PATH, as in [status].")
-@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="That of the service.")
-@option("-w", "--watch", is_flag=True, help="Show it again and again, on the whole screen.")
-@output_option("status", "table", description="For people, or what the service said, as it is.")
+@option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Configuration of the service.",
+)
+@option("-w", "--watch", is_flag=True, help="Refresh every two seconds, full screen.")
+@output_option("status", "table", description="Tables, or the JSON of the service.")
 @color_option
 def status_command(
     *, address: str | None, config: Path | None, watch: bool, output: str, color: str
 ) -> None:
-    """Show what a running `tailer run` does: targets, sinks, spool, gaps."""
+    """Show the status of a running `tailer run`: targets, sinks, spool, gaps."""
     start_stderr(color)
     open_stdout()
     if watch and (output == "json" or not sys.stdout.isatty()):
-        raise click.UsageError("--watch is for people at a terminal")
+        raise click.UsageError("--watch needs a terminal, and --output table")
     place = _place(address, config)
     if watch:
         anyio.run(_watch, place, color)
@@ -79,14 +84,17 @@ def _place(address: str | None, config: Path | None) -> HostPort | UnixPath:
         listen = _configured(config)
     if not listen:
         raise ConfigError(
-            "the service has no status page: [status] listen is empty",
-            hint='give it one, such as "127.0.0.1:9464"',
+            "the status page is turned off: [status] listen is empty",
+            hint='set it, for example to "127.0.0.1:9464"',
         )
     return parse_address(listen)
 
 
 def _configured(config: Path | None) -> str:
-    """Without any configuration the service's default. One that is asked for must be there."""
+    """[status] listen of the configuration; the default if there is no configuration file.
+
+    A file that --config or $TAILER_CONFIG names must exist.
+    """
     try:
         path = find_config_path(config, os.environ, Path.is_file)
     except ConfigError:
@@ -97,13 +105,13 @@ def _configured(config: Path | None) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"the configuration {path} cannot be read: {error}", hint="or name the --address"
+            f"cannot read the configuration {path}: {error}", hint="or use --address"
         ) from error
     return parse_config(text, name=str(path), environ=os.environ).status.listen
 
 
 async def _watch(place: HostPort | UnixPath, color: str) -> None:
-    """Until a signal; the screen is then as it was before. What fails meanwhile is shown."""
+    """Refresh the screen until a signal, then restore it. Shows errors and keeps trying."""
     from rich.live import Live
     from rich.text import Text
 
@@ -120,7 +128,7 @@ async def _watch(place: HostPort | UnixPath, color: str) -> None:
             else:
                 rows = max(1, console.size.height - _OTHER_ROWS - len(seen.sinks))
                 live.update(status_view(seen, most_targets=rows), refresh=True)
-            await SystemClock().sleep(_PAUSE_S)
+            await SystemClock().sleep(_REFRESH_S)
 
     with Live(console=console, screen=True, auto_refresh=False) as live:
         async with anyio.create_task_group() as showing:

@@ -1,4 +1,4 @@
-"""The status of a running service as tables for people."""
+"""Tables of `tailer status`, rendered from the status document."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ _KIB = 1024
 
 
 def status_view(seen: Document, *, most_targets: int | None = None) -> "RenderableType":
-    """`most_targets`: as many as there is room for; the document has the urgent ones first."""
+    """Render `seen`, with at most `most_targets` rows of targets. The urgent ones come first."""
     from rich.console import Group
     from rich.text import Text
 
@@ -41,38 +41,38 @@ def status_view(seen: Document, *, most_targets: int | None = None) -> "Renderab
 def _headline(seen: Document) -> "RenderableType":
     from rich.text import Text
 
-    troubles = [*_troubles(seen)]
-    verdict = "well" if seen.is_healthy else "NOT WELL"
+    problems = [*_problems(seen)]
+    verdict = "healthy" if seen.is_healthy else "UNHEALTHY"
     if seen.is_healthy and not seen.is_ready:
-        verdict = "not ready"
-    elif seen.is_healthy and troubles:
-        verdict = "in trouble"
+        verdict = "starting"
+    elif seen.is_healthy and problems:
+        verdict = "degraded"
     line = Text(f"tailer {seen.tailer}, up for {duration_text(seen.uptime_s)}: ")
-    line.append(verdict, style="green" if verdict == "well" else "bold red")
-    if troubles:
-        line.append(f" ({visible(', '.join(troubles))})")
-    for reason in (*seen.stalled, *seen.missing):
+    line.append(verdict, style="green" if verdict == "healthy" else "bold red")
+    if problems:
+        line.append(f" ({visible(', '.join(problems))})")
+    for reason in (*seen.stalled, *seen.not_ready):
         line.append(f"\n  {visible(reason)}")
     return line
 
 
-def _troubles(seen: Document) -> Iterator[str]:
-    """What a restart would not mend, so that it is no reason not to be healthy; but not well."""
+def _problems(seen: Document) -> Iterator[str]:
+    """Problems that a restart does not fix, so /healthz does not report them."""
     for phase in ("failed", "backing_off"):
         count = seen.targets_by_phase.get(phase, 0)
         if count:
             yield f"{count} target{'' if count == 1 else 's'} {phase.replace('_', ' ')}"
     failing = [one for one in seen.sinks if one.backing_off_for_s is not None]
     yield from (f"sink {one.sink} backing off" for one in failing)
-    if seen.spool.is_full or seen.spool.waiting_why:
-        yield "spool full" if seen.spool.is_full else "spool waiting"
-    yield from (f"no list of {look.what}" for look in seen.looks if look.why)
+    if seen.spool.is_full or seen.spool.blocked_reason:
+        yield "spool full" if seen.spool.is_full else "spool blocked"
+    yield from (f"no list of {listing.what}" for listing in seen.listings if listing.reason)
 
 
 def _targets(rows: Sequence[TargetStatus]) -> "Table":
     with_groups = len({row.resource_group for row in rows}) > 1
     headings = [*(["GROUP"] if with_groups else []), "TARGET", "PHASE", "BEHIND", "LINES"]
-    table = _table([*headings, "LAST LINE", "WHY"], right=("BEHIND", "LINES", "LAST LINE"))
+    table = _table([*headings, "LAST LINE", "REASON"], right=("BEHIND", "LINES", "LAST LINE"))
     for row in rows:
         cells = [
             *([row.resource_group] if with_groups else []),
@@ -81,32 +81,32 @@ def _targets(rows: Sequence[TargetStatus]) -> "Table":
             _span(row.behind_s),
             f"{row.lines:,}",
             "-" if row.last_line_age_s is None else f"{_span(row.last_line_age_s)} ago",
-            _why(row),
+            _reason(row),
         ]
         table.add_row(*map(visible, cells), style=_STYLES.get(row.phase, ""))
     return table
 
 
-def _why(row: TargetStatus) -> str:
-    parts = [row.why] if row.why else []
+def _reason(row: TargetStatus) -> str:
+    parts = [row.reason] if row.reason else []
     if row.phase in {"backing_off", "failed"}:
-        parts.append(f"for {_span(row.for_s)}")
+        parts.append(f"for {_span(row.phase_age_s)}")
     if row.next_try_in_s is not None:
-        parts.append(f"again in {_span(row.next_try_in_s)}")
+        parts.append(f"retry in {_span(row.next_try_in_s)}")
     if row.gaps:
         parts.append("gaps: " + _counts(row.gaps))
     return ", ".join(parts)
 
 
 def _sinks(rows: Sequence[SinkStatus]) -> "Table":
-    table = _table(["SINK", "STATE", "LAG", "WAITING", "DELIVERED", "LAST ERROR"], right=("LAG",))
+    table = _table(["SINK", "STATE", "LAG", "PENDING", "DELIVERED", "LAST ERROR"], right=("LAG",))
     for row in rows:
         state = "up" if row.is_up else "backing off" if row.backing_off_for_s is not None else "-"
         error = row.last_error
         if error and row.last_error_age_s is not None:
             error += f" ({_span(row.last_error_age_s)} ago)"
         if row.next_try_in_s is not None:
-            error += f", again in {_span(row.next_try_in_s)}"
+            error += f", retry in {_span(row.next_try_in_s)}"
         cells = [
             row.sink,
             state,
@@ -122,19 +122,19 @@ def _sinks(rows: Sequence[SinkStatus]) -> "Table":
 
 def _lines(seen: Document) -> Iterable[str]:
     spool = seen.spool
-    full = ", FULL: reading waits" if spool.is_full else ""
-    waits = f", waits: {spool.waiting_why}" if spool.waiting_why else ""
+    full = ", FULL: polling paused" if spool.is_full else ""
+    blocked = f", blocked: {spool.blocked_reason}" if spool.blocked_reason else ""
     yield visible(
         f"spool: {_size(spool.bytes)} of {_size(spool.max_bytes)}, "
-        f"the oldest line waits for {_span(spool.oldest_s)}{full}{waits}"
+        f"oldest pending line {_span(spool.oldest_s)}{full}{blocked}"
     )
     requests = seen.requests
     yield (
-        f"requests: {_counts(requests.answers) or 'none yet'}; {requests.retries} again; "
-        f"{requests.rate_per_s:g} of {requests.limit_per_s:g} a second allowed"
+        f"requests: {_counts(requests.answers) or 'none yet'}; {requests.retries} retries; "
+        f"{requests.rate_per_s:g} of {requests.limit_per_s:g} per second allowed"
     )
-    failing = [look for look in seen.looks if look.why]
-    yield from (visible(f"no list of {look.what}: {look.why}") for look in failing)
+    failing = [listing for listing in seen.listings if listing.reason]
+    yield from (visible(f"no list of {one.what}: {one.reason}") for one in failing)
     yield f"gaps: {_counts(seen.gaps) or 'none'}"
 
 
@@ -159,7 +159,7 @@ def _table(headings: Sequence[str], *, right: Sequence[str]) -> "Table":
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        is_wide = heading in {"WHY", "LAST ERROR"}
+        is_wide = heading in {"REASON", "LAST ERROR"}
         table.add_column(
             heading,
             no_wrap=not is_wide,

@@ -1,7 +1,7 @@
-"""Everything that is known, as one document: what `/status` and `tailer status` show. Pure.
+"""The JSON document of `/status` and `tailer status`, built from the health records. Pure.
 
-docs/operating.md describes it. Fields may be added; none will change or go. Long, as it is
-one class for each part of the document.
+docs/operating.md describes every field. Fields may be added; none will be renamed or removed.
+The file is long because each part of the document has a class.
 """
 
 import re
@@ -18,8 +18,8 @@ from tailer.vitals import NameHealth, SinkHealth
 
 CATCHING_UP = "catching_up"
 PHASES = (*(phase.value for phase in Phase), CATCHING_UP)
-_MOST_TARGETS = 1000  # in the document; those that need somebody's attention go first
-_ATTENTION = (
+_MAX_TARGETS = 1000  # in the document; the most urgent phases come first
+_URGENCY = (
     Phase.FAILED,
     Phase.BACKING_OFF,
     CATCHING_UP,
@@ -30,8 +30,8 @@ _ATTENTION = (
     Phase.GONE,
     Phase.ENDED,
 )
-_RANK = {str(phase): rank for rank, phase in enumerate(_ATTENTION)}
-# Of an address: who knows what others put there.
+_RANK = {str(phase): rank for rank, phase in enumerate(_URGENCY)}
+# Parts of an address that may hold a secret: user and password, and the query.
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 
@@ -42,8 +42,8 @@ class TargetStatus(msgspec.Struct, frozen=True):
     phase: str
     status: str
     scenario: str
-    why: str
-    for_s: float
+    reason: str
+    phase_age_s: float
     next_try_in_s: float | None
     behind_s: float | None
     lines: int
@@ -73,13 +73,13 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     max_bytes: int
     oldest_s: float
     is_full: bool
-    waiting_why: str
+    blocked_reason: str
 
 
-class LookStatus(msgspec.Struct, frozen=True):
+class ListingStatus(msgspec.Struct, frozen=True):
     what: str
     is_done: bool
-    why: str
+    reason: str
     next_try_in_s: float | None
 
 
@@ -102,23 +102,23 @@ class Document(msgspec.Struct, frozen=True):
     is_healthy: bool
     is_ready: bool
     stalled: list[str]
-    missing: list[str]
+    not_ready: list[str]
     targets: list[TargetStatus]
     targets_left_out: int
     targets_by_phase: dict[str, int]
     targets_retired: int
     sinks: list[SinkStatus]
     spool: SpoolStatus
-    looks: list[LookStatus]
+    listings: list[ListingStatus]
     requests: RequestsStatus
     gaps: dict[str, int]
 
 
 def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: int) -> Document:
-    """`now_s` is monotonic, the other two are this machine's wall time."""
-    hanging, lacking = stalled(health, now_s), missing(health)
+    """`now_s` is monotonic; `wall_ns` and `started_ns` are this machine's wall time."""
+    stalled_tasks, not_ready = stalled(health, now_s), missing(health)
     rows = [_target(one, health, now_s) for one in health.targets.values()]
-    rows += [_unknown(one, now_s) for one in health.names if not one.targets]
+    rows += [_unresolved(one, now_s) for one in health.names if not one.targets]
     rows.sort(key=lambda row: (_RANK[row.phase], row.resource_group, row.target))
     return Document(
         version=1,
@@ -126,12 +126,12 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
         now=_date(wall_ns),
         started_at=_date(started_ns),
         uptime_s=_rounded((wall_ns - started_ns) / NS_PER_S),
-        is_healthy=not hanging,
-        is_ready=not lacking,
-        stalled=hanging,
-        missing=lacking,
-        targets=rows[:_MOST_TARGETS],
-        targets_left_out=max(0, len(rows) - _MOST_TARGETS),
+        is_healthy=not stalled_tasks,
+        is_ready=not not_ready,
+        stalled=stalled_tasks,
+        not_ready=not_ready,
+        targets=rows[:_MAX_TARGETS],
+        targets_left_out=max(0, len(rows) - _MAX_TARGETS),
         targets_by_phase=dict(count_phases(health)),
         targets_retired=health.retired,
         sinks=[_sink(one, now_s) for one in health.sinks.values()],
@@ -140,10 +140,10 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
             max_bytes=health.spool.max_bytes,
             oldest_s=_rounded(health.spool.oldest_s),
             is_full=health.spool.is_full,
-            waiting_why=redact(health.spool.waiting_why),
+            blocked_reason=redact(health.spool.waiting_why),
         ),
-        looks=[
-            LookStatus(one.what, one.is_done, redact(one.why), _until(one.next_try_s, now_s))
+        listings=[
+            ListingStatus(one.what, one.is_done, redact(one.why), _until(one.next_try_s, now_s))
             for one in health.looks.values()
         ],
         requests=RequestsStatus(
@@ -167,15 +167,15 @@ def phase_of(one: TargetHealth, service_ns: int) -> str:
 
 
 def count_phases(health: Health) -> Counter[str]:
-    """Of all targets that are known by now, those included of which only a name is known."""
+    """Count the targets in each phase, including names that are not resolved yet."""
     counts = Counter(dict.fromkeys(PHASES, 0))
     counts.update(phase_of(one, health.service_ns) for one in health.targets.values())
-    counts.update(_phase_of_unknown(one) for one in health.names if not one.targets)
+    counts.update(_phase_of_unresolved(one) for one in health.names if not one.targets)
     return counts
 
 
 def redact(text: str) -> str:
-    """Without the parts of addresses in which others may have put a secret."""
+    """Remove user, password and query from every address in `text`."""
     return _QUERY.sub(r"\1", _USER.sub("", text))
 
 
@@ -187,8 +187,8 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
         phase=phase_of(one, health.service_ns),
         status=one.status.value,
         scenario="" if one.known is None else one.known.scenario_id,
-        why=redact(one.why),
-        for_s=_rounded(now_s - one.since_s),
+        reason=redact(one.why),
+        phase_age_s=_rounded(now_s - one.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None if behind_s is None else _rounded(behind_s),
         lines=one.lines,
@@ -199,15 +199,15 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
     )
 
 
-def _unknown(one: NameHealth, now_s: float) -> TargetStatus:
+def _unresolved(one: NameHealth, now_s: float) -> TargetStatus:
     return TargetStatus(
         target=one.name,
         resource_group=one.resource_group,
-        phase=_phase_of_unknown(one),
+        phase=_phase_of_unresolved(one),
         status="UNKNOWN",
         scenario="",
-        why=redact(one.why),
-        for_s=_rounded(now_s - one.pulse.since_s),
+        reason=redact(one.why),
+        phase_age_s=_rounded(now_s - one.pulse.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None,
         lines=0,
@@ -218,7 +218,7 @@ def _unknown(one: NameHealth, now_s: float) -> TargetStatus:
     )
 
 
-def _phase_of_unknown(one: NameHealth) -> str:
+def _phase_of_unresolved(one: NameHealth) -> str:
     return (Phase.FAILED if one.why else Phase.STARTING).value
 
 

@@ -111,7 +111,7 @@ class _Server(web.Server):
     """aiohttp's server with a limit on the number and on the age of connections."""
 
     def __init__(self, answer: Callable[[web.BaseRequest], Any]) -> None:
-        logger = logging.Logger("tailer.status", logging.ERROR)
+        logger = logging.Logger("tailer.status", logging.ERROR)  # noqa: LOG001 - private to this server
         logger.addHandler(_ErrorLog())
         super().__init__(
             answer,

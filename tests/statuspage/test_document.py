@@ -11,7 +11,7 @@ from tailer.model import Kind, Target
 from tailer.statuspage.document import (
     PHASES,
     Document,
-    LookStatus,
+    ListingStatus,
     RequestsStatus,
     SinkStatus,
     SpoolStatus,
@@ -22,7 +22,7 @@ from tailer.timestamp import NS_PER_S
 
 MANUAL = (Path(__file__).parents[2] / "docs/operating.md").read_text(encoding="utf-8")
 SCHEMA = MANUAL.partition("## `/status`")[2].partition("\n## ")[0]
-STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, LookStatus, RequestsStatus)
+STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, ListingStatus, RequestsStatus)
 
 
 def document(health: Health, *, now_s: float = 100.0) -> Document:
@@ -55,7 +55,7 @@ def test_a_name_that_nobody_knows_is_a_target_that_failed() -> None:
 
     after = document(health).targets[0]
     assert (before.target, before.phase) == ("d404", "starting")
-    assert (after.phase, after.why, after.next_try_in_s) == ("failed", "no such target", 30.0)
+    assert (after.phase, after.reason, after.next_try_in_s) == ("failed", "no such target", 30.0)
 
 
 def test_a_target_is_catching_up_when_pauses_do_not_explain_how_far_it_is_behind() -> None:
@@ -76,8 +76,8 @@ def test_addresses_lose_what_may_be_secret_and_other_words_stay() -> None:
     told = "https://me:pw@x.example/a?token=1 refused (is it running there?) by relp://x:1"
     health.of(TARGET).fail(now_s=0, retry_in_s=1, why=told)
 
-    why = document(health).targets[0].why
-    assert why == "https://x.example/a refused (is it running there?) by relp://x:1"
+    reason = document(health).targets[0].reason
+    assert reason == "https://x.example/a refused (is it running there?) by relp://x:1"
 
 
 def test_it_can_be_read_back() -> None:

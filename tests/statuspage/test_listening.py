@@ -1,4 +1,4 @@
-"""Where a status page can be: a port or a socket of its own, and nobody else's."""
+"""Listen addresses of the status page: a port or a unix socket that no other process uses."""
 
 import socket
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ async def test_a_socket_is_for_its_owner_and_group_and_gone_in_the_end(
     assert not place.exists()
 
 
-async def test_a_socket_that_was_left_behind_is_replaced(folder: Path, clock: VirtualClock) -> None:
+async def test_a_stale_socket_is_replaced(folder: Path, clock: VirtualClock) -> None:
     place = folder / "s.sock"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(place))
@@ -50,9 +50,7 @@ async def test_a_socket_that_was_left_behind_is_replaced(folder: Path, clock: Vi
     assert answer.status == 200
 
 
-async def test_a_socket_that_somebody_serves_is_refused_and_left_alone(
-    folder: Path, clock: VirtualClock
-) -> None:
+async def test_a_socket_in_use_is_refused_and_left_alone(folder: Path, clock: VirtualClock) -> None:
     place = folder / "s.sock"
 
     async with page(f"unix:{place}", clock):
@@ -64,7 +62,7 @@ async def test_a_socket_that_somebody_serves_is_refused_and_left_alone(
     assert answer.status == 200
 
 
-async def test_a_file_that_is_no_socket_is_never_removed(
+async def test_a_file_that_is_not_a_socket_is_not_removed(
     folder: Path, clock: VirtualClock
 ) -> None:
     place = folder / "notes.txt"
@@ -77,9 +75,7 @@ async def test_a_file_that_is_no_socket_is_never_removed(
     assert place.read_text(encoding="utf-8") == "mine"
 
 
-async def test_a_folder_that_is_not_there_is_named(
-    folder: Path, clock: VirtualClock
-) -> None:
+async def test_a_missing_directory_is_named(folder: Path, clock: VirtualClock) -> None:
     with pytest.raises(ConfigError, match=r"nowhere/s\.sock: No such file or directory"):
         async with page(f"unix:{folder}/nowhere/s.sock", clock):
             pass
