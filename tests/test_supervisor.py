@@ -83,9 +83,7 @@ def supervisor(ear: Ear, clock: VirtualClock) -> Iterator[Supervisor]:
     made.close()
 
 
-def test_it_is_told_that_the_service_runs_and_that_it_stops(
-    ear: Ear, supervisor: Supervisor
-) -> None:
+def test_ready_and_stopping_are_sent(ear: Ear, supervisor: Supervisor) -> None:
     supervisor.ready()
     supervisor.stopping()
 
@@ -103,7 +101,7 @@ async def test_a_reload_begins_with_the_time_and_ends_with_ready(
     assert ear.heard() == ["RELOADING=1\nMONOTONIC_USEC=12500000", "READY=1"]
 
 
-async def test_a_service_that_is_well_pings_at_least_twice_in_the_time_it_has(
+async def test_a_healthy_service_pings_at_least_twice_in_a_watchdog_period(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     async with ear.notified_by(supervisor):
@@ -114,7 +112,7 @@ async def test_a_service_that_is_well_pings_at_least_twice_in_the_time_it_has(
     assert min(pings) >= 1
 
 
-async def test_a_service_that_is_not_well_does_not_ping_until_it_is(
+async def test_an_unhealthy_service_does_not_ping(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     has_pinged = []
@@ -126,7 +124,7 @@ async def test_a_service_that_is_not_well_does_not_ping_until_it_is(
     assert has_pinged == [True, False, True]
 
 
-async def test_a_status_is_told_when_it_has_changed(
+async def test_a_status_line_is_sent_when_it_has_changed(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     async with ear.notified_by(supervisor):
@@ -134,14 +132,14 @@ async def test_a_status_is_told_when_it_has_changed(
         ear.status = "something happened"
         said += await ear.heard_for(WATCHDOG_S, clock)
 
-    told = [text for text in said if text.startswith("STATUS=")]
-    assert told == ["STATUS=all is quiet", "STATUS=something happened"]
+    sent = [text for text in said if text.startswith("STATUS=")]
+    assert sent == ["STATUS=all is quiet", "STATUS=something happened"]
 
 
-async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
+async def test_a_status_line_that_changes_often_is_sent_every_five_seconds(
     ear: Ear, clock: VirtualClock
 ) -> None:
-    """A short watchdog makes it look often, but not talk often."""
+    """Also with a short watchdog, for which it pings more often."""
     supervisor = Supervisor(clock, address=ear.address, watchdog_s=0.2)
     said: list[str] = []
     async with ear.notified_by(supervisor):
@@ -152,24 +150,25 @@ async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
         said += await ear.heard_for(10, clock)
     supervisor.close()
 
-    told = [text for text in said if text.startswith("STATUS=")]
-    assert told[-1] == "STATUS=599 things happened"
-    assert 10 <= len(told) <= 15
+    sent = [text for text in said if text.startswith("STATUS=")]
+    assert sent[-1] == "STATUS=599 things happened"
+    assert 10 <= len(sent) <= 15
 
 
-async def test_what_it_must_know_waits_for_a_supervisor_that_does_not_listen(
+async def test_stopping_is_queued_while_the_socket_is_full(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     async with ear.notified_by(supervisor):
-        await clock.sleep(5 * WATCHDOG_S)  # nobody reads, so the kernel has no room any more
+        await clock.sleep(5 * WATCHDOG_S)  # unread: the buffer of the socket is full
         supervisor.stopping()
         said = await ear.heard_for(WATCHDOG_S, clock)
 
     assert said.count("STOPPING=1") == 1
 
 
-async def test_a_supervisor_that_is_away_is_no_failure(tmp_path: Path, clock: VirtualClock) -> None:
-    """What it must know it is told as soon as it is there."""
+async def test_ready_is_queued_while_the_socket_is_absent(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
     address = f"{tmp_path}/later"
     supervisor = Supervisor(clock, address=address, watchdog_s=WATCHDOG_S)
     supervisor.ready()
@@ -183,14 +182,14 @@ async def test_a_supervisor_that_is_away_is_no_failure(tmp_path: Path, clock: Vi
     assert said[0] == "READY=1"
 
 
-async def test_without_a_supervisor_nothing_is_told(clock: VirtualClock) -> None:
+async def test_without_a_notify_socket_nothing_is_sent(clock: VirtualClock) -> None:
     supervisor = supervisor_from({}, clock=clock, process_id=PROCESS_ID)
     supervisor.ready()
 
     await supervisor.keep_notifying(status=lambda: "", is_healthy=lambda: True)  # and returns
 
 
-def test_its_variables_are_for_nobody_else(clock: VirtualClock) -> None:
+def test_its_variables_are_removed_from_the_environment(clock: VirtualClock) -> None:
     environ = {
         "NOTIFY_SOCKET": "/run/notify",
         "WATCHDOG_USEC": "60000000",
@@ -212,7 +211,7 @@ def test_its_variables_are_for_nobody_else(clock: VirtualClock) -> None:
     ],
     ids=lambda watchdog: " ".join(map("=".join, watchdog.items())) or "none",
 )
-async def test_a_watchdog_that_is_not_meant_for_it_gets_no_pings(
+async def test_a_watchdog_of_another_process_gets_no_pings(
     tmp_path: Path, clock: VirtualClock, watchdog: dict[str, str]
 ) -> None:
     with listening(f"{tmp_path}/notify") as ear:
@@ -254,13 +253,13 @@ from tailer.supervisor import Supervisor
 
 supervisor = Supervisor(SystemClock(), address=sys.argv[1], watchdog_s=0.4)
 
-def well():
+def healthy():
     print("pings", flush=True)
     return True
 
 async def main():
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: supervisor.keep_notifying(status=lambda: "", is_healthy=well))
+        tasks.start_soon(lambda: supervisor.keep_notifying(status=lambda: "", is_healthy=healthy))
         await anyio.sleep(1)
         print("hangs", flush=True)
         time.sleep(3600)

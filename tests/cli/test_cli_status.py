@@ -74,7 +74,7 @@ def test_json_is_what_the_service_said(world: World, write_config: Write, folder
     assert (seen["version"], seen["is_healthy"]) == (1, True)
 
 
-def test_a_port_will_do_as_well(world: World, write_config: Write) -> None:
+def test_the_address_may_be_a_port(world: World, write_config: Write) -> None:
     world.add()
     address = f"127.0.0.1:{free_port()}"
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_meant_is_2(folder: Path, words: list[str], complaint: st
     assert complaint in ended.complaint
 
 
-def test_a_service_without_a_status_page_is_told_as_that(world: World, write_config: Write) -> None:
+def test_a_status_page_that_is_turned_off_is_reported(world: World, write_config: Write) -> None:
     ended = world.run("status", "--config", str(write_config("")))
 
     assert ended.code == 2

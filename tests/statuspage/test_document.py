@@ -47,7 +47,7 @@ def test_targets_that_need_attention_come_first_and_no_more_than_a_thousand() ->
     assert (len(seen.targets), seen.targets_left_out) == (1000, 501)
 
 
-def test_a_name_that_nobody_knows_is_a_target_that_failed() -> None:
+def test_a_name_that_does_not_resolve_is_a_failed_target() -> None:
     health = Health()
     named = health.named("d404", "default")
     before = document(health).targets[0]
