@@ -31,15 +31,15 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from cli.command_line import TAILER, run
 from receivers.ports import LOOPBACK, reserved_places
 from receivers.ways import Way
-from sinks.syslog.fake_servers import Behaviour, RelpServer, serving
+from sinks.syslog.fake_servers import Behavior, RelpServer, serving
 from small_disks import SmallDisk, small_disk
 
 from tailer.clock import SystemClock
 from tailer.errors import NotFoundError
 from tailer.model import Kind
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings, TokenSettings
-from tailer.statuspage.asking import HostPort, ask_for_status
-from tailer.statuspage.document import Document
+from tailer.status.client import HostPort, ask_for_status
+from tailer.status.document import Document
 from tailer.timestamp import NS_PER_MS
 
 PATIENCE_S = 150.0  # what is refused is asked for again in half a minute, then in a minute
@@ -111,7 +111,7 @@ class Place:
     def empty(self) -> None:
         self._taken.close()
 
-    def serve(self, behave: Behaviour) -> None:
+    def serve(self, behave: Behavior) -> None:
         server = serving(behave, port=self.port)
         self.give_to(self._portal.wrap_async_context_manager(server))
 

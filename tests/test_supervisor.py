@@ -13,9 +13,10 @@ import anyio
 import pytest
 from virtual_time import VirtualClock
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
-from tailer.supervisor import Supervisor, status_line, supervisor_from
+from tailer.status.systemd import Supervisor, status_line, supervisor_from
 
 pytestmark = pytest.mark.anyio
 PROCESS_ID = 4711
@@ -249,7 +250,7 @@ def test_a_program_that_is_started_does_not_have_the_socket(supervisor: Supervis
 BLOCKED = """
 import sys, time, anyio
 from tailer.clock import SystemClock
-from tailer.supervisor import Supervisor
+from tailer.status.systemd import Supervisor
 
 supervisor = Supervisor(SystemClock(), address=sys.argv[1], watchdog_s=0.4)
 

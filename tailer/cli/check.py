@@ -13,20 +13,25 @@ import anyio
 import click
 import msgspec
 
-from tailer.checks.everything import check_everything
-from tailer.checks.finding import Finding, Verdict, failed, fine, not_checked
-from tailer.cli.access import credentials_for
+from tailer.check.all import check_everything
+from tailer.check.runner import Finding, FindingLevel, failed, not_checked, passed
 from tailer.cli.config_file import read_config
+from tailer.cli.context import credentials_for
 from tailer.cli.options import color_option, option, output_option, service_key_option
-from tailer.cli.streams import open_stdout, start_stderr, wants_colour
+from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path
 from tailer.config.finding import VARIABLE
 from tailer.errors import ConfigError
-from tailer.sinks.escape import visible
+from tailer.text import visible
 
 _LONGEST_SUBJECT = 40
-_COLOURS = {Verdict.OK: "32", Verdict.WARN: "33", Verdict.FAIL: "1;31", Verdict.NOT_CHECKED: "2"}
+_COLORS = {
+    FindingLevel.OK: "32",
+    FindingLevel.WARN: "33",
+    FindingLevel.FAIL: "1;31",
+    FindingLevel.NOT_CHECKED: "2",
+}
 _SUBJECT = "configuration"
 _AFTERWARDS = ("credentials", "token", "API", "watches", "sinks", "spool", "status page")
 
@@ -59,9 +64,9 @@ def check_command(
     """
     start_stderr(color)
     open_stdout()
-    colour = wants_colour(color, os.environ, is_terminal=sys.stdout.isatty())
+    in_color = wants_color(color, os.environ, is_terminal=sys.stdout.isatty())
 
-    report = _Report(as_json=output == "json", colour=colour)
+    report = _Report(as_json=output == "json", in_color=in_color)
     try:
         path = _path_of(config)
         parsed = None if path is None else read_config(path)
@@ -75,7 +80,7 @@ def check_command(
     first = not_checked("none found; --config names one")
     if parsed is not None:
         counts = f"{_counted(parsed.watches, 'watch')}, {_counted(parsed.sinks, 'sink')}"
-        first = fine(f"{path}: {counts}")
+        first = passed(f"{path}: {counts}")
     key_file = service_key_file or (parsed and parsed.aicore.service_key_file) or None
     return anyio.run(_check, parsed, first, key_file, report)
 
@@ -125,7 +130,7 @@ class _Report:
     """A line for each finding; what is announced is aligned."""
 
     as_json: bool
-    colour: bool
+    in_color: bool
     width: int = len(_SUBJECT)
 
     def announce(self, subjects: Sequence[str]) -> None:
@@ -135,19 +140,19 @@ class _Report:
         if self.as_json:
             click.echo(msgspec.json.encode(_row(subject, finding)))
         else:
-            click.echo(self._line(subject, finding), color=self.colour)
+            click.echo(self._line(subject, finding), color=self.in_color)
         sys.stdout.flush()
 
     def _line(self, subject: str, finding: Finding) -> str:
         mark = f"{finding.verdict:<4}"
-        if self.colour:
-            mark = f"\x1b[{_COLOURS[finding.verdict]}m{mark}\x1b[0m"
+        if self.in_color:
+            mark = f"\x1b[{_COLORS[finding.verdict]}m{mark}\x1b[0m"
         remedy = f"; {finding.remedy}" if finding.remedy else ""
         return f"{mark}  {visible(f'{subject:<{self.width}}  {finding.what}{remedy}')}"
 
 
 def _row(subject: str, finding: Finding) -> dict[str, Any]:
-    words = {Verdict.FAIL: "fail", Verdict.NOT_CHECKED: "not_checked"}
+    words = {FindingLevel.FAIL: "fail", FindingLevel.NOT_CHECKED: "not_checked"}
     return {
         "check": subject,
         "verdict": words.get(finding.verdict, finding.verdict.value),

@@ -11,21 +11,21 @@ import anyio
 import click
 from msgspec import UNSET
 
-from tailer.aicore.connection import connect
+from tailer.aicore.connect import connect
 from tailer.aicore.credentials import find_credentials
 from tailer.cli.options import DURATION, color_option, option
-from tailer.cli.streams import open_stdout, start_stderr, wants_colour
+from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
+from tailer.logs.outcome import EXIT_GAP, Cause, Outcome
+from tailer.logs.pipeline import FilteredSink, Reading, already_found, run_logs
+from tailer.logs.stops import signaled
 from tailer.model import Batch, Kind, Target
-from tailer.outcome import EXIT_GAP, Cause, Outcome
-from tailer.pacing import PaceSettings
-from tailer.simulator.loading import load_settings
+from tailer.simulator.settings import load_settings
 from tailer.simulator.simulator import Simulator
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
-from tailer.stops import signalled
-from tailer.terminal import Outlet, Reading, already_found, run_logs
 from tailer.timestamp import NS_PER_S
 
 _Key: TypeAlias = tuple[Any, ...]  # of a line: its target and what is in it
@@ -116,7 +116,7 @@ def demo_command(*, seconds: float, seed: int, color: str) -> int:
     fd = open_stdout()
     is_terminal = os.isatty(fd)
     form = FormatSettings(
-        colour=wants_colour(color, os.environ, is_terminal=is_terminal), escape=is_terminal
+        in_color=wants_color(color, os.environ, is_terminal=is_terminal), escape=is_terminal
     )
     return anyio.run(_demonstrate, seconds, seed, fd, form)
 
@@ -156,18 +156,18 @@ class _Tally:
 async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings) -> int:
     clock = SystemClock()
     simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), clock)
-    tally = _Tally()
+    printed_lines = _Tally()
     shown: Counter[_Key] = Counter()
     outcome = Outcome()
 
     async def end() -> Cause:
         cause = Cause.TIMEOUT
         with anyio.move_on_after(seconds):
-            cause = await signalled()
+            cause = await signaled()
         shown.update(_shown(simulator))
-        tally.cut(shown)
+        printed_lines.cut(shown)
         with anyio.move_on_after(_PATIENCE_S):
-            while shown - tally.arrived:
+            while shown - printed_lines.arrived:
                 await clock.sleep(_LOOK_S)
         return cause
 
@@ -179,7 +179,9 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
                 already_found([Reading(target, start_ns, None) for target in _TARGETS]),
                 outcome=outcome,
                 source=client,
-                output=Outlet(StdoutSink(fd, build_formatter(form, _TARGETS)), tally.pass_on),
+                output=FilteredSink(
+                    StdoutSink(fd, build_formatter(form, _TARGETS)), printed_lines.pass_on
+                ),
                 settings=_SETTINGS,
                 stops=[end],
                 clock=clock,
@@ -189,12 +191,12 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
         raise outcome.failure
     if outcome.cause is Cause.READER_GONE:
         return 0
-    lost = (shown - tally.arrived).total()
-    repeated = (tally.arrived - _shown(simulator)).total()
+    lost = (shown - printed_lines.arrived).total()
+    repeated = (printed_lines.arrived - _shown(simulator)).total()
     return _balance(
         outcome,
         shown=shown.total(),
-        printed=tally.printed,
+        printed=printed_lines.printed,
         lost=lost,
         repeated=repeated,
         faults=simulator.stats()["faults"],

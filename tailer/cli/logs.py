@@ -8,18 +8,19 @@ from typing import Any, get_args
 import anyio
 import click
 
+from tailer.cli.completion import suggest_targets
 from tailer.cli.options import (
     DURATION,
     PATTERN,
     WHEN,
     color_option,
+    is_selecting,
     option,
     resource_group_option,
+    selector_options,
     service_key_option,
 )
-from tailer.cli.selector_flags import is_selecting, selector_options
-from tailer.cli.suggestions import suggest_targets
-from tailer.sinks.format import Format
+from tailer.sinks.formats.build import Format
 
 _MOST_CONTEXT = 1000  # lines of each target that are kept in memory
 
@@ -139,7 +140,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     "--tee",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the lines to FILE too, emptied first; never in colour.",
+    help="Write the lines to FILE too, emptied first; never in color.",
 )
 @option(
     "--tee-format",
@@ -170,12 +171,14 @@ def logs_command(**flags: Any) -> int:
     offers what is running.
     """
     # Not before the command is called, so that a shell which only completes it need not wait.
-    from tailer.cli.choice_dialog import is_open, with_choice
+    from tailer.cli.choose import is_open, with_choice
+    from tailer.cli.context import service_for
     from tailer.cli.logs_request import compile_request
-    from tailer.cli.logs_run import follow_up
-    from tailer.cli.streams import open_stdout, opened_copy, start_stderr
-    from tailer.cli.summary import check_summary_file
-    from tailer.discovery import kinds_and_id
+    from tailer.cli.streams import open_stdout, start_stderr
+    from tailer.discovery.lookup import kinds_and_id
+    from tailer.logs.files import opened_copy
+    from tailer.logs.run import run_logs_command
+    from tailer.logs.summary import check_summary_file
 
     notices = start_stderr(flags["color"], quiet=flags["quiet"])
     fd = open_stdout()
@@ -188,4 +191,5 @@ def logs_command(**flags: Any) -> int:
     if request.summary is not None:
         check_summary_file(request.summary)
     with opened_copy(request.tee) as tee_fd:
-        return anyio.run(follow_up, request, fd, tee_fd, notices)
+        service = service_for(request.service_key_file, request.resource_groups)
+        return anyio.run(run_logs_command, request, service, fd, tee_fd, notices)

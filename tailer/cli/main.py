@@ -154,7 +154,7 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def _complain(text: str) -> None:
-    from tailer.sinks.escape import visible
+    from tailer.text import visible
 
     _say(f"tailer: {visible(text)}")
 

@@ -1,15 +1,29 @@
-"""What flags have in common: their names in the environment, and values that are parsed once."""
+"""Shared options and parameter types.
+
+What flags have in common: their names in the environment, and values that are parsed once.
+
+The flags that say which targets are meant without naming them.
+"""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from tailer.cli.suggestions import suggest_groups
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.cli.completion import (
+    suggest_configurations,
+    suggest_executables,
+    suggest_groups,
+    suggest_scenarios,
+)
+from tailer.discovery.selector import Selector
+from tailer.errors import ConfigError
+from tailer.logs.request import When
+from tailer.model import Kind, Status
+from tailer.sinks.lines import compile_pattern
+from tailer.timestamp import parse_ns
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -44,7 +58,7 @@ def output_option(
     )
 
 
-class Duration(click.ParamType[float]):
+class DurationType(click.ParamType[float]):
     """`10m`, `1h30m`, `2d`, `500ms` as seconds; a bare number is seconds."""
 
     name = "duration"
@@ -58,20 +72,6 @@ class Duration(click.ParamType[float]):
                 f"{value!r} is not a duration; write it like 90s, 10m, 1h30m or 2d", param, ctx
             )
         return seconds
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """A point in time: so long ago by the service's clock, or a date."""
-
-    ago_s: float | None = None
-    at_ns: int | None = None
-
-    def resolve_ns(self, now_ns: int) -> int:
-        if self.at_ns is not None:
-            return self.at_ns
-        assert self.ago_s is not None
-        return max(0, now_ns - round(self.ago_s * NS_PER_S))
 
 
 class WhenType(click.ParamType[When]):
@@ -119,7 +119,7 @@ class PatternType(click.ParamType[str]):
         return rv.splitlines()
 
 
-DURATION = Duration()
+DURATION = DurationType()
 WHEN = WhenType()
 PATTERN = PatternType()
 
@@ -151,5 +151,94 @@ def color_option(command: _Command) -> _Command:
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
-        help="Colours; auto means on a terminal, unless NO_COLOR is set.",
+        help="Colors; auto means on a terminal, unless NO_COLOR is set.",
     )(command)
+
+
+_OPTIONS = (
+    option(
+        "-A",
+        "--all-resource-groups",
+        is_flag=True,
+        help="In all resource groups that the key may see, instead of -g.",
+    ),
+    option("--deployments", is_flag=True, help="All deployments, now and later."),
+    option("--executions", is_flag=True, help="All executions, now and later."),
+    option(
+        "--scenario",
+        "scenarios",
+        multiple=True,
+        metavar="ID",
+        shell_complete=suggest_scenarios,
+        help="All of this scenario; may be repeated, like the next four.",
+    ),
+    option(
+        "--executable",
+        "executables",
+        multiple=True,
+        metavar="ID",
+        shell_complete=suggest_executables,
+        help="… this executable.",
+    ),
+    option(
+        "--configuration",
+        "configurations",
+        type=PATTERN,
+        multiple=True,
+        metavar="ID|RE",
+        shell_complete=suggest_configurations,
+        help="… this configuration, by its id or by what is found in its name.",
+    ),
+    option(
+        "--status",
+        "statuses",
+        type=click.Choice([str(one) for one in Status], case_sensitive=False),
+        multiple=True,
+        help="… in this status; what has just been in it counts.",
+    ),
+    option(
+        "--id",
+        "ids",
+        type=PATTERN,
+        multiple=True,
+        metavar="RE",
+        help="… with an id in which this is found.",
+    ),
+)
+_DESCRIBING = ("deployments", "executions", "scenarios", "executables", "configurations")
+_FLAGS = (*_DESCRIBING, "statuses", "ids")
+
+
+def selector_options(command: _Command) -> _Command:
+    for add in reversed(_OPTIONS):
+        command = add(command)
+    return command
+
+
+def is_selecting(flags: Mapping[str, Any]) -> bool:
+    return any(flags[name] for name in _FLAGS)
+
+
+def compile_selector(flags: Mapping[str, Any]) -> Selector | None:
+    """None when nothing is selected. The resource groups are still to be filled in.
+
+    Raises: ConfigError, naming the flag, its value and the remedy.
+    """
+    if flags["all_resource_groups"] and flags["resource_groups"]:
+        raise ConfigError(
+            "-A and -g contradict each other", hint="-A is all resource groups already"
+        )
+    if not is_selecting(flags):
+        return None
+    chosen = tuple(kind for kind in Kind if flags[f"{kind}s"])
+    return Selector(
+        resource_groups=None,
+        kinds=chosen or tuple(Kind),
+        scenarios=flags["scenarios"],
+        executables=flags["executables"],
+        configurations=tuple(
+            compile_pattern(one, "--configuration") for one in flags["configurations"]
+        ),
+        statuses=tuple(Status(one) for one in flags["statuses"]),
+        ids=tuple(compile_pattern(one, "--id") for one in flags["ids"]),
+    )

@@ -11,21 +11,21 @@ import anyio
 import click
 
 from tailer.aicore.credentials import Credentials
-from tailer.cli.access import credentials_for
 from tailer.cli.config_file import read_config
+from tailer.cli.context import credentials_for
 from tailer.cli.options import option
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path
-from tailer.daemon import run_daemon
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.reload import Bell, Reloads, Setup, watch_credentials
+from tailer.daemon.sinks import build_outlets
 from tailer.errors import ConfigError
-from tailer.health import Health
-from tailer.liveness import stalled
-from tailer.outlets import build_outlets
-from tailer.reloading import Bell, Reloads, Setup, watch_credentials
-from tailer.sinks.escape import visible
-from tailer.stops import signalled
-from tailer.supervisor import status_line, supervisor_from
+from tailer.health.health import Health
+from tailer.health.liveness import stalled
+from tailer.logs.stops import signaled
+from tailer.status.systemd import status_line, supervisor_from
+from tailer.text import visible
 
 _EPILOG = """\
 \b
@@ -83,7 +83,7 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
     )
 
     async def listen() -> None:
-        await signalled()
+        await signaled()
         supervisor.stopping()
         asked_to_stop.set()
 

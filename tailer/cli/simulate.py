@@ -13,10 +13,9 @@ import msgspec
 from tailer.cli.options import DURATION, option
 from tailer.clock import SystemClock
 from tailer.errors import ConfigError
-from tailer.simulator.loading import load_settings
-from tailer.simulator.settings import SimulatorSettings
+from tailer.logs.stops import signaled
+from tailer.simulator.settings import SimulatorSettings, load_settings
 from tailer.simulator.simulator import Simulator
-from tailer.stops import signalled
 
 _KEEP_S = 6 * 3600.0  # what is older is forgotten, unless a file says otherwise
 
@@ -98,12 +97,12 @@ async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:
         try:
             url = await running.enter_async_context(simulator.serving(host, port))
         except OSError as error:
-            why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
             raise ConfigError(
-                f"cannot listen on {host}:{port}: {why}",
+                f"cannot listen on {host}:{port}: {reason}",
                 hint="pick another --host or --port",
             ) from error
         for name, value in simulator.credentials(url).items():
             click.echo(f"export {name}={shlex.quote(value)}")
         click.echo(f"# simulating until interrupted, at {url}; then: tailer list", err=True)
-        return (await signalled()).exit_code
+        return (await signaled()).exit_code

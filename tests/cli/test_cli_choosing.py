@@ -2,7 +2,7 @@
 
 import pytest
 
-from tailer.cli.choosing import found, named, picked
+from tailer.cli.choose import found, named, picked
 from tailer.model import Kind, Status, Target, Workload
 
 

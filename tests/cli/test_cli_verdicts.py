@@ -98,7 +98,7 @@ def test_a_pending_job_is_waited_for_and_that_is_said_once(world: World) -> None
         world.turn(target, Status.COMPLETED)
         ended = process.end()
 
-    assert (ended.code, ended.err.count("event=waiting")) == (0, 1)
+    assert (ended.code, ended.err.count("phase=waiting")) == (0, 1)
 
 
 @pytest.mark.parametrize("name", ["execution/e1234567", "e1234567"])

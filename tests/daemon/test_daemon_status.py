@@ -16,7 +16,7 @@ from virtual_time import VirtualTimeLoop
 
 from tailer.config import StatusSection
 from tailer.errors import ConfigError
-from tailer.pulse import STALL_S
+from tailer.health.parts import STALL_S
 from tailer.simulator import Fault
 
 pytestmark = pytest.mark.anyio

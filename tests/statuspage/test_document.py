@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 from fakes import TARGET
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
-from tailer.statuspage.document import (
+from tailer.status.document import (
     PHASES,
     Document,
     ListingStatus,
@@ -40,7 +41,7 @@ def test_targets_that_need_attention_come_first_and_no_more_than_a_thousand() ->
     health = Health()
     for number in range(1500):
         health.of(Target("g", Kind.EXECUTION, f"e{number}")).enter(Phase.ENDED, now_s=0)
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, why="503")
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason="503")
 
     seen = document(health)
     assert seen.targets[0].target == TARGET.name
@@ -51,7 +52,7 @@ def test_a_name_that_does_not_resolve_is_a_failed_target() -> None:
     health = Health()
     named = health.named("d404", "default")
     before = document(health).targets[0]
-    named.why, named.next_try_s = "no such target", 130.0
+    named.reason, named.next_try_s = "no such target", 130.0
 
     after = document(health).targets[0]
     assert (before.target, before.phase) == ("d404", "starting")
@@ -74,7 +75,7 @@ def test_a_target_is_catching_up_when_pauses_do_not_explain_how_far_it_is_behind
 def test_addresses_lose_what_may_be_secret_and_other_words_stay() -> None:
     health = Health()
     told = "https://me:pw@x.example/a?token=1 refused (is it running there?) by relp://x:1"
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, why=told)
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason=told)
 
     reason = document(health).targets[0].reason
     assert reason == "https://x.example/a refused (is it running there?) by relp://x:1"
@@ -82,7 +83,7 @@ def test_addresses_lose_what_may_be_secret_and_other_words_stay() -> None:
 
 def test_it_can_be_read_back() -> None:
     health = Health()
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, why="503")
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason="503")
     health.of_sink("file").fail("full", now_s=0, retry_in_s=1)
     seen = document(health)
 

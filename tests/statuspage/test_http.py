@@ -12,7 +12,7 @@ from anyio.abc import SocketStream
 from statuspage.asker import Told, everything, told
 from structlog.testing import capture_logs
 
-from tailer.statuspage.server import (
+from tailer.status.server import (
     CONNECTION_TIMEOUT_S,
     MAX_CONNECTIONS,
     REQUEST_TIMEOUT_S,

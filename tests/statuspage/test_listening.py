@@ -10,8 +10,8 @@ from statuspage.asker import ask, short_folder
 from virtual_time import VirtualClock
 
 from tailer.errors import ConfigError
-from tailer.health import Health
-from tailer.statuspage.server import status_page
+from tailer.health.health import Health
+from tailer.status.server import status_page
 
 pytestmark = pytest.mark.anyio
 

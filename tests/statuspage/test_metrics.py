@@ -6,9 +6,10 @@ from pathlib import Path
 from fakes import TARGET
 from prometheus_client.parser import text_string_to_metric_families
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Gap, GapReason, Kind, Target
-from tailer.statuspage.metrics import render_metrics
+from tailer.status.metrics import render_metrics
 
 MANUAL = (Path(__file__).parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(tailer_\w+)` \| (\w+) \|([^|]*)\|", re.MULTILINE)
