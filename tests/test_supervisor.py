@@ -25,7 +25,7 @@ WATCHDOG_S = 60.0
 
 @dataclass
 class Ear:
-    """The supervisor's end of the socket, and what the service has to say of itself."""
+    """The receiving end of the socket, and the state that the service reports."""
 
     socket: socket.socket
     address: str
@@ -33,7 +33,7 @@ class Ear:
     is_healthy: bool = True
 
     def heard(self) -> list[str]:
-        """What was said since the last time."""
+        """Datagrams received since the last call."""
         said = []
         with suppress(BlockingIOError):
             while True:
