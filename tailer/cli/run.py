@@ -111,7 +111,7 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
         listening.start_soon(receive_hangups)
         listening.start_soon(watch_credentials, latest.credentials, latest_credentials, bell, clock)
         status = partial(status_line, health)
-        listening.start_soon(partial(supervisor.keep_told, status=status, is_well=is_well))
+        listening.start_soon(partial(supervisor.keep_notifying, status=status, is_healthy=is_well))
         await run_daemon(
             config,
             credentials=latest.credentials,
