@@ -15,8 +15,8 @@ from tailer.aicore.connect import connect
 from tailer.aicore.credentials import find_credentials
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.model import Entry, Kind, Order, Page, Status, Target
-from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings
 from tailer.polling.log_reader import LogSource
+from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings
 from tailer.timestamp import NS_PER_S
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1234567")

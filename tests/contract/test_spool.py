@@ -9,7 +9,7 @@ from support.fakes import TARGET
 from support.virtual_time import VirtualClock
 
 from tailer.model import Entry, Kind, Target
-from tailer.spool.contract import TargetPosition, SinkPosition, Spool
+from tailer.spool.contract import SinkPosition, Spool, TargetPosition
 from tailer.spool.memory import MemorySpool
 from tailer.spool.open import open_spool
 

@@ -14,10 +14,10 @@ from support.virtual_time import VirtualClock
 from tailer.aicore.credentials import find_credentials
 from tailer.config import Config, SpoolSection, StatusSection, Watch
 from tailer.daemon.daemon import run_daemon
+from tailer.daemon.sinks import ConfiguredSink
 from tailer.errors import TransientSinkError
 from tailer.health.health import Health
 from tailer.model import Batch
-from tailer.daemon.sinks import ConfiguredSink
 from tailer.timestamp import NS_PER_S
 
 OUTAGE_S = range(10, 610)

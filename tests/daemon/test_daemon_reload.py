@@ -12,11 +12,11 @@ from support.json_files import shown_in_files, without_newlines
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import FileSection, SinkSection, Watch
+from tailer.daemon.reload import Bell, Reloads, Setup
+from tailer.daemon.sinks import ConfiguredSink, build_outlets
 from tailer.errors import ConfigError
 from tailer.health.targets import Phase
 from tailer.model import GapReason
-from tailer.daemon.sinks import ConfiguredSink, build_outlets
-from tailer.daemon.reload import Bell, Reloads, Setup
 
 BOTH = Watch(targets=(FIRST, SECOND))
 
@@ -282,7 +282,7 @@ async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["why"] for event in events if event["event"] == "reload_rejected"]
+    told = [event["error"] for event in events if event["event"] == "reload_rejected"]
     assert told == ["one mistake", "and another"]
     assert lines_of(only_sink(bench)) == bench.shown
 

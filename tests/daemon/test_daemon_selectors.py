@@ -17,9 +17,9 @@ from support.long import long_values_after
 from support.virtual_time import VirtualClock
 
 from tailer.config import FileSection, SinkSection
+from tailer.daemon.sinks import build_outlets
 from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
-from tailer.daemon.sinks import build_outlets
 from tailer.simulator import Fault, Stage, TargetSettings
 
 GROUPS = ("default", "team-a", "team-c")

@@ -14,9 +14,9 @@ from support.json_files import shown_in_files, without_newlines
 
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection
+from tailer.daemon.sinks import build_outlets
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import GapReason
-from tailer.daemon.sinks import build_outlets
 
 SMALL_BYTES = 300_000  # some ten seconds of lines
 

@@ -46,9 +46,9 @@ from tailer.config import (
     Watch,
 )
 from tailer.daemon.daemon import run_daemon
+from tailer.daemon.sinks import ConfiguredSink, build_outlets
 from tailer.health.health import Health
 from tailer.model import Batch
-from tailer.daemon.sinks import ConfiguredSink, build_outlets
 from tailer.sinks.contract import Sink
 from tailer.sinks.syslog.build import build_syslog_sink
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded

@@ -14,12 +14,12 @@ from support.fakes import MemorySink
 from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
 from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, StatusSection, Watch
+from tailer.config.settings import PaceSettings
 from tailer.daemon.daemon import run_daemon
+from tailer.daemon.reload import Reloads
+from tailer.daemon.sinks import ConfiguredSink
 from tailer.health.health import Health
 from tailer.model import Batch, Entry, Status
-from tailer.daemon.sinks import ConfiguredSink
-from tailer.config.settings import PaceSettings
-from tailer.daemon.reload import Reloads
 from tailer.simulator import Simulator, load_settings
 from tailer.sinks.contract import Sink
 

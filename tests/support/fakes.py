@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from support.memory_service import MemoryService
+from tailer.backoff import OnRetry
 from tailer.clock import Clock
 from tailer.errors import (
     ApiError,
@@ -15,7 +16,6 @@ from tailer.errors import (
     TransientSinkError,
 )
 from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
-from tailer.backoff import OnRetry
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1")
 

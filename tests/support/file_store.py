@@ -9,11 +9,9 @@ from tempfile import TemporaryDirectory
 
 from support.batches import TIME_NS, line
 from tailer.model import Batch, Kind, Target
-from tailer.sinks.file.disk import Tree
-from tailer.sinks.file.disk import Disk, THE_DISK
-from tailer.sinks.file.rotation import Housekeeper, tidy
+from tailer.sinks.file.disk import THE_DISK, Disk, Tree
 from tailer.sinks.file.paths import PathTemplate
-from tailer.sinks.file.rotation import Rotation, closed_number
+from tailer.sinks.file.rotation import Housekeeper, Rotation, closed_number, tidy
 from tailer.sinks.file.writer import FileWriter
 from tailer.sinks.formats.structured import format_raw
 

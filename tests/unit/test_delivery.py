@@ -10,7 +10,7 @@ from support.virtual_time import VirtualClock
 
 from tailer.delivery import deliver
 from tailer.errors import SinkError, TransientSinkError
-from tailer.model import Batch, Entry, Kind, MAX_TOP, Target
+from tailer.model import MAX_TOP, Batch, Entry, Kind, Target
 from tailer.spool.memory import MemorySpool
 
 

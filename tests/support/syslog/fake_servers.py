@@ -18,9 +18,9 @@ from support.virtual_time import VirtualClock
 
 from tailer.config import SyslogSection
 from tailer.sinks.syslog.build import build_transport
-from tailer.sinks.syslog.transport import Transport
 from tailer.sinks.syslog.connect import Resolve, resolve
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded
+from tailer.sinks.syslog.transport import Transport
 
 Behavior = Callable[[ByteStream], Awaitable[None]]
 

@@ -10,7 +10,7 @@ from support.fake_service import TARGET, Caller, FakeService, Reply, calling, li
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.aicore.connect import ClientSettings
-from tailer.model import DEFAULT_TOP, Kind, MAX_TOP, Target
+from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Target
 
 MAX_BODY_BYTES = 100_000
 

@@ -10,9 +10,9 @@ import structlog
 from support.fake_service import CLIENT_SECRET, TARGET, Caller, FakeService, calling, lines, says
 from support.virtual_time import VirtualClock
 
-from tailer.aicore.token import REFRESH_SHARE, Token, TokenCache
 from tailer.aicore.api import REFUSED_PATIENCE_S
 from tailer.aicore.secret import Secret
+from tailer.aicore.token import REFRESH_SHARE, Token, TokenCache
 from tailer.clock import Clock
 from tailer.errors import AuthError, TransientApiError, UnreachableError
 from tailer.model import Target

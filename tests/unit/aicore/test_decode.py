@@ -15,7 +15,7 @@ from tailer.aicore.decode import (
     decode_workloads,
 )
 from tailer.errors import TransientApiError
-from tailer.model import Entry, Kind, ExtendedEntry, Status, Target
+from tailer.model import Entry, ExtendedEntry, Kind, Status, Target
 
 KNOWN = ("timestamp", "pod", "container", "stream", "msg")
 texts = st.text(st.characters(codec="utf-8"))

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailer.aicore.server_clock import SAMPLES, ServerClock, WINDOW_S
+from tailer.aicore.server_clock import SAMPLES, WINDOW_S, ServerClock
 from tailer.timestamp import NS_PER_S
 
 START_NS = 1_700_000_000 * NS_PER_S

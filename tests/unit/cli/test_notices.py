@@ -41,7 +41,7 @@ def test_no_control_character_of_strangers_goes_out_raw(style: Style, tmp_path: 
 def test_json_means_the_same_as_before(tmp_path: Path) -> None:
     text = written("json", tmp_path, reason=HOSTILE)
 
-    assert json.loads(text)["why"] == HOSTILE
+    assert json.loads(text)["reason"] == HOSTILE
 
 
 @pytest.mark.parametrize("style", STYLES)

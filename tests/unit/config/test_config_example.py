@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tailer.config import Config, PollSettings, parse_config
-from tailer.config.schema import Key, REQUIRED, SECTIONS, SINK_KEYS, TABLE_KEYS
+from tailer.config.schema import REQUIRED, SECTIONS, SINK_KEYS, TABLE_KEYS, Key
 
 TEXT = (Path(__file__).parents[3] / "config.example.toml").read_text()
 WITH_EXAMPLES = re.sub(r"^# (?=\w+ = )", "", TEXT, flags=re.MULTILINE)

@@ -12,14 +12,14 @@ from support.spool_on_disk import take_all
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import PollSettings
+from tailer.daemon.follower import Follower
+from tailer.discovery.scanner import Found
 from tailer.errors import AuthError, PermanentApiError
 from tailer.health.health import Health
 from tailer.health.targets import Phase
-from tailer.discovery.scanner import Found
 from tailer.model import Status, Workload
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_S
-from tailer.daemon.follower import Follower
 
 SETTINGS = PollSettings(lateness_s=5, drain_s=5)
 WORKLOAD = Workload(TARGET, Status.RUNNING)

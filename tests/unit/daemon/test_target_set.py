@@ -11,13 +11,13 @@ from support.spool_on_disk import take_all
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import PollSettings
+from tailer.daemon.targets import NamedTarget, TargetSet, WatchedTargets
+from tailer.discovery.selector import Selector
 from tailer.health.health import Health
 from tailer.health.targets import Phase
 from tailer.model import Kind, Status, Target, Workload
-from tailer.discovery.selector import Selector
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_S
-from tailer.daemon.targets import NamedTarget, WatchedTargets, TargetSet
 
 SETTINGS = PollSettings(lateness_s=5, drain_s=5)
 FIRST, SECOND = (Target("default", Kind.EXECUTION, f"e{number}") for number in (1, 2))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tailer.model import Kind, Status, Target, Workload
 from tailer.discovery.known_targets import Changes, KnownTargets
 from tailer.discovery.selector import Selector
+from tailer.model import Kind, Status, Target, Workload
 from tailer.timestamp import NS_PER_S, format_ns
 
 GROUP, KIND = "team-a", Kind.EXECUTION

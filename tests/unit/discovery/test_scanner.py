@@ -12,12 +12,11 @@ from support.fakes import ListedService
 from support.spool_on_disk import opening
 from support.virtual_time import START_NS, VirtualClock
 
+from tailer.discovery.scanner import Found, NotedLists, Scanner
+from tailer.discovery.selector import Selector
 from tailer.errors import AuthError, PermanentApiError
 from tailer.health.health import Health
-from tailer.discovery.scanner import Found, Scanner
 from tailer.model import Gap, GapReason, Kind, Status, Target, Workload
-from tailer.discovery.scanner import NotedLists
-from tailer.discovery.selector import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_S, format_ns

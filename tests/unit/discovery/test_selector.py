@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tailer.model import Kind, Status, Target, Workload
 from tailer.discovery.selector import Selector, summarize_workloads
+from tailer.model import Kind, Status, Target, Workload
 
 WORKLOAD = Workload(
     Target("team-a", Kind.EXECUTION, "e1a2b3"),

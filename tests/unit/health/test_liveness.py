@@ -6,10 +6,9 @@ import pytest
 from support.fakes import TARGET
 
 from tailer.health.health import Health
-from tailer.health.targets import Phase
 from tailer.health.liveness import not_ready, stalled
-from tailer.health.parts import STALL_S
-from tailer.health.parts import LOOP_STALL_S
+from tailer.health.parts import LOOP_STALL_S, STALL_S
+from tailer.health.targets import Phase
 
 LONG_S = STALL_S + 1
 

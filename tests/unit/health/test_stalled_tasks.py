@@ -9,19 +9,18 @@ from anyio import sleep_forever
 from support.fakes import TARGET, MemorySource
 from support.virtual_time import VirtualClock
 
+from tailer.backoff import OnRetry
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
+from tailer.discovery.scanner import NotedLists, Scanner
+from tailer.discovery.selector import Selector
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.liveness import stalled
-from tailer.discovery.scanner import Scanner
-from tailer.model import Kind, Workload
-from tailer.discovery.scanner import NotedLists
-from tailer.config.settings import PaceSettings
-from tailer.polling.poller import Poller
 from tailer.health.parts import STALL_S
-from tailer.discovery.selector import Selector
+from tailer.model import Kind, Workload
+from tailer.polling.poller import Poller
 from tailer.spool.memory import MemorySpool
-from tailer.backoff import OnRetry
 
 SETTINGS = PollSettings(pace=PaceSettings(1.0, 3600.0))
 EXECUTIONS = Selector(

@@ -9,22 +9,22 @@ import pytest
 from support.fakes import MemorySink, MemorySource
 from support.virtual_time import START_NS, VirtualClock
 
-from tailer.logs.report import closing_report
 from tailer.config import PollSettings
 from tailer.errors import NotFoundError, ReaderGoneError, SinkError
 from tailer.health.targets import Phase
-from tailer.model import Batch, Kind, Status, Target
 from tailer.logs.outcome import Cause, Outcome, Verdict
-from tailer.logs.stops import Stop, timed_out
-from tailer.logs.printed import PrintedLines
 from tailer.logs.pipeline import (
     Arrivals,
     FilteredSink,
-    Reading,
     FindTargets,
+    Reading,
     already_found,
     run_logs,
 )
+from tailer.logs.printed import PrintedLines
+from tailer.logs.report import closing_report
+from tailer.logs.stops import Stop, timed_out
+from tailer.model import Batch, Kind, Status, Target
 from tailer.timestamp import NS_PER_S
 
 E1 = Target("default", Kind.EXECUTION, "e1")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from support.fakes import TARGET
 
-from tailer.model import Batch, Entry
 from tailer.logs.printed import LastLines, PrintedLines
+from tailer.model import Batch, Entry
 
 ERRORS = Entry(msg="to stderr\n", stream="stderr")
 

@@ -3,11 +3,10 @@ from collections import Counter
 import hypothesis.strategies as st
 from hypothesis import given
 
+from tailer.model import Entry, Window
 from tailer.polling.cursor import Cursor
-from tailer.model import Entry
-from tailer.timestamp import NS_PER_S
-from tailer.model import Window
 from tailer.polling.pages import Slice
+from tailer.timestamp import NS_PER_S
 
 LATENESS_NS = 10 * NS_PER_S
 LINES = st.lists(

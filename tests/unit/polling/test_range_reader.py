@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from support.memory_service import DIALECTS, MemoryService
 
-from tailer.model import Entry, Order, Page
+from tailer.model import Entry, Order, Page, Window
+from tailer.polling.pages import ServiceDialect, Slice
 from tailer.polling.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.model import Window
-from tailer.polling.pages import ServiceDialect, Slice
 
 START_NS = 1_700_000_000_000 * NS_PER_MS
 END_NS = START_NS + 1000 * NS_PER_MS

@@ -13,12 +13,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.memory_service import DIALECTS, MemoryService, StoredLine
 
+from tailer.model import Entry, Window
 from tailer.polling.cursor import Cursor
-from tailer.model import Entry
+from tailer.polling.pages import ServiceDialect
 from tailer.polling.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.model import Window
-from tailer.polling.pages import ServiceDialect
 
 TOP = 4
 LATENESS_NS = 20 * NS_PER_MS

@@ -4,12 +4,11 @@ import pytest
 from support.fakes import TARGET, MemorySource
 from support.virtual_time import VirtualClock
 
-from tailer.polling.target_status import Ending
 from tailer.errors import NotFoundError
 from tailer.health.targets import TargetHealth
 from tailer.model import Kind, Status, Target, Workload
 from tailer.polling.reporter import TargetReporter
-from tailer.polling.target_status import StatusTracker
+from tailer.polling.target_status import Ending, StatusTracker
 
 EXECUTION = Target("default", Kind.EXECUTION, "e1")
 

@@ -13,6 +13,8 @@ from tailer.simulator import (
     LineSettings,
     Simulator,
     TargetSettings,
+)
+from tailer.simulator import (
     default_targets as world,
 )
 from tailer.timestamp import parse_ns

@@ -11,10 +11,10 @@ from tailer.sinks.syslog.build import (
     max_bytes,
     may_hold_newlines,
 )
-from tailer.sinks.syslog.transport import Transport
+from tailer.sinks.syslog.datagram import UdpTransport
 from tailer.sinks.syslog.relp import RelpTransport
 from tailer.sinks.syslog.tcp import TcpTransport
-from tailer.sinks.syslog.datagram import UdpTransport
+from tailer.sinks.syslog.transport import Transport
 from tailer.sinks.syslog.unix import UnixTransport
 
 

@@ -8,10 +8,10 @@ from support.syslog.fake_servers import RelpServer, deaf_server, reset, serving,
 from support.virtual_time import VirtualClock
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.transport import Outbox
 from tailer.sinks.syslog.connect import Address, Connector
 from tailer.sinks.syslog.relp import RelpTransport
-from tailer.sinks.syslog.relp_frames import Frame, FrameReader, LAST_TXNR, encoded
+from tailer.sinks.syslog.relp_frames import LAST_TXNR, Frame, FrameReader, encoded
+from tailer.sinks.syslog.transport import Outbox
 
 MESSAGES = [b"one", b"two\nlines", b"three", b"four", b"five"]
 

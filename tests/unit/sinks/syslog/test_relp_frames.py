@@ -3,9 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailer.sinks.syslog.relp_frames import (
+    LAST_TXNR,
     Frame,
     FrameReader,
-    LAST_TXNR,
     RelpError,
     RelpStatus,
     encoded,

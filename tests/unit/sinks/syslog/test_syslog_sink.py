@@ -7,8 +7,8 @@ from support.batches import lines
 
 from tailer.errors import SinkError, TransientSinkError
 from tailer.model import Batch, GapReason
-from tailer.sinks.syslog.transport import Connection, Outbox
 from tailer.sinks.syslog.sink import SyslogSink
+from tailer.sinks.syslog.transport import Connection, Outbox
 
 
 class Server:

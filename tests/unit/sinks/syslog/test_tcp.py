@@ -12,11 +12,10 @@ from support.syslog.fake_servers import Keeper, Names, deaf_server, reset, servi
 from support.virtual_time import VirtualClock, run_in_virtual_time
 
 from tailer.errors import SinkError, TransientSinkError
-from tailer.sinks.syslog.transport import Outbox
 from tailer.sinks.syslog.connect import finish_connecting
-from tailer.sinks.syslog.stream import octet_counted
+from tailer.sinks.syslog.stream import StreamSocket, octet_counted
 from tailer.sinks.syslog.tcp import TcpTransport
-from tailer.sinks.syslog.stream import StreamSocket
+from tailer.sinks.syslog.transport import Outbox
 
 MESSAGES = [b"one", b"two\nlines", b"three"]
 MORE_THAN_FITS = [b"x" * 8000] * 1000
