@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# `make demo` and `make test` need nothing but Python and make. CONTRIBUTING.md lists all targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,6 +1,6 @@
 """The JSON document of `/status` and `tailer status`, built from the health records. Pure.
 
-docs/operating.md describes every field. Fields may be added; none will be renamed or removed.
+docs/status.md describes every field. Fields may be added; none will be renamed or removed.
 The file is long because each part of the document has a class.
 """
 

@@ -1,4 +1,4 @@
-"""Follows deploy/Dockerfile without a container engine, then runs the result as one would.
+"""Follows the Dockerfile without a container engine, then runs the result as one would.
 
 This machine's own system, under a layer that is thrown away, stands in for the base image, so
 every instruction is followed word by word, at its very paths: the build, then the process as

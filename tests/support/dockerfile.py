@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILE = ROOT / "deploy/Dockerfile"
+DOCKERFILE = ROOT / "Dockerfile"
 
 
 @dataclass(frozen=True, slots=True)

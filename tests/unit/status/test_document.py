@@ -21,7 +21,7 @@ from tailer.status.document import (
 )
 from tailer.timestamp import NS_PER_S
 
-MANUAL = (Path(__file__).parents[3] / "docs/operating.md").read_text(encoding="utf-8")
+MANUAL = (Path(__file__).parents[3] / "docs/status.md").read_text(encoding="utf-8")
 SCHEMA = MANUAL.partition("## `/status`")[2].partition("\n## ")[0]
 STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, ListingStatus, RequestsStatus)
 
