@@ -16,6 +16,6 @@ def read_config(path: Path) -> Config:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise ConfigError(f"the configuration {path} cannot be read: {why}") from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(f"the configuration {path} cannot be read: {reason}") from error
     return parse_config(text, name=str(path), environ=os.environ)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from tailer.config.complaints import Complaints
-from tailer.config.sections import ALL_GROUPS, SELECTOR_KEYS, PollSection
+from tailer.config.settings import ALL_GROUPS, SELECTOR_KEYS, PollSection
 from tailer.config.syslog_contradictions import check_syslog
 
 Right: TypeAlias = Mapping[str, Any]

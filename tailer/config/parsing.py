@@ -23,8 +23,7 @@ from tailer.config.schema import (
     keys_of,
 )
 from tailer.config.secrets import A_KEY_ITSELF, IN_FILE, find_secrets, line_of_service_key
-from tailer.config.sections import Config, Watch
-from tailer.config.sinks import SINK_KINDS, SinkSection
+from tailer.config.settings import SINK_KINDS, Config, SinkSection, Watch
 from tailer.config.statements import locate, parse_toml
 from tailer.config.syntax import explain
 from tailer.config.tables import known_sections, read_table
@@ -77,7 +76,7 @@ def _read(document: dict[str, Any], complaints: Complaints) -> Config:
         (read_table(sink, _keys_for(sink), ("sink", number), complaints), sink)
         for number, sink in enumerate(sections.get("sink", []))
     ]
-    if len(sections) == len(document):  # else the one that seems absent may be misspelt
+    if len(sections) == len(document):  # else the one that seems absent may be misspelled
         check_presence(document, complaints)
     check_poll(tables["poll"], written["poll"], complaints)
     check_watches(watches, complaints)

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final, get_type_hints
 
 from tailer.config.readers import Reader, choice
-from tailer.config.sections import (
+from tailer.config.settings import (
+    SINK_KINDS,
     AicoreSection,
     DaemonSection,
     PollSection,
+    SinkSection,
     SpoolSection,
     StatusSection,
     Watch,
 )
-from tailer.config.sinks import SINK_KINDS, SinkSection
 
 REQUIRED: Final = object()  # stands where a default would
 

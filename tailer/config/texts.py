@@ -179,7 +179,7 @@ def _header_template(text: str) -> str:
 def _enterprise_id(text: str) -> str:
     if not _ENTERPRISE_ID.fullmatch(text) or len(text) > _LONGEST_ENTERPRISE_ID:
         raise WrongValueError(
-            f"{shown(text)} is not an enterprise number; your organisation's own, in quotes and "
+            f"{shown(text)} is not an enterprise number; your organization's own, in quotes and "
             'without a name, as in "32473"'
         )
     return text

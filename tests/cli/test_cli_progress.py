@@ -9,11 +9,12 @@ from support.command_line import TAILER, Serve, World
 from support.long import long_values_after
 from support.terminal import terminal
 
-from tailer.cli.progress import Progress, progress_line
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
+from tailer.logs.pipeline import Reading
+from tailer.logs.progress import Progress, progress_line
 from tailer.model import Kind, Target
 from tailer.simulator.settings import FaultSettings
-from tailer.terminal import Reading
 from tailer.timestamp import NS_PER_S
 
 FIRST, SECOND = (Target("default", Kind.DEPLOYMENT, f"d{number}") for number in (1, 2))

@@ -11,12 +11,12 @@ from support.fakes import MemorySource
 from support.memory_service import StoredLine
 from support.virtual_time import START_NS, VirtualClock
 
-from tailer.aicore.connection import connect
+from tailer.aicore.connect import connect
 from tailer.aicore.credentials import find_credentials
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.model import Entry, Kind, Order, Page, Status, Target
+from tailer.polling.log_reader import LogSource
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings
-from tailer.target_logs import LogSource
 from tailer.timestamp import NS_PER_S
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1234567")
@@ -46,7 +46,7 @@ class Rig:
             end_ns=at_ns(end_s),
             order=order,
             top=top,
-            on_trouble=self.note_failure,
+            on_retry=self.note_failure,
         )
 
     async def messages(
@@ -175,8 +175,8 @@ async def test_the_status_is_told_in_full_and_alone(opening: Opening, clock: Vir
     async with opening(clock) as rig:
         for status in (Status.RUNNING, Status.STOPPED):
             rig.set_status(status)
-            whole = await rig.source.get(TARGET, on_trouble=rig.note_failure)
-            alone = await rig.source.get(TARGET, only_status=True, on_trouble=rig.note_failure)
+            whole = await rig.source.get(TARGET, on_retry=rig.note_failure)
+            alone = await rig.source.get(TARGET, only_status=True, on_retry=rig.note_failure)
 
             assert (whole.target, whole.status, whole.scenario_id) == (TARGET, status, "churn")
             assert (alone.target, alone.status) == (TARGET, status)
@@ -191,7 +191,7 @@ async def test_a_target_that_was_deleted_is_not_found(
         with pytest.raises(NotFoundError):
             await rig.page(-2, -1)
         with pytest.raises(NotFoundError):
-            await rig.source.get(TARGET, on_trouble=rig.note_failure)
+            await rig.source.get(TARGET, on_retry=rig.note_failure)
 
 
 async def test_a_request_that_fails_is_reported_and_retried_inside(
@@ -202,7 +202,7 @@ async def test_a_request_that_fails_is_reported_and_retried_inside(
         rig.fail_next()
         shown = await rig.messages(-3, -1)
         rig.fail_next()
-        workload = await rig.source.get(TARGET, on_trouble=rig.note_failure)
+        workload = await rig.source.get(TARGET, on_retry=rig.note_failure)
 
     assert (shown, workload.target) == (["line"], TARGET)
     assert ["503" in error.message for error in rig.failures] == [True, True]

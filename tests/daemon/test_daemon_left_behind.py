@@ -12,7 +12,7 @@ from support.daemon_bench import Bench, benched, lines_of, outlet
 from support.fakes import MemorySink
 from support.virtual_time import VirtualClock
 
-from tailer.health import Phase
+from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
 from tailer.simulator import Fault, Stage, TargetSettings
 

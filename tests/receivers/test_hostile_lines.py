@@ -25,9 +25,9 @@ from support.receivers.sinking import section_for, sending
 from support.receivers.ways import RSYSLOG, SYSLOG_NG, Way
 
 from tailer.config import SyslogSection
-from tailer.config.syslog import ControlCharacters
+from tailer.config.settings import ControlCharacters
 from tailer.model import Entry
-from tailer.sinks.syslog.building import max_bytes
+from tailer.sinks.syslog.build import max_bytes
 
 pytestmark = pytest.mark.real_time  # other processes have no part in virtual time
 

@@ -105,8 +105,8 @@ class Bench:
         """What the latest run has said."""
         return (self.folder / f"run{self.runs}.log").read_text(encoding="utf-8")
 
-    def complain(self, why: str) -> None:
-        self.complaints.append(f"run {self.runs}: {why}")
+    def complain(self, reason: str) -> None:
+        self.complaints.append(f"run {self.runs}: {reason}")
 
     async def hears(
         self, event: str, *, times: int = 1, unless_ended: Process | None = None

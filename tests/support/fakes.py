@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from support.memory_service import MemoryService
+from tailer.backoff import OnRetry
 from tailer.clock import Clock
 from tailer.errors import (
     ApiError,
@@ -15,7 +16,6 @@ from tailer.errors import (
     TransientSinkError,
 )
 from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
-from tailer.target_logs import Trouble
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1")
 
@@ -51,9 +51,9 @@ class MemorySource:
         end_ns: int,
         order: Order,
         top: int,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Page:
-        await self._survive(on_trouble)
+        await self._survive(on_retry)
         if self.is_gone or not self.has_logs or self.denies(self.requests):
             raise NotFoundError("no logs")
         self.asked_starts_ns.append(start_ns)
@@ -65,9 +65,9 @@ class MemorySource:
         return page
 
     async def get(
-        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+        self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload:
-        await self._survive(on_trouble)
+        await self._survive(on_retry)
         if self.is_gone:
             raise NotFoundError("no such target")
         self.asked_only_status.append(only_status)
@@ -81,10 +81,10 @@ class MemorySource:
             scenario_id="churn",
         )
 
-    async def _survive(self, on_trouble: Trouble) -> None:
+    async def _survive(self, on_retry: OnRetry) -> None:
         self.requests += 1
         while self.fails(self.requests):
-            on_trouble(TransientApiError("503 Service Unavailable"), 1.0)
+            on_retry(TransientApiError("503 Service Unavailable"), 1.0)
             await self.clock.sleep(1.0)
             self.requests += 1
 
@@ -153,9 +153,9 @@ class ListedService(MemorySource):
         *,
         scenario_id: str | None = None,
         executable_ids: Sequence[str] = (),
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Sequence[Workload]:
-        await self._survive(on_trouble)
+        await self._survive(on_retry)
         if resource_group in self.refused_groups:
             raise PermanentApiError("403 Forbidden", status=403)
         return [
@@ -164,20 +164,20 @@ class ListedService(MemorySource):
             if (one.target.kind, one.target.resource_group) == (kind, resource_group)
         ]
 
-    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
-        await self._survive(on_trouble)
+    async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]:
+        await self._survive(on_retry)
         return tuple(self.groups)
 
     async def get(
-        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+        self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload:
-        shown = await MemorySource.get(self, target, only_status=only_status, on_trouble=on_trouble)
+        shown = await MemorySource.get(self, target, only_status=only_status, on_retry=on_retry)
         if all(one.target != target for one in self.listed):
             raise NotFoundError("no such target")
         return shown
 
-    async def _survive(self, on_trouble: Trouble) -> None:
-        await MemorySource._survive(self, on_trouble)
+    async def _survive(self, on_retry: OnRetry) -> None:
+        await MemorySource._survive(self, on_retry)
         if self.refuses is not None:
             raise self.refuses
         self.answered = True

@@ -8,7 +8,7 @@ from support.fakes import TARGET
 from support.virtual_time import VirtualClock
 from tailer.model import Batch, Entry, Target
 from tailer.spool.contract import Spool
-from tailer.spool.opening import OpenedSpool, open_spool
+from tailer.spool.open import OpenedSpool, open_spool
 
 
 def opening(

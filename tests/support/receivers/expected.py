@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from support.receivers.hostile import FAR_TOO_LONG, HostileLine
 from support.receivers.received import NIL, Received
 
-from tailer.config.syslog import ControlCharacters
+from tailer.config.settings import ControlCharacters
 from tailer.model import Text
 from tailer.timestamp import NS_PER_S
 

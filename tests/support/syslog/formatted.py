@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from support.batches import TIME_NS, any_text, entries, targets
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Target
-from tailer.sinks.syslog.formats import build_format
+from tailer.sinks.syslog.build import build_format
 from tailer.timestamp import parse_ns
 
 LARGE = 16 * 1024 * 1024

@@ -17,7 +17,7 @@ from support.fake_service import FakeService, calling
 from support.virtual_time import START_NS, VirtualClock
 from yarl import URL
 
-from tailer.aicore.transport import CertificateRefusedError, Transport, UntrustedServerError
+from tailer.aicore.transport import CertificateRefusedError, HttpTransport, UntrustedServerError
 from tailer.errors import TransientApiError, UnreachableError
 
 PLACE = URL("https://api.example/v2/lm/deployments")
@@ -125,7 +125,7 @@ async def error_for(error: Exception, http: aioresponses) -> TransientApiError:
     """What the transport raises where aiohttp raises `error`."""
     http.get(PLACE, exception=error)
     async with aiohttp.ClientSession() as session:
-        transport = Transport(
+        transport = HttpTransport(
             session, clock=VirtualClock(), timeout=TIMEOUT, max_body_bytes=1_000_000
         )
         with pytest.raises(TransientApiError) as raised:

@@ -9,7 +9,7 @@ from aiohttp import web
 from support.fake_service import TARGET, Caller, FakeService, Reply, calling, lines, says
 from support.virtual_time import START_NS, VirtualClock
 
-from tailer.aicore.connection import ClientSettings
+from tailer.aicore.connect import ClientSettings
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Target
 
 MAX_BODY_BYTES = 100_000

@@ -110,15 +110,15 @@ MISTAKES = {
         {"TAILER_POLL__INTERVAL_S": ""},
         'TAILER_POLL__INTERVAL_S: "" is not a number; write one from 0.1 to 3_600',
     ),
-    "a misspelt key": (
+    "a misspelled key": (
         {"TAILER_POLL__INTERVALL_S": "1"},
         "TAILER_POLL__INTERVALL_S: there is no such key; did you mean TAILER_POLL__INTERVAL_S?",
     ),
-    "a misspelt key of an element": (
+    "a misspelled key of an element": (
         {"TAILER_SINK__1__FROMAT": "json"},
         "TAILER_SINK__1__FROMAT: there is no such key; did you mean TAILER_SINK__1__FORMAT?",
     ),
-    "a misspelt section": (
+    "a misspelled section": (
         {"TAILER_POL__INTERVAL_S": "1"},
         "TAILER_POL__INTERVAL_S: there is no such key; did you mean TAILER_POLL__INTERVAL_S?",
     ),

@@ -74,7 +74,7 @@ def test_a_file_without_watches_and_sinks_is_told_what_it_needs() -> None:
     )
 
 
-def test_a_misspelt_section_is_not_called_missing_as_well() -> None:
+def test_a_misspelled_section_is_not_called_missing_as_well() -> None:
     said = said_about('[[wach]]\ntargets = ["d1"]\n' + SINK)
 
     assert said == "tailer.toml:1 [[wach]]: there is no such section; did you mean [[watch]]?"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 
 from tailer.config.readers import WrongValueError
-from tailer.config.sections import PollSection, PollSettings
+from tailer.config.settings import PollSection, PollSettings
 from tailer.config.texts import LINE_FIELDS, LINE_TEMPLATE, TARGET
-from tailer.discovery import kinds_and_id
+from tailer.discovery.lookup import kinds_and_id
 from tailer.errors import ConfigError
-from tailer.sinks.template import FIELDS, TemplateFormatter
+from tailer.sinks.formats.template import FIELDS, TemplateFormatter
 
 PIECES = st.lists(
     st.sampled_from(["{", "}", "{{", "}}", "{pod}", "{msg:9}", "{pod:}", "{x}", ":", " ", "\\n"]),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from tailer.config import Watch, parse_config
+from tailer.discovery.selector import Selector, selector_for
 from tailer.model import Kind, Status
-from tailer.selection import Selector
 
 SINK = '[[sink]]\nkind = "file"\npath = "/var/log/aicore/{id}.log"\n'
 
@@ -18,7 +18,7 @@ def watch(written: str, environ: Mapping[str, str] | None = None) -> Watch:
 
 
 def selector(written: str) -> Selector | None:
-    return watch(written).selector(default_group="usual")
+    return selector_for(watch(written), default_group="usual")
 
 
 def test_a_watch_of_targets_selects_nothing() -> None:

@@ -12,13 +12,14 @@ from support.spool_on_disk import take_all
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import PollSettings
+from tailer.daemon.follower import Follower
+from tailer.discovery.scanner import Found
 from tailer.errors import AuthError, PermanentApiError
-from tailer.health import Health, Phase
-from tailer.lookout import Found
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Status, Workload
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_S
-from tailer.watching import Watcher
 
 SETTINGS = PollSettings(lateness_s=5, drain_s=5)
 WORKLOAD = Workload(TARGET, Status.RUNNING)
@@ -29,7 +30,7 @@ class Rig:
     service: ListedService
     spool: MemorySpool
     health: Health
-    follower: Watcher
+    follower: Follower
 
     def add(self, second: float, msg: str) -> None:
         time_ns = START_NS + round(second * NS_PER_S)
@@ -42,7 +43,7 @@ class Rig:
 def rig(clock: VirtualClock) -> Rig:
     service = ListedService(clock, listed=[WORKLOAD])
     spool, health = MemorySpool(sinks=["s"], max_bytes=10**9), Health()
-    follower = Watcher(
+    follower = Follower(
         source=service,
         spool=spool,
         clock=clock,

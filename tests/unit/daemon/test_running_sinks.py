@@ -11,9 +11,9 @@ from support.fakes import TARGET, MemorySink, SlowSink
 from support.spool_on_disk import add
 from support.virtual_time import START_NS, VirtualClock
 
-from tailer.deliveries import Deliveries
+from tailer.daemon.sinks import RunningSinks
 from tailer.errors import SinkError, SinkUnavailableError
-from tailer.health import Health
+from tailer.health.health import Health
 from tailer.model import Batch, Entry, GapReason
 from tailer.sinks.contract import Sink
 from tailer.spool.memory import MemorySpool
@@ -31,7 +31,7 @@ class Spool(MemorySpool):
 class Rig:
     """The sinks of a service that runs; lines come in through `add`."""
 
-    sinks: Deliveries
+    sinks: RunningSinks
     spool: Spool
     health: Health
     clock: VirtualClock
@@ -51,7 +51,7 @@ async def running(clock: VirtualClock, *sinks: Sink, strict: bool = False) -> As
     health = Health()
     spool = Spool([sink.name for sink in sinks])
     async with anyio.create_task_group() as tasks:
-        made = Deliveries(tasks, spool=spool, clock=clock, health=health)
+        made = RunningSinks(tasks, spool=spool, clock=clock, health=health)
         for sink in sinks:
             made.start(outlet(sink), strict=strict)
         yield Rig(made, spool, health, clock)

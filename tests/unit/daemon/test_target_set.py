@@ -11,12 +11,13 @@ from support.spool_on_disk import take_all
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import PollSettings
-from tailer.health import Health, Phase
+from tailer.daemon.targets import NamedTarget, TargetSet, WatchedTargets
+from tailer.discovery.selector import Selector
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Status, Target, Workload
-from tailer.selection import Selector
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_S
-from tailer.watchlist import Name, Wanted, Watchlist
 
 SETTINGS = PollSettings(lateness_s=5, drain_s=5)
 FIRST, SECOND = (Target("default", Kind.EXECUTION, f"e{number}") for number in (1, 2))
@@ -25,7 +26,7 @@ ALL = Selector(resource_groups=("default",), kinds=(Kind.EXECUTION,))
 
 @dataclass(slots=True)
 class Rig:
-    targets: Watchlist
+    targets: TargetSet
     service: ListedService
     spool: MemorySpool
     health: Health
@@ -33,8 +34,8 @@ class Rig:
 
     async def want(self, *names: Target, selectors: tuple[Selector, ...] = ()) -> None:
         """Follow these by name, and what `selectors` mean."""
-        named = tuple(Name(one.name, one.resource_group) for one in names)
-        wanted = Wanted(names=named, selectors=selectors, poll=self.polls, backfill_ns=0)
+        named = tuple(NamedTarget(one.name, one.resource_group) for one in names)
+        wanted = WatchedTargets(names=named, selectors=selectors, poll=self.polls, backfill_ns=0)
         await self.targets.change(wanted)
 
     def phases(self) -> dict[Target, Phase]:
@@ -55,7 +56,7 @@ async def running(clock: VirtualClock) -> AsyncIterator[Rig]:
     service, health = ListedService(clock, listed=listed), Health()
     spool = MemorySpool(sinks=["s"], max_bytes=10**9)
     async with anyio.create_task_group() as tasks:
-        targets = Watchlist(
+        targets = TargetSet(
             tasks, source=service, spool=spool, clock=clock, health=health, jitter=lambda: 0.0
         )
         yield Rig(targets, service, spool, health)

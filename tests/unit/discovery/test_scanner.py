@@ -12,12 +12,11 @@ from support.fakes import ListedService
 from support.spool_on_disk import opening
 from support.virtual_time import START_NS, VirtualClock
 
+from tailer.discovery.scanner import Found, NotedLists, Scanner
+from tailer.discovery.selector import Selector
 from tailer.errors import AuthError, PermanentApiError
-from tailer.health import Health
-from tailer.lookout import Found, Lookout
+from tailer.health.health import Health
 from tailer.model import Gap, GapReason, Kind, Status, Target, Workload
-from tailer.noted_lists import NotedLists
-from tailer.selection import Selector
 from tailer.spool.contract import Spool
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_S, format_ns
@@ -58,7 +57,7 @@ async def scanning(
     rig = Rig(service)
     lists = NotedLists(service, selectors, rig.health, clock, INTERVAL_S)
     lists.expect()
-    scanner = Lookout(
+    scanner = Scanner(
         selectors,
         source=lists,
         spool=spool or MemorySpool(sinks=["s"], max_bytes=10**9),

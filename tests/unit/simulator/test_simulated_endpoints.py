@@ -7,7 +7,8 @@ from support.simulator_caller import calling, pass_time, patient_session, quiet,
 from support.virtual_time import START_NS
 
 from tailer.model import Kind, Status, Target
-from tailer.simulator import Dialect, Stage, TargetSettings, TokenSettings, world
+from tailer.simulator import Dialect, Stage, TargetSettings, TokenSettings
+from tailer.simulator import default_targets as world
 
 D1 = Target("default", Kind.DEPLOYMENT, "d1")
 LOGS = "/v2/lm/deployments/d1/logs"

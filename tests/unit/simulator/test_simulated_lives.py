@@ -7,7 +7,8 @@ from support.simulator_caller import calling, pass_time, quiet, simulator
 from support.virtual_time import START_NS
 
 from tailer.model import Kind, Status, Target
-from tailer.simulator import Burst, Dialect, LineSettings, Simulator, TargetSettings, world
+from tailer.simulator import Burst, Dialect, LineSettings, Simulator, TargetSettings
+from tailer.simulator import default_targets as world
 from tailer.timestamp import parse_ns
 
 D1 = Target("default", Kind.DEPLOYMENT, "d1")

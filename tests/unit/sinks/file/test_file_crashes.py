@@ -12,7 +12,7 @@ from support.long import long_values_after
 
 from tailer.errors import SinkError, TransientSinkError
 from tailer.model import Batch
-from tailer.sinks.file.housekeeping import Housekeeper
+from tailer.sinks.file.rotation import Housekeeper
 from tailer.sinks.file.writer import FileWriter
 
 # Files that come back after they were forgotten, several at once, each closed at least once;
