@@ -20,12 +20,12 @@ def sleeping(clock: VirtualClock, seconds: float) -> Callable[[], Awaitable[None
 
 async def test_a_name_is_free_again_when_its_task_has_ended(clock: VirtualClock) -> None:
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
-        named.hire("one", sleeping(clock, 5))
-        during = set(named)
+        running = task_set(tasks)
+        running.hire("one", sleeping(clock, 5))
+        during = set(running)
         await clock.sleep(6)
-        after = set(named)
-        named.hire("one", sleeping(clock, 1))
+        after = set(running)
+        running.hire("one", sleeping(clock, 1))
 
     assert (during, after) == ({"one"}, set())
 
@@ -34,12 +34,12 @@ async def test_one_that_is_dismissed_is_over_at_once_and_the_others_go_on(
     clock: VirtualClock,
 ) -> None:
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
+        running = task_set(tasks)
         for name in ("one", "two"):
-            named.hire(name, sleeping(clock, 60))
+            running.hire(name, sleeping(clock, 60))
         await clock.sleep(1)
-        await named.dismiss(["one", "a name that nothing has"])
-        dismissed_s, left = clock.monotonic_s(), set(named)
+        await running.dismiss(["one", "a name that nothing has"])
+        dismissed_s, left = clock.monotonic_s(), set(running)
 
     assert (dismissed_s, left, clock.monotonic_s()) == (1, {"two"}, 60)
 
@@ -56,20 +56,20 @@ async def test_a_dismissed_task_has_cleaned_up_when_dismiss_returns(clock: Virtu
             cleaned.set()
 
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
-        named.hire("one", work)
+        running = task_set(tasks)
+        running.hire("one", work)
         await clock.sleep(1)
-        await named.dismiss(["one"])
+        await running.dismiss(["one"])
 
         assert cleaned.is_set()
 
 
 async def test_waiting_for_tasks_ends_with_the_last_of_them(clock: VirtualClock) -> None:
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
+        running = task_set(tasks)
         for seconds in (2, 7, 30):
-            named.hire(seconds, sleeping(clock, seconds))
-        await named.wait_for([2, 7])
+            running.hire(seconds, sleeping(clock, seconds))
+        await running.wait_for([2, 7])
         waited_s = clock.monotonic_s()
 
     assert waited_s == 7
@@ -82,8 +82,8 @@ async def test_an_exception_in_one_task_ends_all_of_them(clock: VirtualClock) ->
 
     with pytest.RaisesGroup(pytest.RaisesExc(OSError, match="disk")):
         async with anyio.create_task_group() as tasks:
-            named = task_set(tasks)
-            named.hire("fails", fail)
-            named.hire("sleeps", sleeping(clock, 60))
+            running = task_set(tasks)
+            running.hire("fails", fail)
+            running.hire("sleeps", sleeping(clock, 60))
 
     assert clock.monotonic_s() == 1
