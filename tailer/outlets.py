@@ -13,6 +13,7 @@ import structlog
 
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
+from tailer.config.fields import PATH_FIELDS, parse_template
 from tailer.health import Health
 from tailer.model import Batch, GapReason
 from tailer.sinks.contract import Sink
@@ -23,7 +24,6 @@ from tailer.sinks.syslog.building import build_syslog_sink
 
 log = structlog.get_logger()
 
-_FIELD = re.compile(r"\{[^{}]*\}")
 _CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file stands before its extension
 
 
@@ -114,7 +114,10 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     one dated after `now_ns`: the clock was set, and it says nothing.
     """
     patterns = [
-        "*".join(glob.escape(text) for text in _FIELD.split(section.to.path))
+        "".join(
+            glob.escape(piece) if isinstance(piece, str) else "*"
+            for piece in parse_template(section.to.path, PATH_FIELDS)
+        )
         for section in config.sinks
         if isinstance(section.to, FileSection)
     ]

@@ -4,7 +4,7 @@ Laws: in any `t` seconds at most `rate * t + burst` requests pass, and a pause n
 [0, max(interval_s, idle_interval_s)].
 """
 
-from dataclasses import dataclass
+from tailer.config.settings import PaceSettings
 
 IDLE_GROWTH = 1.6  # six quiet polls from 1 s to 15 s: quick enough to be cheap, slow enough to see
 IDLE_JITTER = 0.2  # at most this share off, so that targets that fell silent together drift apart
@@ -13,12 +13,6 @@ BURST_S = 0.5  # this much unused budget may be spent at once
 FLOOR_SHARE = 1 / 32  # five halvings down; below that even one target would starve
 RECOVERY_S = 60.0  # from nothing back to the full rate: limits are usually counted per minute
 _EARLY_S = 1e-6  # a wait below the resolution of timers is none
-
-
-@dataclass(frozen=True, slots=True)
-class PaceSettings:
-    interval_s: float = 1.0
-    idle_interval_s: float = 15.0
 
 
 def pause_after(

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tailer.config.settings import ALL_GROUPS, Watch
 from tailer.model import Kind, Status, Workload
 
 # On the way to a status: what came before it, whether or not anybody looked in time.
@@ -93,6 +94,22 @@ class Selector:
             f"in {groups}" if groups else _said("in", self.resource_groups or ()),
         ]
         return " ".join([kinds, *(part for part in parts if part)])
+
+
+def selector_for(watch: Watch, *, default_group: str) -> Selector | None:
+    """The selector of a watch; None for a watch of `targets`."""
+    if watch.targets:
+        return None
+    groups = watch.resource_group or (default_group,)
+    return Selector(
+        resource_groups=None if groups == (ALL_GROUPS,) else groups,
+        kinds=tuple(Kind) if watch.kind is None else (Kind(watch.kind),),
+        scenarios=watch.scenario or (),
+        executables=watch.executable or (),
+        configurations=watch.configuration or (),
+        statuses=watch.status or (),
+        ids=watch.id or (),
+    )
 
 
 def _said(what: str, wanted: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from tailer.health import Health
 from tailer.lookout import Found, Lookout
 from tailer.model import Gap, Target
 from tailer.noted_lists import NotedLists
-from tailer.selection import Selector
+from tailer.selection import Selector, selector_for
 from tailer.spool.contract import Spool
 from tailer.status import Sighting
 from tailer.timestamp import NS_PER_S
@@ -51,7 +51,7 @@ def wanted_by(config: Config, *, default_group: str) -> Wanted:
         for group in watch.resource_group or (default_group,)
         for name in watch.targets
     ]
-    made = [watch.selector(default_group=default_group) for watch in config.watches]
+    made = [selector_for(watch, default_group=default_group) for watch in config.watches]
     return Wanted(
         names=tuple(dict.fromkeys(names)),
         selectors=tuple(selector for selector in made if selector is not None),

@@ -11,13 +11,13 @@ from fakes import TARGET, MemorySource
 from virtual_time import VirtualClock
 
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.health import Health
 from tailer.liveness import stalled
 from tailer.lookout import Lookout
 from tailer.model import Kind, Workload
 from tailer.noted_lists import NotedLists
-from tailer.pacing import PaceSettings
 from tailer.poller import Poller
 from tailer.pulse import STALL_S
 from tailer.selection import Selector

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailer.pacing import BURST_S, FLOOR_SHARE, RECOVERY_S, PaceSettings, RequestBudget, pause_after
+from tailer.config.settings import PaceSettings
+from tailer.pacing import BURST_S, FLOOR_SHARE, RECOVERY_S, RequestBudget, pause_after
 
 seconds = st.floats(min_value=0.001, max_value=3600)
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)

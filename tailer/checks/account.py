@@ -18,7 +18,7 @@ from tailer.discovery import find_target, kinds_and_id
 from tailer.errors import ApiError, NotFoundError, TransientApiError, UnreachableError
 from tailer.first_looks import there_is
 from tailer.model import Kind, Status, Workload
-from tailer.selection import Selector, census
+from tailer.selection import Selector, census, selector_for
 from tailer.timestamp import NS_PER_S, format_ns
 
 # One after the other: in all less than half a minute.
@@ -160,7 +160,7 @@ class Account:
         return [kind for kind in Kind if kind in wanted or not concerned]
 
     async def _watch(self, watch: Watch, trouble: Trouble) -> Finding:
-        selector = watch.selector(default_group=self._default_group)
+        selector = selector_for(watch, default_group=self._default_group)
         if selector is None:
             return await self._named(watch, trouble)
         return self._selected(selector)

@@ -16,12 +16,11 @@ import msgspec
 from tailer.checks.everything import check_everything
 from tailer.checks.finding import Finding, Verdict, failed, fine, not_checked
 from tailer.cli.access import credentials_for
-from tailer.cli.config_file import read_config
 from tailer.cli.options import color_option, option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path
-from tailer.config.finding import VARIABLE
+from tailer.config import Config, find_config_path, read_config
+from tailer.config.load import VARIABLE
 from tailer.errors import ConfigError
 from tailer.sinks.escape import visible
 
@@ -64,7 +63,7 @@ def check_command(
     report = _Report(as_json=output == "json", colour=colour)
     try:
         path = _path_of(config)
-        parsed = None if path is None else read_config(path)
+        parsed = None if path is None else read_config(path, os.environ)
     except ConfigError as error:
         report.announce(_AFTERWARDS)
         for mistake in str(error).splitlines():

@@ -17,9 +17,9 @@ from tailer.cli.options import DURATION, color_option, option
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
 from tailer.model import Batch, Kind, Target
 from tailer.outcome import EXIT_GAP, Cause, Outcome
-from tailer.pacing import PaceSettings
 from tailer.simulator.loading import load_settings
 from tailer.simulator.simulator import Simulator
 from tailer.sinks.format import FormatSettings, build_formatter

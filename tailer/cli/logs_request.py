@@ -11,9 +11,9 @@ from tailer.cli.options import When
 from tailer.cli.selector_flags import compile_selector, is_selecting
 from tailer.cli.streams import wants_colour
 from tailer.config import PollSettings
+from tailer.config.settings import PaceSettings
 from tailer.errors import ConfigError
 from tailer.model import Workload
-from tailer.pacing import PaceSettings
 from tailer.poller import AHEAD_NS
 from tailer.selection import Selector
 from tailer.sinks.format import FormatSettings, build_formatter

@@ -14,9 +14,8 @@ from tailer.cli.options import color_option, option, output_option
 from tailer.cli.status_view import status_view
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
-from tailer.config import StatusSection, find_config_path, parse_config
-from tailer.config.readers import WrongValueError
-from tailer.config.texts import LISTEN_ADDRESS
+from tailer.config import StatusSection, find_config_path, read_config
+from tailer.config.schema import TABLE_KEYS
 from tailer.errors import ConfigError, NotFoundError
 from tailer.statuspage.address import HostPort, UnixPath, parse_address
 from tailer.statuspage.asking import ask_for_status
@@ -73,8 +72,8 @@ def status_command(
 def _place(address: str | None, config: Path | None) -> HostPort | UnixPath:
     if address is not None:
         try:
-            listen = str(LISTEN_ADDRESS.read(address))
-        except WrongValueError as error:
+            listen = str(TABLE_KEYS["status"]["listen"].read(address))
+        except ConfigError as error:
             raise click.UsageError(f"--address: {error}") from error
     else:
         listen = _configured(config)
@@ -94,13 +93,7 @@ def _configured(config: Path | None) -> str:
         if config is not None or os.environ.get("TAILER_CONFIG"):
             raise
         return StatusSection().listen
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the configuration {path} cannot be read: {error}", hint="or name the --address"
-        ) from error
-    return parse_config(text, name=str(path), environ=os.environ).status.listen
+    return read_config(path, os.environ).status.listen
 
 
 async def _watch(place: HostPort | UnixPath, color: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tailer.config import Watch, parse_config
 from tailer.model import Kind, Status
-from tailer.selection import Selector
+from tailer.selection import Selector, selector_for
 
 SINK = '[[sink]]\nkind = "file"\npath = "/var/log/aicore/{id}.log"\n'
 
@@ -18,7 +18,7 @@ def watch(written: str, environ: Mapping[str, str] | None = None) -> Watch:
 
 
 def selector(written: str) -> Selector | None:
-    return watch(written).selector(default_group="usual")
+    return selector_for(watch(written), default_group="usual")
 
 
 def test_a_watch_of_targets_selects_nothing() -> None:

@@ -14,11 +14,11 @@ from fakes import MemorySink
 from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
 from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, StatusSection, Watch
+from tailer.config.settings import PaceSettings
 from tailer.daemon import run_daemon
 from tailer.health import Health
 from tailer.model import Batch, Entry, Status
 from tailer.outlets import Outlet
-from tailer.pacing import PaceSettings
 from tailer.reloading import Reloads
 from tailer.simulator import Simulator, load_settings
 from tailer.sinks.contract import Sink
@@ -132,7 +132,7 @@ async def benched(folder: Path, clock: Clock, **more: Any) -> AsyncIterator[Benc
         poll=POLL,
         spool=SpoolSection(path=folder / "state" / "spool.db"),
         status=StatusSection(listen=""),  # tests run side by side
-        daemon=DaemonSection(shutdown_s=SHUTDOWN_S),
+        daemon=DaemonSection(shutdown_timeout_s=SHUTDOWN_S),
     )
     async with simulator.serving() as url:
         yield Bench(simulator, clock, config, simulator.credentials(url))

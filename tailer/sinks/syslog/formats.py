@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import TypeAlias, assert_never
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target
 from tailer.sinks.syslog.rfc3164 import Rfc3164Formatter
 from tailer.sinks.syslog.rfc5424 import Rfc5424Formatter

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.fields import Template, parse_header_template
+from tailer.config.settings import SyslogSection
 from tailer.model import Target, Text
 
 _NOT_PRINTABLE: Final = re.compile("[^\x21-\x7e]")  # RFC 5424, 6: PRINTUSASCII
-_FIELD: Final = re.compile(r"\{([^{}]*)\}")
 _ROOMY_BYTES: Final = 1024  # from here on, names as long as RFC 5424 has them leave room
 
 
@@ -55,7 +55,8 @@ class Header:
     """Fills the four templates; empty for a name of which nothing is left."""
 
     def __init__(self, section: SyslogSection, *, max_bytes: int) -> None:
-        self._templates = (section.hostname, section.app_name, section.procid, section.msgid)
+        names = (section.hostname, section.app_name, section.procid, section.msgid)
+        self._templates = tuple(map(parse_header_template, names))
         self._longest = _LONGEST if max_bytes >= _ROOMY_BYTES else _LONGEST_IN_A_SMALL_MESSAGE
 
     def names(self, fields: Mapping[str, str]) -> Names:
@@ -68,5 +69,8 @@ class Header:
         )
 
 
-def _filled(template: str, fields: Mapping[str, str], longest: int) -> str:
-    return _FIELD.sub(lambda field: fields.get(field[1], "")[:longest], template)[:longest]
+def _filled(template: Template, fields: Mapping[str, str], longest: int) -> str:
+    return "".join(
+        piece if isinstance(piece, str) else fields.get(piece.name, "")[:longest]
+        for piece in template
+    )[:longest]

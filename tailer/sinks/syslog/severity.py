@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from tailer.config.syslog import SyslogSection
-from tailer.config.texts import FACILITIES, SEVERITIES
+from tailer.config.settings import FACILITIES, SEVERITIES, SyslogSection
 from tailer.model import Entry, Text
 from tailer.sinks.line import said, stream_of, without_cri
 from tailer.sinks.syslog.level import level_of

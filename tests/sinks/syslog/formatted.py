@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from sinks.batches import TIME_NS, any_text, entries, targets
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Target
 from tailer.sinks.syslog.formats import build_format
 from tailer.timestamp import parse_ns
@@ -81,4 +81,4 @@ whole_batches = st.builds(
     st.lists(entries | long_entries, max_size=6),
     st.sampled_from([0, 1]),
 )
-control_characters = st.sampled_from(["escape", "octal", "keep"])
+control_characters = st.sampled_from(["escape", "octal", "raw"])

@@ -16,7 +16,7 @@ from sinks.syslog.formatted import (
 )
 from sinks.syslog.rfc5424_reader import read
 
-from tailer.config.syslog import SyslogSection
+from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Kind, Target
 from tailer.sinks.line import said
 from tailer.sinks.syslog.formats import build_format

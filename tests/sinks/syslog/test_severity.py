@@ -10,7 +10,7 @@ from sinks.batches import any_text, batch, line
 from sinks.syslog.formatted import formatter
 from sinks.syslog.rfc5424_reader import read
 
-from tailer.config.texts import FACILITIES, SEVERITIES
+from tailer.config.settings import FACILITIES, SEVERITIES
 from tailer.model import Entry
 from tailer.sinks.syslog.level import level_of
 
