@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture reloads herd listing-cost disk-faults syslog-losses syslog-speed image-steps breakage clean
+.PHONY: demo test lint mutants soak torture reloads herd listing-cost disk-faults syslog-losses syslog-speed image-steps breakage docs clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -18,6 +18,9 @@ lint: $(SETUP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+docs: $(SETUP)
+	$(BIN)/python docs/generate.py
 
 mutants: $(SETUP)
 	$(BIN)/python tests/mutants.py

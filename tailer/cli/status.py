@@ -15,7 +15,7 @@ from tailer.cli.status_view import status_view
 from tailer.cli.streams import open_stdout, start_stderr, wants_colour
 from tailer.clock import SystemClock
 from tailer.config import StatusSection, find_config_path, read_config
-from tailer.config.schema import TABLE_KEYS
+from tailer.config.schema import SECTIONS
 from tailer.errors import ConfigError, NotFoundError
 from tailer.statuspage.address import HostPort, UnixPath, parse_address
 from tailer.statuspage.asking import ask_for_status
@@ -72,7 +72,7 @@ def status_command(
 def _place(address: str | None, config: Path | None) -> HostPort | UnixPath:
     if address is not None:
         try:
-            listen = str(TABLE_KEYS["status"]["listen"].read(address))
+            listen = str(SECTIONS["status"]["listen"].read(address))
         except ConfigError as error:
             raise click.UsageError(f"--address: {error}") from error
     else:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tailer.config.mistakes import Mistakes
-from tailer.config.schema import ARRAY_KEYS, SECTIONS, header, variable_for
+from tailer.config.schema import ARRAYS, SECTIONS, header, variable_for
 from tailer.config.toml_index import Place
 
 _NAME: Final = re.compile(r"TAILER_+(.+?)_+(?:(\d{1,4})_+)?(.+)", re.ASCII | re.DOTALL)
@@ -30,7 +30,7 @@ def lay_over(document: dict[str, Any], environ: Mapping[str, str], mistakes: Mis
         if key in SECTIONS.get(section, {}) and variable != meant:
             mistakes.add_variable(variable, f"there is no such variable; did you mean {meant}?")
         elif "__" in variable:
-            place = (section, number - 1, key) if section in ARRAY_KEYS else (section, key)
+            place = (section, number - 1, key) if section in ARRAYS else (section, key)
             table = _table_for(place, document, mistakes, variable)
             if isinstance(table, dict):  # else wrong in the file, and reported there
                 table[key] = environ[variable]

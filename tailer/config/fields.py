@@ -28,8 +28,8 @@ _LINE_TOKEN: Final = re.compile(
 )
 _ESCAPES: Final = {"{{": "{", "}}": "}", r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 _WIDTH: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
-_EXTENSION: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9_-]{0,19}\Z", re.ASCII)
-_RESERVED: Final = frozenset({".gz", ".tmp"})  # suffixes of rotated files
+# At the end of a longer name; .gz and .tmp are the suffixes of rotated files.
+_EXTENSION: Final = re.compile(r"(?<=.)\.(?!gz\Z|tmp\Z)[A-Za-z][A-Za-z0-9_-]{0,19}\Z", re.ASCII)
 
 
 class Field(NamedTuple):
@@ -41,7 +41,7 @@ Template: TypeAlias = tuple[str | Field, ...]
 
 
 class PathParts(NamedTuple):
-    """`base` is the directory before the first field; `components` are the names below it.
+    """`base` is the directory before the first field, `components` are the names below it.
 
     The last component is without `extension`.
     """
@@ -51,57 +51,33 @@ class PathParts(NamedTuple):
     extension: str
 
 
-def parse_line_template(text: str) -> Template:
-    """Raises: ConfigError."""
-    return parse_template(text, LINE_FIELDS, _LINE_TOKEN)
-
-
-def parse_header_template(text: str) -> Template:
-    """Raises: ConfigError."""
-    return parse_template(text, HEADER_FIELDS)
-
-
 def parse_path(text: str) -> PathParts:
-    """Raises: ConfigError for unknown fields, and for paths that name no file."""
+    """Raises: ConfigError for unknown fields, and for a path that names no file."""
+    base, slash, _ = text.partition("{")[0].rpartition("/")
+    *above, name = text.removeprefix(base + slash).split("/")
     if "\0" in text:
         raise ConfigError("the path contains NUL", hint="remove it")
-    constant = text.partition("{")[0]
-    base, _, below = constant.rpartition("/")
-    base = base or ("/" if text.startswith("/") else ".")
-    parts = (below + text[len(constant) :]).split("/")
-    components = [parse_template(part, PATH_FIELDS) for part in parts]
-    if parts[-1] == "":
-        raise ConfigError(f"{text!r} names no file", hint=f"add a file name: {text}{{id}}.log")
-    for part in parts:
-        if part in {"", ".", ".."}:
-            raise ConfigError(
-                f"{text!r} has the component {part!r} below {base}", hint="remove that component"
-            )
-    *above, last = components
-    end = last[-1] if isinstance(last[-1], str) else ""
-    found = _EXTENSION.search(end)
-    is_whole_name = found is not None and len(last) == 1 and found.start() == 0
-    if found is None or is_whole_name or found[0] in _RESERVED:
+    if not {"", ".", ".."}.isdisjoint((*above, name)):
         raise ConfigError(
-            f"the file name of {text!r} has no extension",
-            hint='add one such as ".log"; .gz and .tmp are for rotated files',
+            f"the path {text!r} has an empty, '.' or '..' component below {base}/",
+            hint="write a name after each slash, and a file name at the end",
         )
-    stem = end[: found.start()]
-    return PathParts(base, (*above, (*last[:-1], stem)), found[0])
+    extension = _EXTENSION.search(name)
+    if extension is None:
+        raise ConfigError(
+            f"the file name of {text!r} needs an extension other than .gz and .tmp",
+            hint='end it with one such as ".log"',
+        )
+    parts = (*above, name[: extension.start()])
+    components = tuple(parse_template(part, PATH_FIELDS) for part in parts)
+    return PathParts(base or slash or ".", components, extension[0])
 
 
-def closest(word: str, known: Iterable[str]) -> str:
-    """`did you mean X?`, or all known words. A mapping has the spelling to show."""
-    shown = dict(known) if isinstance(known, Mapping) else {}
-    close = difflib.get_close_matches(word.lower(), known, n=1)
-    names = ", ".join(str(shown.get(name, name)) for name in close or known)
-    return f"did you mean {names}?" if close else f"known: {names}"
-
-
-def parse_template(text: str, known: tuple[str, ...], token: re.Pattern[str] = _TOKEN) -> Template:
+def parse_template(text: str, known: tuple[str, ...]) -> Template:
     """Raises: ConfigError for a field that is not one of `known`, and for a single brace."""
+    is_line = known is LINE_FIELDS
     pieces: list[str | Field] = []
-    for found in token.finditer(text):
+    for found in (_LINE_TOKEN if is_line else _TOKEN).finditer(text):
         match found.lastgroup:
             case "field":
                 pieces.append(_field(found["field"], known))
@@ -110,9 +86,9 @@ def parse_template(text: str, known: tuple[str, ...], token: re.Pattern[str] = _
             case "text":
                 pieces.append(found[0])
             case _:
-                literal = "; {{ and }} are literal braces" if token is _LINE_TOKEN else ""
+                literal = "; {{ and }} are literal braces" if is_line else ""
                 raise ConfigError(
-                    f"{found[0]!r} at position {found.start()} has no partner",
+                    f"{found[0]!r} has no partner in {text!r}",
                     hint=f"a field is written {{name}}{literal}",
                 )
     return tuple(pieces)
@@ -122,11 +98,17 @@ def _field(text: str, known: tuple[str, ...]) -> Field:
     name, colon, width = text.partition(":")
     if name not in known:
         raise ConfigError(f"there is no field {name!r}", hint=closest(name, known))
-    if colon and known is not LINE_FIELDS:
-        raise ConfigError(f"a width is not possible for {name!r} here", hint=f"write {{{name}}}")
-    if colon and not _WIDTH.fullmatch(width):
+    if colon and not (known is LINE_FIELDS and _WIDTH.fullmatch(width)):
+        example = f", or a number of columns as in {{{name}:20}}" if known is LINE_FIELDS else ""
         raise ConfigError(
-            f"{width!r} is not a width for {name!r}",
-            hint=f"write {{{name}}}, or a number of columns as in {{{name}:20}}",
+            f"{width!r} is not a width for {name!r}", hint=f"write {{{name}}}{example}"
         )
     return Field(name, int(width or 0))
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """`did you mean X?`, or all known words. A mapping has the spelling to show."""
+    spelled = dict(known) if isinstance(known, Mapping) else {}
+    close = difflib.get_close_matches(word.lower(), known, n=1)
+    names = ", ".join(str(spelled.get(name, name)) for name in close or known)
+    return f"did you mean {names}?" if close else f"known: {names}"

@@ -4,32 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tailer.config import rules
+from tailer.config import rules, settings
 from tailer.config.environment import lay_over
 from tailer.config.fields import closest
 from tailer.config.mistakes import SECRET_VALUE, Mistakes, find_secrets, line_of_service_key
-from tailer.config.schema import (
-    ANY_SINK_KEYS,
-    ARRAY_KEYS,
-    KIND,
-    SECTIONS,
-    SINK_KEYS,
-    TABLE_KEYS,
-    header,
-    keys_of,
-)
-from tailer.config.settings import (
-    SINK_KINDS,
-    AicoreSection,
-    Config,
-    DaemonSection,
-    PaceSettings,
-    PollSettings,
-    SinkSection,
-    SpoolSection,
-    StatusSection,
-    Watch,
-)
+from tailer.config.schema import ANY_SINK_KEYS, ARRAYS, KIND, SECTIONS, SINK_KEYS, header, keys_of
+from tailer.config.settings import Config, PaceSettings, PollSettings, SinkSection
 from tailer.config.toml_index import LineIndex, Place, explain, parse_toml
 from tailer.config.values import REQUIRED, Key, shown
 from tailer.errors import ConfigError
@@ -105,39 +85,34 @@ def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> Config:
 
 
 def _validated(document: dict[str, Any], mistakes: Mistakes) -> Config:
-    sections = _known_sections(document, mistakes)
+    written = _known_sections(document, mistakes)
     tables = {
-        name: _read_table(sections.get(name, {}), keys, (name,), mistakes)
-        for name, keys in TABLE_KEYS.items()
+        name: _read_table(written.get(name, {}), (name,), mistakes)
+        for name in SECTIONS
+        if name not in ARRAYS
     }
-    watches = [
-        (_read_table(watch, ARRAY_KEYS["watch"], ("watch", number), mistakes), watch)
-        for number, watch in enumerate(sections.get("watch", []))
-    ]
-    sinks = [
-        (_read_table(sink, _keys_for(sink), ("sink", number), mistakes), sink)
-        for number, sink in enumerate(sections.get("sink", []))
-    ]
-    if len(sections) == len(document):  # else a missing section may be a misspelled one
+    watches, sinks = (
+        [
+            (_read_table(table, (name, number), mistakes), table)
+            for number, table in enumerate(written.get(name, []))
+        ]
+        for name in ARRAYS
+    )
+    if len(written) == len(document):  # else a missing section may be a misspelled one
         rules.check_presence(document, mistakes)
-    rules.check_poll(tables["poll"], sections.get("poll", {}), mistakes)
+    rules.check_poll(tables["poll"], written.get("poll", {}), mistakes)
     rules.check_watches(watches, mistakes)
     rules.check_sinks(sinks, mistakes)
     mistakes.raise_if_any()
     return Config(
-        aicore=AicoreSection(**tables["aicore"]),
+        aicore=settings.AicoreSection(**tables["aicore"]),
+        watches=tuple(settings.Watch(**right) for right, _ in watches),
         poll=_poll_settings(**tables["poll"]),
-        spool=SpoolSection(**tables["spool"]),
-        status=StatusSection(**tables["status"]),
-        daemon=DaemonSection(**tables["daemon"]),
-        watches=tuple(Watch(**right) for right, _ in watches),
+        spool=settings.SpoolSection(**tables["spool"]),
+        status=settings.StatusSection(**tables["status"]),
+        daemon=settings.DaemonSection(**tables["daemon"]),
         sinks=tuple(_sink_section(right) for right, _ in sinks),
     )
-
-
-def _keys_for(sink: Mapping[str, Any]) -> Mapping[str, Key]:
-    kind = sink.get(KIND)
-    return SINK_KEYS.get(kind, ANY_SINK_KEYS) if isinstance(kind, str) else ANY_SINK_KEYS
 
 
 def _poll_settings(**right: Any) -> PollSettings:
@@ -149,7 +124,7 @@ def _poll_settings(**right: Any) -> PollSettings:
 
 
 def _sink_section(right: Mapping[str, Any]) -> SinkSection:
-    section = SINK_KINDS[right[KIND]]
+    section = settings.SINK_KINDS[right[KIND]]
     own, common = _split(right, section)
     del common[KIND]
     return SinkSection(**{**common, "name": rules.sink_name(right)}, to=section(**own))
@@ -161,10 +136,11 @@ def _split(right: Mapping[str, Any], section: type[Any]) -> tuple[dict[str, Any]
     return own, {name: value for name, value in right.items() if name not in own}
 
 
-def _read_table(
-    table: Mapping[str, Any], keys: Mapping[str, Key], place: Place, mistakes: Mistakes
-) -> dict[str, Any]:
+def _read_table(table: Mapping[str, Any], place: Place, mistakes: Mistakes) -> dict[str, Any]:
     """The values that are right; everything else is added to `mistakes`."""
+    keys, kind = SECTIONS[str(place[0])], table.get(KIND)
+    if place[0] == "sink":
+        keys = SINK_KEYS.get(kind, ANY_SINK_KEYS) if isinstance(kind, str) else ANY_SINK_KEYS
     right: dict[str, Any] = {}
     for name, value in table.items():
         if name not in keys:
@@ -188,10 +164,10 @@ def _known_sections(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str
         is_array = isinstance(content, list) and all(isinstance(each, dict) for each in content)
         if name not in SECTIONS:
             mistakes.add((name,), _unknown_section(name))
-        elif is_array if name in ARRAY_KEYS else isinstance(content, dict):
+        elif is_array if name in ARRAYS else isinstance(content, dict):
             known[name] = content
         else:
-            number = "above each of them" if name in ARRAY_KEYS else "once"
+            number = "above each of them" if name in ARRAYS else "once"
             mistakes.add((name,), f"has the wrong form; write {header(name)} {number}")
     return known
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tailer.config.schema import ARRAY_KEYS, header
+from tailer.config.schema import ARRAYS, header
 from tailer.config.toml_index import LineIndex, Place
 from tailer.errors import ConfigError
 
@@ -75,7 +75,7 @@ class Mistakes:
     def _label(self, place: Place) -> str:
         section, *rest = map(_word, _key_of(place) or ("",))
         content = self.document.get(section)
-        if section in ARRAY_KEYS and len(place) > 1 and isinstance(content, list):
+        if section in ARRAYS and len(place) > 1 and isinstance(content, list):
             rest[0] = self.title(section, int(rest[0]))
             return " ".join(rest)
         is_section = rest or isinstance(content, list | dict)

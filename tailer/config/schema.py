@@ -34,23 +34,24 @@ ANY_SINK_KEYS: Final = {  # as long as the kind is unknown, no other key is requ
     for keys in SINK_KEYS.values()
     for name, key in keys.items()
 }
-TABLE_KEYS: Final = {
+SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
     "aicore": keys_of(settings.AicoreSection),
     "poll": keys_of(settings.PaceSettings, settings.PollSettings),
     "spool": keys_of(settings.SpoolSection),
     "status": keys_of(settings.StatusSection),
     "daemon": keys_of(settings.DaemonSection),
+    "watch": keys_of(settings.Watch),
+    "sink": ANY_SINK_KEYS,
 }
-ARRAY_KEYS: Final = {"watch": keys_of(settings.Watch), "sink": ANY_SINK_KEYS}
-SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {**TABLE_KEYS, **ARRAY_KEYS}
+ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
 
 
 def header(section: str) -> str:
     """The header of the section in the file."""
-    return f"[[{section}]]" if section in ARRAY_KEYS else f"[{section}]"
+    return f"[[{section}]]" if section in ARRAYS else f"[{section}]"
 
 
 def variable_for(section: str, key: str, number: int = 0) -> str:
     """The environment variable of the key; `number` is the element's, counted from 0."""
-    middle = f"__{number + 1}" if section in ARRAY_KEYS else ""
+    middle = f"__{number + 1}" if section in ARRAYS else ""
     return f"TAILER_{section}{middle}__{key}".upper()

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 from msgspec import Meta
 
 from tailer.config import values
+from tailer.config.fields import HEADER_FIELDS, LINE_FIELDS
 from tailer.config.values import INTERNAL, ONE_OR_MORE, Check, Zero, matching, one_of
 from tailer.model import Status
 
@@ -57,8 +58,8 @@ ListenAddress: TypeAlias = Annotated[
     str, matching(rf"|{_SOCKET}|{_HOST}:{_PORT}", '"HOST:PORT", "unix:/PATH", or "" for none')
 ]
 FilePath: TypeAlias = Annotated[str, Check(values.file_path, "an absolute path with fields")]
-LineTemplate: TypeAlias = Annotated[str, Check(values.line_template, "text with fields")]
-HeaderTemplate: TypeAlias = Annotated[str, Check(values.header_template, "text with fields")]
+LineTemplate: TypeAlias = Annotated[str, values.template(LINE_FIELDS, '"{time} {msg}"')]
+HeaderTemplate: TypeAlias = Annotated[str, values.template(HEADER_FIELDS, '"{pod}"')]
 SyslogUrl: TypeAlias = Annotated[
     str,
     matching(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from tailer.config.fields import parse_header_template, parse_line_template, parse_path
+from tailer.config.fields import parse_path, parse_template
 from tailer.config.units import parse_duration, parse_size
 from tailer.errors import ConfigError
 from tailer.model import Kind
@@ -124,11 +124,8 @@ class Key:
         meta, zero, check = _find(notes, msgspec.Meta), _find(notes, Zero), _find(notes, Check)
         if get_origin(base) is tuple:
             one = self._expected(get_args(base)[0])
-            return (
-                f"{one}, or a list of them"
-                if ONE_OR_MORE in notes
-                else f"a list; each value: {one}"
-            )
+            more = f"{one}, or a list of them"
+            return more if ONE_OR_MORE in notes else f"a list; each value: {one}"
         if check is not None:
             return check.expected
         if base is bool:
@@ -171,8 +168,10 @@ def shown(value: object) -> str:
             return dumps(value[:_LONGEST_SHOWN] + "…", ensure_ascii=False)
         case str() | bool():
             return dumps(value, ensure_ascii=False)
+        case int() if abs(value) < 1 << 64:
+            return str(value)
         case int() | float():
-            return f"{value:.12g}" if isinstance(value, float) else str(value)
+            return f"{value:.12g}" if isinstance(value, float) else "a large number"
         case list() | dict():
             return "a list" if isinstance(value, list) else "a table"
         case _:
@@ -227,13 +226,10 @@ def file_path(text: str) -> str:
     return text
 
 
-def line_template(text: str) -> str:
-    if not parse_line_template(text):
-        raise ConfigError("the template is empty", hint='an example is "{time} {pod} {msg}"')
-    return text
+def template(known: tuple[str, ...], example: str) -> Check:
+    def parse(text: str) -> str:
+        if not parse_template(text, known):
+            raise ConfigError("the template is empty", hint=f"an example is {example}")
+        return text
 
-
-def header_template(text: str) -> str:
-    if not parse_header_template(text):
-        raise ConfigError("the template is empty", hint='write "-" for an empty field')
-    return text
+    return Check(parse, "text with fields")

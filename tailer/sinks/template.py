@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Final
 
-from tailer.config.fields import Field, parse_line_template
+from tailer.config.fields import LINE_FIELDS, Field, parse_template
 from tailer.errors import ConfigError
 from tailer.model import Batch, Entry, Target, Text
 from tailer.sinks.escape import encode, visible
@@ -74,7 +74,7 @@ class TemplateFormatter:
 
 def _parsed(template: str) -> list[str | Field]:
     try:
-        pieces = list(parse_line_template(template))
+        pieces = list(parse_template(template, LINE_FIELDS))
     except ConfigError as error:
         raise ConfigError(f"--template {template!r}: {error.message}", hint=error.hint) from error
     if pieces and isinstance(pieces[-1], str):

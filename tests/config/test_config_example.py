@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from tailer.config import Config, PollSettings, parse_config
-from tailer.config.schema import SECTIONS, SINK_KEYS, TABLE_KEYS
+from tailer.config.schema import ARRAYS, SECTIONS, SINK_KEYS
 from tailer.config.values import REQUIRED, Key
+
+TABLE_KEYS = {name: keys for name, keys in SECTIONS.items() if name not in ARRAYS}
 
 TEXT = (files("tailer.config") / "example.toml").read_text("utf-8")
 WITH_EXAMPLES = re.sub(r"^# (?=\w+ = )", "", TEXT, flags=re.MULTILINE)

@@ -121,4 +121,4 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
     ],
 )
 def test_no_file_is_strange_enough_for_a_traceback(text: str) -> None:
-    assert refusal_of(text).startswith("tailer.toml:1")
+    assert re.match(r"tailer\.toml:[12]\b", refusal_of(text))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tailer.config.fields import Template, parse_header_template
+from tailer.config.fields import HEADER_FIELDS, Template, parse_template
 from tailer.config.settings import SyslogSection
 from tailer.model import Target, Text
 
@@ -56,7 +56,7 @@ class Header:
 
     def __init__(self, section: SyslogSection, *, max_bytes: int) -> None:
         names = (section.hostname, section.app_name, section.procid, section.msgid)
-        self._templates = tuple(map(parse_header_template, names))
+        self._templates = tuple(parse_template(name, HEADER_FIELDS) for name in names)
         self._longest = _LONGEST if max_bytes >= _ROOMY_BYTES else _LONGEST_IN_A_SMALL_MESSAGE
 
     def names(self, fields: Mapping[str, str]) -> Names:
