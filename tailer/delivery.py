@@ -8,10 +8,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
+from tailer.health.parts import SinkHealth
 from tailer.model import MAX_TOP, Batch, text_bytes
 from tailer.sinks.contract import Sink
-from tailer.spool.contract import SinkPlace
-from tailer.vitals import SinkHealth
+from tailer.spool.contract import SinkPosition
 
 log = structlog.get_logger()
 
@@ -22,10 +22,10 @@ _LONGEST_WAIT_S = 30.0  # a mended sink is found again within half a minute
 _MOST_LINES = MAX_TOP
 
 
-class Outflow(Protocol):
+class BatchQueue(Protocol):
     """The spool, as far as one sink is concerned; see its contract."""
 
-    async def sink_place(self, sink: str) -> SinkPlace: ...
+    async def sink_position(self, sink: str) -> SinkPosition: ...
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]: ...
 
@@ -34,7 +34,7 @@ class Outflow(Protocol):
 
 async def deliver(
     sink: Sink,
-    spool: Outflow,
+    spool: BatchQueue,
     *,
     clock: Clock,
     wanted: Callable[[Batch], Batch],
@@ -57,8 +57,8 @@ async def deliver(
     came before the sink was open.
     """
     health = health or SinkHealth(sink.name)
-    pulse = health.pulse
-    place = await spool.sink_place(sink.name)
+    activity = health.activity
+    place = await spool.sink_position(sink.name)
     health.position = place.position
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(TransientSinkError),
@@ -69,30 +69,30 @@ async def deliver(
     )
     try:
         try:
-            pulse.begin("opening", now_s=clock.monotonic_s(), within_s=patience_s)
+            activity.start("opening", now_s=clock.monotonic_s(), within_s=patience_s)
             mark: bytes | None = await retrying(sink.open, place.mark)
             _tell_recovered(health, retrying)
         except SinkError as error:
             raise SinkUnavailableError(error.message, hint=error.hint) from error
         if mark != place.mark:
             await spool.commit(sink.name, place.position, mark)
-        pulse.rest("waiting for lines", now_s=clock.monotonic_s())
+        activity.idle("waiting for lines", now_s=clock.monotonic_s())
         while batches := await spool.next_batches(sink.name, max_lines=_MOST_LINES):
             narrowed = [wanted(batch) for batch in batches]
             lines = [batch for batch in narrowed if batch.entries]
             if lines:
-                pulse.begin("writing", now_s=clock.monotonic_s(), within_s=patience_s)
+                activity.start("writing", now_s=clock.monotonic_s(), within_s=patience_s)
                 mark = await retrying(sink.write, lines)
                 _tell_recovered(health, retrying)
-            pulse.begin("noting what it has taken", now_s=clock.monotonic_s())
+            activity.start("noting what it has taken", now_s=clock.monotonic_s())
             await spool.commit(sink.name, batches[-1].position, mark)
             health.position = batches[-1].position
             health.lines += sum(len(batch.entries) for batch in lines)
             health.text_bytes += sum(text_bytes(batch.entries) for batch in lines)
-            pulse.rest("waiting for lines", now_s=clock.monotonic_s())
+            activity.idle("waiting for lines", now_s=clock.monotonic_s())
     finally:
         health.is_open = False
-        pulse.rest("closed", now_s=clock.monotonic_s())
+        activity.idle("closed", now_s=clock.monotonic_s())
         await sink.aclose()
 
 
@@ -113,7 +113,7 @@ class _Trouble:
         )
         if state.attempt_number == 1 or error != self._told:
             self._told = error
-            log.warning("sink_backing_off", sink=self._health.name, error=error)
+            log.warning("sink_retrying", sink=self._health.name, error=error)
 
 
 def _tell_recovered(health: SinkHealth, retrying: AsyncRetrying) -> None:

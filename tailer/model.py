@@ -1,6 +1,6 @@
 """The values that travel: what is watched, what the service showed, what could not be had."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -85,7 +85,7 @@ def text_bytes(entries: Sequence[Entry]) -> int:
     )
 
 
-class OddEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
+class ExtendedEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
     """An entry with more in it than this version knows.
 
     `extra` is the JSON object of the unknown fields, in the order received.
@@ -171,3 +171,23 @@ class Gap:
     def extended_by(self, other: "Gap") -> "Gap":
         start_ns, end_ns = min(self.start_ns, other.start_ns), max(self.end_ns, other.end_ns)
         return replace(self, start_ns=start_ns, end_ns=end_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """[start_ns, end_ns): half-open, here and everywhere else."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A target in a list that was asked for at `seen_s`, which is monotonic."""
+
+    workload: Workload
+    seen_s: float
+
+
+Sighted = Callable[[], Sighting | None]
+"""The target's last sighting; None when the last list did not have it, or there is no list."""

@@ -1,7 +1,7 @@
 """RFC 3339 to integer nanoseconds and back. Pure.
 
 `datetime` stops at microseconds and the service shows nanoseconds, so a cursor built on
-it would skip lines. Hence by hand, with the last seconds cached: neighbours share them.
+it would skip lines. Hence by hand, with the last seconds cached: neighbors share them.
 """
 
 import re

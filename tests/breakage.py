@@ -31,16 +31,15 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from cli.command_line import TAILER, run
 from receivers.ports import LOOPBACK, reserved_places
 from receivers.ways import Way
-from sinks.syslog.fake_servers import Behaviour, RelpServer, serving
+from sinks.syslog.fake_servers import Behavior, RelpServer, serving
 from small_disks import SmallDisk, small_disk
 
 from tailer.clock import SystemClock
 from tailer.errors import NotFoundError
 from tailer.model import Kind
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings, TokenSettings
-from tailer.statuspage.address import HostPort
-from tailer.statuspage.asking import ask_for_status
-from tailer.statuspage.document import Document
+from tailer.status.client import HostPort, ask_for_status
+from tailer.status.document import Document
 from tailer.timestamp import NS_PER_MS
 
 PATIENCE_S = 150.0  # what is refused is asked for again in half a minute, then in a minute
@@ -85,9 +84,9 @@ ack_timeout_s = 4.0
 """
 
 # What `tailer status` has on a bad day only: reasons below the verdict, phases, sinks and
-# the spool in trouble, gaps; and what it says when nobody answers.
+# a full or blocked spool, gaps; and the error when there is no response.
 _TELLING = re.compile(
-    r"^tailer:|^  \S|^no list of|^gaps: \d|^spool:.*(FULL|waits:)|^(file|syslog) +(?! |up )"
+    r"^tailer:|^  \S|^no list of|^gaps: \d|^spool:.*(FULL|blocked:)|^(file|syslog) +(?! |up )"
     r"|\b(backing.off|failed|starting|waiting|catching_up|gone) "
 )
 # Of a row of `tailer status`: what the reader of a narrow cell can do without.
@@ -112,7 +111,7 @@ class Place:
     def empty(self) -> None:
         self._taken.close()
 
-    def serve(self, behave: Behaviour) -> None:
+    def serve(self, behave: Behavior) -> None:
         server = serving(behave, port=self.port)
         self.give_to(self._portal.wrap_async_context_manager(server))
 
@@ -331,8 +330,8 @@ def is_well(it: Bench) -> bool:
         and len(seen.targets) >= len(ALL)
         and all(one.phase == "following" for one in seen.targets)
         and all(one.is_up for one in seen.sinks)
-        and not (seen.spool.is_full or seen.spool.waiting_why)
-        and not any(look.why for look in seen.looks)
+        and not (seen.spool.is_full or seen.spool.blocked_reason)
+        and not any(listing.reason for listing in seen.listings)
     )
 
 
@@ -358,7 +357,7 @@ def sink_is_down(name: str) -> Callable[[Bench], bool]:
 
 def spool_waits(it: Bench) -> bool:
     seen = it.document()
-    return seen is not None and bool(seen.spool.waiting_why)
+    return seen is not None and bool(seen.spool.blocked_reason)
 
 
 def spool_is_full(it: Bench) -> bool:
@@ -387,7 +386,9 @@ def has_begun(it: Bench) -> bool:
     """It has tried what it will wait for."""
     seen = it.document()
     return (
-        seen is not None and seen.requests.tokens_failed > 0 and "not open" not in str(seen.missing)
+        seen is not None
+        and seen.requests.tokens_failed > 0
+        and "not open" not in str(seen.not_ready)
     )
 
 

@@ -83,11 +83,11 @@ async def enospc(world: Bench, rng: random.Random, folder: Path, events: tuple[s
 
 
 async def enospc_logs(world: Bench, rng: random.Random) -> None:
-    await enospc(world, rng, world.logs, ("sink_backing_off", "sink_recovered"))
+    await enospc(world, rng, world.logs, ("sink_retrying", "sink_recovered"))
 
 
 async def enospc_spool(world: Bench, rng: random.Random) -> None:
-    await enospc(world, rng, world.state, ("spool_waiting", "spool_recovered"))
+    await enospc(world, rng, world.state, ("spool_write_blocked", "spool_recovered"))
 
 
 async def readonly_logs(world: Bench, rng: random.Random) -> None:
@@ -96,12 +96,12 @@ async def readonly_logs(world: Bench, rng: random.Random) -> None:
         running = await world.begin()
         for _ in range(4):
             await world.pause(rng.uniform(2.0, 4.0))
-            times = world.said().count("sink_backing_off") + 1
+            times = world.said().count("sink_retrying") + 1
             recovered = world.said().count("sink_recovered") + 1
             while not disk.remount("ro"):
                 await world.pause(0.01)
             world.injected += 1
-            await world.hears("sink_backing_off", times=times)
+            await world.hears("sink_retrying", times=times)
             await world.pause(rng.uniform(0.0, 4.0))
             if not disk.remount("rw"):
                 world.complain("cannot be made writable again")
@@ -109,7 +109,7 @@ async def readonly_logs(world: Bench, rng: random.Random) -> None:
         disk.remount("ro")
         await world.end(running)
         running = await world.begin()
-        await world.hears("sink_backing_off")
+        await world.hears("sink_retrying")
         disk.remount("rw")
         await world.finish(running)
 
@@ -156,7 +156,7 @@ async def emergency_logs(world: Bench, rng: random.Random) -> None:
             await world.pause(rng.uniform(2.0, 5.0))
             disk.find_an_error()
             world.injected += 1
-            await world.hears("sink_backing_off", unless_ended=running)
+            await world.hears("sink_retrying", unless_ended=running)
             await world.end(running)
             disk.repair()
         await world.finish()

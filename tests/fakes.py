@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from memory_service import MemoryService
 
+from tailer.backoff import OnRetry
 from tailer.clock import Clock
 from tailer.errors import NotFoundError, SinkError, TransientApiError, TransientSinkError
 from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
-from tailer.target_logs import Trouble
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1")
 
@@ -44,9 +44,9 @@ class MemorySource:
         end_ns: int,
         order: Order,
         top: int,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Page:
-        await self._survive(on_trouble)
+        await self._survive(on_retry)
         if self.is_gone or not self.has_logs or self.denies(self.requests):
             raise NotFoundError("no logs")
         self.asked_starts_ns.append(start_ns)
@@ -58,9 +58,9 @@ class MemorySource:
         return page
 
     async def get(
-        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+        self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload:
-        await self._survive(on_trouble)
+        await self._survive(on_retry)
         if self.is_gone:
             raise NotFoundError("no such target")
         self.asked_only_status.append(only_status)
@@ -74,10 +74,10 @@ class MemorySource:
             scenario_id="churn",
         )
 
-    async def _survive(self, on_trouble: Trouble) -> None:
+    async def _survive(self, on_retry: OnRetry) -> None:
         self.requests += 1
         while self.fails(self.requests):
-            on_trouble(TransientApiError("503 Service Unavailable"), 1.0)
+            on_retry(TransientApiError("503 Service Unavailable"), 1.0)
             await self.clock.sleep(1.0)
             self.requests += 1
 

@@ -105,8 +105,8 @@ class Bench:
         """What the latest run has said."""
         return (self.folder / f"run{self.runs}.log").read_text(encoding="utf-8")
 
-    def complain(self, why: str) -> None:
-        self.complaints.append(f"run {self.runs}: {why}")
+    def complain(self, reason: str) -> None:
+        self.complaints.append(f"run {self.runs}: {reason}")
 
     async def hears(
         self, event: str, *, times: int = 1, unless_ended: Process | None = None
@@ -175,7 +175,7 @@ async def bench(seed: int) -> AsyncIterator[Bench]:
         (folder / "logs").mkdir()
         (folder / "state").mkdir()
         text = config(folder / "logs", folder / "state")
-        (folder / "tailer.toml").write_text(f"{text}[daemon]\nshutdown_s = 5\n", encoding="utf-8")
+        (folder / "tailer.toml").write_text(f"{text}[daemon]\nshutdown_timeout_s = 5\n", encoding="utf-8")
         async with simulator.serving() as url:
             yield Bench(folder, simulator, clock, simulator.credentials(url))
 

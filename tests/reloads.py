@@ -133,12 +133,12 @@ class Reloading:
     async def do_something(self) -> None:
         what = self.rng.choices(("reload", "storm", "bad", "key", "kill"), (12, 2, 2, 1, 2))[0]
         self.did[what] += 1
-        outcomes = ("reloaded", "reload_refused")
+        outcomes = ("reloaded", "reload_rejected")
         before, keys = self.count(*outcomes), self.count("credentials_changed")
         if what == "bad":
             self.configure('[[watch]]\ntargets = "no list"\nkind = 7\n')
             self.hang_up()
-            return await self.told("reload_refused", more_than=self.count("reload_refused"))
+            return await self.told("reload_rejected", more_than=self.count("reload_rejected"))
         self.configure_anything()
         if what == "key":
             self.change_key()
@@ -214,7 +214,7 @@ def _balance(shown: Counter[tuple[Any, ...]], folder: Path, one: Reloading, exit
     is_good = exit_code == 0
     print(  # noqa: T201
         f"{dict(one.did)}; applied {one.count('reloaded')}, refused lines "
-        f"{one.count('reload_refused')}, sinks changed {one.count('sinks_changed')} times, "
+        f"{one.count('reload_rejected')}, sinks changed {one.count('sinks_changed')} times, "
         f"watches {one.count('watches_changed')} times; exit {exit_code}; shown {shown.total()}"
     )
     for sink in (*SINKS, *PASSING):

@@ -50,9 +50,8 @@ from tailer.delivery import deliver
 from tailer.errors import TransientSinkError
 from tailer.model import Batch, Entry, Kind, Target
 from tailer.sinks.contract import Sink
-from tailer.sinks.syslog.building import build_syslog_sink, max_bytes
-from tailer.sinks.syslog.formats import build_format
-from tailer.sinks.syslog.framing import octet_counted
+from tailer.sinks.syslog.build import build_format, build_syslog_sink, max_bytes
+from tailer.sinks.syslog.stream import octet_counted
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import format_ns
 

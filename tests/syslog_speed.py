@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.sinks.syslog.formats import build_format
+from tailer.sinks.syslog.build import build_format
 from tailer.timestamp import format_ns
 
 LINES = 5000  # a full page
@@ -67,7 +67,7 @@ def main() -> None:
     report("rfc5424, stream, raw", batches(), SyslogSection(url=url, control_characters="raw"))
     report("rfc5424, stream, escape, times in milliseconds", batches(digits=3))
     report("rfc5424, stream, escape, umlauts", batches(suffix="größer ½ für"))
-    report("rfc5424, stream, escape, colours in every line", batches(suffix="\x1b[0m"))
+    report("rfc5424, stream, escape, colors in every line", batches(suffix="\x1b[0m"))
     auto = SyslogSection(url=url, severity="auto")
     report("rfc5424, auto, no level", batches(), auto)
     report("rfc5424, auto, Python's level", batches(LEVELLED), auto)

@@ -3,7 +3,7 @@ import random
 import hypothesis.strategies as st
 from hypothesis import given
 
-from tailer.crowd import join_ends
+from tailer.polling.saturation import join_ends
 
 
 @given(st.integers(100, 197))

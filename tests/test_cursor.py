@@ -3,10 +3,10 @@ from collections import Counter
 import hypothesis.strategies as st
 from hypothesis import given
 
-from tailer.cursor import Cursor
-from tailer.model import Entry
+from tailer.model import Entry, Window
+from tailer.polling.cursor import Cursor
+from tailer.polling.pages import Slice
 from tailer.timestamp import NS_PER_S
-from tailer.window import Slice, Window
 
 LATENESS_NS = 10 * NS_PER_S
 LINES = st.lists(

@@ -50,7 +50,7 @@ async def test_a_batch_counts_as_delivered_with_the_mark_that_the_sink_gave(
 
     await deliver(MemorySink(), spool, clock=clock, wanted=everything)
 
-    place = await spool.sink_place("memory")
+    place = await spool.sink_position("memory")
     assert (place.position, place.mark) == (2, b"2")
 
 
@@ -76,8 +76,8 @@ async def test_a_batch_without_a_wanted_line_is_passed_over_and_keeps_the_mark(
     await deliver(sink, spool, clock=clock, wanted=only_a)
 
     assert lines(sink) == ["a"]
-    assert await spool.sink_place("memory") == replace(
-        await spool.sink_place("memory"), position=2, mark=b"1"
+    assert await spool.sink_position("memory") == replace(
+        await spool.sink_position("memory"), position=2, mark=b"1"
     )
 
 
@@ -135,7 +135,7 @@ async def test_several_batches_of_which_nothing_is_wanted_reach_no_sink(
 
     await deliver(sink, spool, clock=clock, wanted=nothing)
 
-    assert (await spool.sink_place("memory")).position == 2
+    assert (await spool.sink_position("memory")).position == 2
 
 
 async def test_trouble_is_told_once_and_once_more_when_it_becomes_another(
@@ -148,7 +148,7 @@ async def test_trouble_is_told_once_and_once_more_when_it_becomes_another(
     with capture_logs() as events:
         await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
 
-    told = [each["error"] for each in events if each["event"] == "sink_backing_off"]
+    told = [each["error"] for each in events if each["event"] == "sink_retrying"]
     assert told == ["refused", "not trusted", "refused"]
 
 
@@ -162,7 +162,7 @@ async def test_the_same_trouble_is_told_again_after_the_sink_had_recovered(
         for _ in range(2):
             await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
 
-    assert [event["event"] for event in events] == ["sink_backing_off", "sink_recovered"] * 2
+    assert [event["event"] for event in events] == ["sink_retrying", "sink_recovered"] * 2
 
 
 async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink(
@@ -175,7 +175,7 @@ async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink
         await deliver(sink, spool, clock=clock, wanted=everything)
 
     assert not sink.is_open
-    assert (await spool.sink_place("memory")).position == 0
+    assert (await spool.sink_position("memory")).position == 0
 
 
 async def test_a_sink_that_fails_for_long_holds_up_no_other(clock: VirtualClock) -> None:
@@ -213,4 +213,4 @@ async def test_a_mark_that_changes_with_the_opening_is_stored_before_any_line(
 
     await deliver(MovedSink(), spool, clock=clock, wanted=everything)
 
-    assert (await spool.sink_place("memory")).mark == b"moved"
+    assert (await spool.sink_position("memory")).mark == b"moved"

@@ -1,8 +1,8 @@
 import pytest
 from fakes import TARGET
 
-from tailer.ending import Ending
 from tailer.model import Status, Workload
+from tailer.polling.target_status import Ending
 from tailer.timestamp import NS_PER_S, format_ns
 
 NOW_NS = 1_700_000_000 * NS_PER_S

@@ -10,19 +10,18 @@ from anyio import sleep_forever
 from fakes import TARGET, MemorySource
 from virtual_time import VirtualClock
 
+from tailer.backoff import OnRetry
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
+from tailer.discovery.scanner import NotedLists, Scanner
+from tailer.discovery.selector import Selector
 from tailer.errors import NotFoundError, TransientApiError
-from tailer.health import Health
-from tailer.liveness import stalled
-from tailer.lookout import Lookout
+from tailer.health.health import Health
+from tailer.health.liveness import stalled
+from tailer.health.parts import STALL_S
 from tailer.model import Kind, Workload
-from tailer.noted_lists import NotedLists
-from tailer.poller import Poller
-from tailer.pulse import STALL_S
-from tailer.selection import Selector
+from tailer.polling.poller import Poller
 from tailer.spool.memory import MemorySpool
-from tailer.target_logs import Trouble
 
 pytestmark = pytest.mark.anyio
 
@@ -108,17 +107,17 @@ class Lists:
         *,
         scenario_id: str | None = None,
         executable_ids: Sequence[str] = (),
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Sequence[Workload]:
         if self.refuses:
             raise NotFoundError("no such resource group")
         while self.fails:
-            on_trouble(TransientApiError("502 Bad Gateway"), 30.0)
+            on_retry(TransientApiError("502 Bad Gateway"), 30.0)
             await self.clock.sleep(30.0)
         await sleep_forever()
         return ()
 
-    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
+    async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]:
         return self.groups.pop(0) if len(self.groups) > 1 else self.groups[0]
 
 
@@ -126,7 +125,7 @@ async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     health = Health()
     noted = NotedLists(lists, [EXECUTIONS], health, clock, interval_s=15.0)
     noted.expect()
-    lookout = Lookout(
+    scanner = Scanner(
         [EXECUTIONS],
         source=noted,
         spool=MemorySpool(sinks=["s"], max_bytes=10**9),
@@ -137,7 +136,7 @@ async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     )
 
     async def watch() -> None:
-        await lookout.watch(lambda _: None)
+        await scanner.watch(lambda _: None)
 
     async with anyio.create_task_group() as watching:
         watching.start_soon(watch)
@@ -158,7 +157,7 @@ async def test_a_list_that_fails_for_hours_is_known(clock: VirtualClock) -> None
     health = await looked(7200, Lists(clock, [["a"]], fails=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
-    assert health.looks["executions in a"].why == "502 Bad Gateway"
+    assert health.looks["executions in a"].reason == "502 Bad Gateway"
 
 
 async def test_a_list_that_is_refused_is_known_and_an_answer(clock: VirtualClock) -> None:

@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from fakes import TARGET
 
-from tailer.health import Health, Phase, TargetHealth
+from tailer.health.health import Health
+from tailer.health.targets import Phase, TargetHealth
 from tailer.model import Gap, GapReason
 
 
@@ -17,7 +18,7 @@ def test_entering_the_same_phase_again_is_no_news() -> None:
 def test_a_failure_that_is_soon_mended_is_not_spoken_of() -> None:
     health = TargetHealth(TARGET, phase=Phase.FOLLOWING)
 
-    assert health.fail(now_s=10, retry_in_s=0.5, why="reset") is None
+    assert health.fail(now_s=10, retry_in_s=0.5, reason="reset") is None
     assert health.recover(now_s=10.5) is None
     assert health.phase is Phase.FOLLOWING
 
@@ -25,7 +26,7 @@ def test_a_failure_that_is_soon_mended_is_not_spoken_of() -> None:
 def test_an_outage_is_spoken_of_once_and_so_is_its_end() -> None:
     health = TargetHealth(TARGET, phase=Phase.FOLLOWING)
 
-    spoken = [health.fail(now_s=now_s, retry_in_s=2, why="503") for now_s in (10, 12, 14, 16)]
+    spoken = [health.fail(now_s=now_s, retry_in_s=2, reason="503") for now_s in (10, 12, 14, 16)]
     ended = health.recover(now_s=18)
 
     assert [one is not None for one in spoken] == [False, True, False, False]
@@ -35,7 +36,7 @@ def test_an_outage_is_spoken_of_once_and_so_is_its_end() -> None:
 
 def test_an_outage_shows_until_it_ends_and_then_what_was_before() -> None:
     health = TargetHealth(TARGET, phase=Phase.DRAINING)
-    health.fail(now_s=10, retry_in_s=2, why="503")
+    health.fail(now_s=10, retry_in_s=2, reason="503")
     during = health.phase
     health.recover(now_s=12)
 

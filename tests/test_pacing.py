@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tailer.aicore.rate_limit import BURST_S, FLOOR_SHARE, RECOVERY_S, RateLimiter
 from tailer.config.settings import PaceSettings
-from tailer.pacing import BURST_S, FLOOR_SHARE, RECOVERY_S, RequestBudget, pause_after
+from tailer.polling.pacing import pause_after
 
 seconds = st.floats(min_value=0.001, max_value=3600)
 jitters = st.floats(min_value=0, max_value=1, exclude_max=True)
@@ -40,7 +41,7 @@ def test_a_dozen_silent_polls_reach_the_idle_pace_whatever_the_jitter(dice: list
     assert pauses[0] < 2
 
 
-def spend(budget: RequestBudget, *, until_s: float, start_s: float = 0.0) -> list[float]:
+def spend(budget: RateLimiter, *, until_s: float, start_s: float = 0.0) -> list[float]:
     """When a greedy caller's requests pass."""
     passed: list[float] = []
     now_s = start_s
@@ -56,19 +57,19 @@ def spend(budget: RequestBudget, *, until_s: float, start_s: float = 0.0) -> lis
 def test_no_stretch_of_time_sees_more_than_the_rate_and_one_burst(
     rate_per_s: float, until_s: float
 ) -> None:
-    passed = spend(RequestBudget(rate_per_s), until_s=until_s)
+    passed = spend(RateLimiter(rate_per_s), until_s=until_s)
 
     assert len(passed) <= rate_per_s * until_s + max(1.0, rate_per_s * BURST_S) + 1e-3
 
 
 def test_a_greedy_caller_gets_the_whole_rate() -> None:
-    passed = spend(RequestBudget(20), until_s=10)
+    passed = spend(RateLimiter(20), until_s=10)
 
     assert len(passed) == pytest.approx(20 * 10 + 10, abs=1)
 
 
 def test_a_refusal_halves_the_rate_and_forfeits_the_burst() -> None:
-    budget = RequestBudget(20)
+    budget = RateLimiter(20)
 
     budget.halve(0.0, sent_s=0.0)
 
@@ -77,7 +78,7 @@ def test_a_refusal_halves_the_rate_and_forfeits_the_burst() -> None:
 
 
 def test_refusals_of_requests_sent_before_the_halving_do_not_halve_again() -> None:
-    budget = RequestBudget(20)
+    budget = RateLimiter(20)
 
     for answered_s in (1.0, 1.1, 1.2):
         budget.halve(answered_s, sent_s=0.9)
@@ -87,7 +88,7 @@ def test_refusals_of_requests_sent_before_the_halving_do_not_halve_again() -> No
 
 @given(st.integers(1, 40))
 def test_refusals_never_push_the_rate_below_its_floor(refusals: int) -> None:
-    budget = RequestBudget(32)
+    budget = RateLimiter(32)
 
     for now_s in range(refusals):
         budget.halve(now_s * 1e-3, sent_s=now_s * 1e-3)
@@ -96,7 +97,7 @@ def test_refusals_never_push_the_rate_below_its_floor(refusals: int) -> None:
 
 
 def test_the_rate_comes_back_with_time_and_not_beyond_what_was_set() -> None:
-    budget = RequestBudget(20)
+    budget = RateLimiter(20)
     budget.halve(0.0, sent_s=0.0)
 
     rates = [budget.rate_per_s(RECOVERY_S * share) for share in (0.25, 0.5, 5)]
@@ -105,7 +106,7 @@ def test_the_rate_comes_back_with_time_and_not_beyond_what_was_set() -> None:
 
 
 def test_a_clock_that_steps_back_gives_nothing_away() -> None:
-    budget = RequestBudget(1)
+    budget = RateLimiter(1)
     budget.take(100.0)
 
     waits = [budget.wait_s(100.0), budget.wait_s(50.0), budget.wait_s(100.0)]
@@ -115,4 +116,4 @@ def test_a_clock_that_steps_back_gives_nothing_away() -> None:
 
 def test_a_budget_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
-        RequestBudget(0)
+        RateLimiter(0)

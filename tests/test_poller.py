@@ -13,11 +13,11 @@ from virtual_time import START_NS, VirtualClock
 
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
-from tailer.cursor import MAX_KEYS
 from tailer.errors import NotFoundError
-from tailer.health import Phase, TargetHealth
+from tailer.health.targets import Phase, TargetHealth
 from tailer.model import MAX_TOP, Entry, GapReason, Status
-from tailer.poller import Poller
+from tailer.polling.cursor import MAX_KEYS
+from tailer.polling.poller import Poller
 from tailer.spool.memory import MemorySpool
 from tailer.timestamp import NS_PER_MS, NS_PER_S, format_ns
 

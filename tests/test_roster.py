@@ -8,9 +8,9 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tailer.discovery.known_targets import Changes, KnownTargets
+from tailer.discovery.selector import Selector
 from tailer.model import Kind, Status, Target, Workload
-from tailer.roster import Changes, Roster
-from tailer.selection import Selector
 from tailer.timestamp import NS_PER_S, format_ns
 
 GROUP, KIND = "team-a", Kind.EXECUTION
@@ -34,7 +34,7 @@ class Memory:
     known: dict[Target, int] = field(default_factory=dict)
     gone: set[Target] = field(default_factory=set)
 
-    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
         return self.look_ns
 
     def is_known(self, target: Target) -> bool:
@@ -58,10 +58,10 @@ class Memory:
             del self.known[target]
 
 
-def roster(*statuses: Status, backfill_s: int = BACKFILL_S) -> Roster:
+def known_targets(*statuses: Status, backfill_s: int = BACKFILL_S) -> KnownTargets:
     wanted = Selector(resource_groups=(GROUP,), kinds=(KIND,), statuses=statuses)
     backfill_ns, lateness_ns = backfill_s * NS_PER_S, LATENESS_S * NS_PER_S
-    return Roster(GROUP, KIND, [wanted], backfill_ns=backfill_ns, lateness_ns=lateness_ns)
+    return KnownTargets(GROUP, KIND, [wanted], backfill_ns=backfill_ns, lateness_ns=lateness_ns)
 
 
 def time(at_s: int) -> str:
@@ -96,7 +96,7 @@ class Looks:
 
     def restart(self) -> None:
         self.watched_since_s = None
-        self.roster = roster(*self.statuses, backfill_s=self.backfill_s)
+        self.known_targets = known_targets(*self.statuses, backfill_s=self.backfill_s)
 
     def be_denied(self, at_s: int) -> None:
         self.watched_since_s = at_s
@@ -104,7 +104,7 @@ class Looks:
     def compare(self, at_s: int, *listed: Workload) -> Changes:
         if self.watched_since_s is None:
             self.watched_since_s = at_s
-        return self.roster.compare(
+        return self.known_targets.compare(
             listed,
             self.memory,
             now_ns=at_s * NS_PER_S,
@@ -336,10 +336,10 @@ def test_what_this_process_has_found_itself_is_for_its_follower_to_call_lost() -
 
 def test_all_there_is_must_be_listed_only_as_long_as_something_left_behind_is_unheard_of() -> None:
     looks = left_behind(workload(created_s=T - 100, id_="e2"))
-    needs_all = [looks.roster.needs_all]
+    needs_all = [looks.known_targets.needs_all]
     for at_s in (1000, 1030, 1061):
         lost(looks, T + at_s, workload(created_s=T - 100, id_="e2"))
-        needs_all.append(looks.roster.needs_all)
+        needs_all.append(looks.known_targets.needs_all)
 
     assert needs_all == [True, True, True, False]
 

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from tailer.discovery.selector import Selector, summarize_workloads
 from tailer.model import Kind, Status, Target, Workload
-from tailer.selection import Selector, census
 
 WORKLOAD = Workload(
     Target("team-a", Kind.EXECUTION, "e1a2b3"),
@@ -115,10 +115,10 @@ def test_what_there_is_is_counted_by_kind_scenario_and_status() -> None:
     dead = Workload(Target("g", Kind.EXECUTION, "e2"), Status.DEAD, scenario_id="churn")
     serving = Workload(Target("g", Kind.DEPLOYMENT, "d1"), Status.RUNNING)
 
-    assert census([WORKLOAD, dead, WORKLOAD, serving]) == (
+    assert summarize_workloads([WORKLOAD, dead, WORKLOAD, serving]) == (
         "3 executions of scenario churn (2 RUNNING, 1 DEAD), 1 deployment (1 RUNNING)"
     )
-    assert census([]) == "nothing"
+    assert summarize_workloads([]) == "nothing"
 
 
 def test_of_many_scenarios_only_the_largest_are_told() -> None:
@@ -127,4 +127,4 @@ def test_of_many_scenarios_only_the_largest_are_told() -> None:
         for n in range(9)
     ]
 
-    assert census(many).endswith("1 execution of scenario s4 (1 DEAD), 4 others")
+    assert summarize_workloads(many).endswith("1 execution of scenario s4 (1 DEAD), 4 others")

@@ -9,9 +9,9 @@ from fakes import TARGET
 from virtual_time import VirtualClock
 
 from tailer.model import Entry, Kind, Target
-from tailer.spool.contract import Place, SinkPlace, Spool
+from tailer.spool.contract import SinkPosition, Spool, TargetPosition
 from tailer.spool.memory import MemorySpool
-from tailer.spool.opening import open_spool
+from tailer.spool.open import open_spool
 
 pytestmark = pytest.mark.anyio
 
@@ -62,13 +62,13 @@ async def messages(spool: Spool, target: Target = TARGET) -> list[object]:
 
 
 async def test_a_new_target_stands_where_it_is_told_to(spool: Spool) -> None:
-    assert await spool.place_of(TARGET, start_ns=7) == Place(7, (), ())
+    assert await spool.place_of(TARGET, start_ns=7) == TargetPosition(7, (), ())
 
 
 async def test_a_known_target_stands_where_it_stood(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
 
-    assert await spool.place_of(TARGET, start_ns=7) == Place(3, (line("a"),), (5,))
+    assert await spool.place_of(TARGET, start_ns=7) == TargetPosition(3, (line("a"),), (5,))
 
 
 async def test_batches_come_to_each_sink_in_the_order_of_appending(spool: Spool) -> None:
@@ -142,8 +142,8 @@ async def test_a_commit_stores_the_mark_with_the_position(spool: Spool) -> None:
     (batch,) = await spool.next_batches("fast", max_lines=10)
     await spool.commit("fast", batch.position, b"42")
 
-    assert await spool.sink_place("fast") == SinkPlace(batch.position, b"42")
-    assert await spool.sink_place("slow") == SinkPlace(0, None)
+    assert await spool.sink_position("fast") == SinkPosition(batch.position, b"42")
+    assert await spool.sink_position("slow") == SinkPosition(0, None)
 
 
 async def test_a_batch_delivered_everywhere_stays_until_the_watermark_has_passed_it(
@@ -247,7 +247,7 @@ async def test_a_batch_larger_than_the_whole_spool_goes_through_alone(spool: Spo
     assert len(await take(spool, "fast")) == 1
 
 
-async def test_an_append_that_is_cancelled_while_it_waits_moves_nothing(spool: Spool) -> None:
+async def test_an_append_that_is_canceled_while_it_waits_moves_nothing(spool: Spool) -> None:
     big = "x" * LINE_BYTES * 9
     await add(spool, (1, big), watermark_ns=1)
 
@@ -265,7 +265,7 @@ async def test_a_target_that_is_retired_is_known_and_stands_behind_all_of_its_li
 
     assert spool.is_known(TARGET)
     assert spool.is_retired(TARGET)
-    assert await spool.place_of(TARGET, start_ns=0) == Place(9, (), ())
+    assert await spool.place_of(TARGET, start_ns=0) == TargetPosition(9, (), ())
 
 
 async def test_retiring_never_moves_a_place_back(spool: Spool) -> None:
@@ -302,16 +302,16 @@ async def test_what_is_unfinished_is_known_with_its_watermark_for_each_group_and
 
 
 async def test_a_look_is_remembered_for_its_group_and_kind(spool: Spool) -> None:
-    await spool.note_look("default", Kind.EXECUTION, at_ns=7, starts={})
-    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={})
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=7, starts={})
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={})
 
-    assert spool.last_look_ns("default", Kind.EXECUTION) == 9
-    assert spool.last_look_ns("default", Kind.DEPLOYMENT) is None
+    assert spool.last_listing_ns("default", Kind.EXECUTION) == 9
+    assert spool.last_listing_ns("default", Kind.DEPLOYMENT) is None
 
 
 async def test_what_a_look_finds_stands_where_it_says_unless_it_is_known(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
-    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={TARGET: 7, OTHER: 8})
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={TARGET: 7, OTHER: 8})
 
     assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 3
     assert (await spool.place_of(OTHER, start_ns=0)).watermark_ns == 8
@@ -319,7 +319,7 @@ async def test_what_a_look_finds_stands_where_it_says_unless_it_is_known(spool: 
 
 async def test_a_retired_target_is_forgotten_when_it_may_be(spool: Spool) -> None:
     await spool.retire(OTHER)
-    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
 
     assert not spool.is_known(OTHER)
     assert not spool.is_retired(OTHER)
@@ -328,11 +328,11 @@ async def test_a_retired_target_is_forgotten_when_it_may_be(spool: Spool) -> Non
 async def test_a_retired_target_is_not_forgotten_before_its_lines_are_taken(spool: Spool) -> None:
     await add(spool, (5, "a"), target=OTHER)
     await spool.retire(OTHER)
-    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
     was_retired = spool.is_retired(OTHER)
     for sink in SINKS:
         await take(spool, sink)
-    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
 
     assert was_retired
     assert not spool.is_retired(OTHER)
@@ -340,7 +340,7 @@ async def test_a_retired_target_is_not_forgotten_before_its_lines_are_taken(spoo
 
 async def test_a_target_that_is_not_retired_is_never_forgotten(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=6, target=OTHER)
-    await spool.note_look("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
 
     assert spool.is_known(OTHER)
 
@@ -373,7 +373,7 @@ async def test_a_sink_that_comes_again_has_forgotten_everything(spool: Spool) ->
     await spool.change_sinks(gone=(), new=["slow"])
     await add(spool, (2, "b"))
 
-    assert await spool.sink_place("slow") == SinkPlace(1, None)
+    assert await spool.sink_position("slow") == SinkPosition(1, None)
     assert await take(spool, "slow") == ["b"]
 
 
@@ -385,6 +385,6 @@ async def test_sinks_may_be_replaced_while_lines_come(spool: Spool) -> None:
                 appending.start_soon(lambda: spool.change_sinks(gone=["slow"], new=["late"]))
 
     fast = [await take(spool, "fast") for _ in range(20)]
-    place = await spool.sink_place("late")
+    place = await spool.sink_position("late")
     late = [await take(spool, "late") for _ in range(20 - place.position)]
     assert late == fast[place.position :]

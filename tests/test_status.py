@@ -4,12 +4,11 @@ import pytest
 from fakes import TARGET, MemorySource
 from virtual_time import VirtualClock
 
-from tailer.ending import Ending
 from tailer.errors import NotFoundError
-from tailer.health import TargetHealth
+from tailer.health.targets import TargetHealth
 from tailer.model import Kind, Status, Target, Workload
-from tailer.reporter import Reporter
-from tailer.status import StatusWatch
+from tailer.polling.reporter import TargetReporter
+from tailer.polling.target_status import Ending, StatusTracker
 
 pytestmark = pytest.mark.anyio
 EXECUTION = Target("default", Kind.EXECUTION, "e1")
@@ -22,12 +21,12 @@ class Rig:
         self.clock = clock
         self.source = MemorySource(clock)
         self.health = TargetHealth(target)
-        self.watch = StatusWatch(
+        self.watch = StatusTracker(
             target,
             source=self.source,
             clock=clock,
             health=self.health,
-            reporter=Reporter(self.health, clock),
+            reporter=TargetReporter(self.health, clock),
             ending=Ending(drain_s=20, lateness_s=20),
             known=known,
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tailer.status_details import reasons
+from tailer.logs.report import reasons
 
 POD = {
     "pod_name": "e1-main-0",

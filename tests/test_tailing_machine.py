@@ -2,7 +2,7 @@
 
 Two letters as messages and four lines a page are deliberate: small alphabets collide, and
 collisions are the bug. Time counts in milliseconds, with a nanosecond or two between
-neighbours.
+neighbors.
 """
 
 from collections import Counter
@@ -13,11 +13,11 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from memory_service import DIALECTS, MemoryService, StoredLine
 
-from tailer.cursor import Cursor
-from tailer.model import Entry
-from tailer.range_reader import RangeReader
+from tailer.model import Entry, Window
+from tailer.polling.cursor import Cursor
+from tailer.polling.pages import ServiceDialect
+from tailer.polling.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.window import Dialect, Window
 
 TOP = 4
 LATENESS_NS = 20 * NS_PER_MS
@@ -46,7 +46,7 @@ class TailingWithCrashes(RuleBasedStateMachine):
         self.cursor.remember(
             [entry for _, entry in self.delivered], [time_ns for time_ns, _ in self.delivered]
         )
-        self.dialect = Dialect()
+        self.dialect = ServiceDialect()
         self.reader: RangeReader | None = None
 
     @rule(

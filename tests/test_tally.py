@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from fakes import TARGET
 
+from tailer.logs.printed import LastLines, PrintedLines
 from tailer.model import Batch, Entry
-from tailer.tally import LastWords, Tally
 
 ERRORS = Entry(msg="to stderr\n", stream="stderr")
 
@@ -16,7 +16,7 @@ def batch(*entries: Entry, from_ns: int = 1) -> Batch:
 
 
 def test_the_last_words_are_the_last_by_their_own_time() -> None:
-    last = LastWords(2)
+    last = LastLines(2)
     for time_ns, message in ((3, "third"), (1, "first, late"), (2, "second, late"), (3, "fourth")):
         last.note(time_ns, message)
 
@@ -24,58 +24,58 @@ def test_the_last_words_are_the_last_by_their_own_time() -> None:
 
 
 def test_of_an_endless_line_only_the_beginning_is_kept() -> None:
-    last = LastWords(1)
+    last = LastLines(1)
     last.note(1, "x" * 1_000_000)
 
     assert len(last.lines[0]) == 2001
 
 
 def test_stderr_is_known_by_a_container_runtimes_prefix_too() -> None:
-    tally = Tally(context=5)
+    printed_lines = PrintedLines(context=5)
     prefixed = Entry(msg="2022-11-04T12:49:51.440561519Z stderr F wrapped\n")
 
-    tally.note(batch(Entry(msg="to stdout\n", stream="stdout"), ERRORS, prefixed))
+    printed_lines.note(batch(Entry(msg="to stdout\n", stream="stdout"), ERRORS, prefixed))
 
-    assert tally.of(TARGET).on_stderr.lines == ["to stderr", "wrapped"]
-    assert tally.of(TARGET).on_any.lines == ["to stdout", "to stderr", "wrapped"]
+    assert printed_lines.of(TARGET).on_stderr.lines == ["to stderr", "wrapped"]
+    assert printed_lines.of(TARGET).on_any.lines == ["to stdout", "to stderr", "wrapped"]
 
 
 def test_lines_are_counted_with_the_first_and_the_last_time() -> None:
-    tally = Tally()
+    printed_lines = PrintedLines()
 
-    tally.note(batch(ERRORS, ERRORS, from_ns=10))
-    tally.note(batch(ERRORS, from_ns=5))
+    printed_lines.note(batch(ERRORS, ERRORS, from_ns=10))
+    printed_lines.note(batch(ERRORS, from_ns=5))
 
-    printed = tally.of(TARGET)
-    assert (tally.lines, printed.first_ns, printed.last_ns) == (3, 5, 11)
+    printed = printed_lines.of(TARGET)
+    assert (printed_lines.lines, printed.first_ns, printed.last_ns) == (3, 5, 11)
 
 
 @pytest.mark.parametrize("sizes", [(5,), (2, 2, 2), (3, 1)])
 def test_every_outlet_gets_the_same_lines_and_no_more_than_enough(sizes: tuple[int, ...]) -> None:
-    tally = Tally(max_lines=3)
+    printed_lines = PrintedLines(max_lines=3)
     batches = [batch(*[ERRORS] * size) for size in sizes]
 
-    for narrow in (tally.limited(lambda it: it), tally.limited(lambda it: it)):
+    for narrow in (printed_lines.limited(lambda it: it), printed_lines.limited(lambda it: it)):
         assert sum(len(narrow(one).entries) for one in batches) == 3
 
 
 def test_however_many_targets_there_are_their_last_words_are_bounded() -> None:
-    tally = Tally(context=5, most_kept=10_000)
+    printed_lines = PrintedLines(context=5, most_kept=10_000)
     targets = [replace(TARGET, id=f"e{number}") for number in range(100)]
     for target in targets:
-        tally.note(replace(batch(*[ERRORS] * 8), target=target))
-        tally.note(replace(batch(ERRORS), target=targets[0]))
+        printed_lines.note(replace(batch(*[ERRORS] * 8), target=target))
+        printed_lines.note(replace(batch(ERRORS), target=targets[0]))
 
-    kept = [target for target in targets if tally.of(target).on_any.lines]
+    kept = [target for target in targets if printed_lines.of(target).on_any.lines]
 
-    assert sum(tally.of(target).size for target in targets) <= 10_000
+    assert sum(printed_lines.of(target).size for target in targets) <= 10_000
     assert kept == [targets[0], *targets[-len(kept) + 1 :]]
     assert len(kept) > 2
-    assert tally.lines == 900
+    assert printed_lines.lines == 900
 
 
 def test_the_only_one_keeps_its_last_words_whatever_they_take() -> None:
-    tally = Tally(context=5, most_kept=1)
-    tally.note(batch(ERRORS))
+    printed_lines = PrintedLines(context=5, most_kept=1)
+    printed_lines.note(batch(ERRORS))
 
-    assert tally.of(TARGET).on_any.lines == ["to stderr"]
+    assert printed_lines.of(TARGET).on_any.lines == ["to stderr"]

@@ -9,15 +9,22 @@ import pytest
 from fakes import MemorySink, MemorySource
 from virtual_time import START_NS, VirtualClock
 
-from tailer.cli.closing_report import closing_report
 from tailer.config import PollSettings
 from tailer.errors import NotFoundError, ReaderGoneError, SinkError
-from tailer.health import Phase
+from tailer.health.targets import Phase
+from tailer.logs.outcome import Cause, Outcome, Verdict
+from tailer.logs.pipeline import (
+    Arrivals,
+    FilteredSink,
+    FindTargets,
+    Reading,
+    already_found,
+    run_logs,
+)
+from tailer.logs.printed import PrintedLines
+from tailer.logs.report import closing_report
+from tailer.logs.stops import Stop, timed_out
 from tailer.model import Batch, Kind, Status, Target
-from tailer.outcome import Cause, Outcome, Verdict
-from tailer.stops import Stop, timed_out
-from tailer.tally import Tally
-from tailer.terminal import Arrivals, Outlet, Reading, Seek, already_found, run_logs
 from tailer.timestamp import NS_PER_S
 
 pytestmark = pytest.mark.anyio
@@ -54,13 +61,13 @@ class Rig:
             at_ns = START_NS + round(at_s * NS_PER_S) + number
             self.source.store.add(at_ns, message, visible_from_ns=at_ns - number)
 
-    async def run(self, *, seek: Seek | None = None, stops: Sequence[Stop] = ()) -> None:
+    async def run(self, *, seek: FindTargets | None = None, stops: Sequence[Stop] = ()) -> None:
         await run_logs(
             seek or already_found([FOLLOW]),
             outcome=self.outcome,
             source=self.source,
-            output=Outlet(self.output, everything),
-            copies=[Outlet(self.copy, everything)],
+            output=FilteredSink(self.output, everything),
+            copies=[FilteredSink(self.copy, everything)],
             settings=SETTINGS,
             stops=stops,
             clock=self.clock,
@@ -74,7 +81,9 @@ class Rig:
             happens()
 
     def report(self, *, quiet: bool = False) -> list[str]:
-        return closing_report(self.outcome, Tally(), quiet=quiet, colour=False).splitlines()
+        return closing_report(
+            self.outcome, PrintedLines(), quiet=quiet, in_color=False
+        ).splitlines()
 
 
 @pytest.fixture
@@ -209,7 +218,7 @@ def test_the_report_is_safe_for_a_terminal_whatever_the_service_calls_its_target
     outcome.health.of(target).phase = phase
     outcome.verdicts[target] = Status.RUNNING
 
-    report = closing_report(outcome, Tally(), quiet=False, colour=False)
+    report = closing_report(outcome, PrintedLines(), quiet=False, in_color=False)
 
     assert report.count("\n") == 1
     assert "\x1b" not in report

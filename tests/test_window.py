@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from memory_service import DIALECTS, MemoryService
 
-from tailer.model import Entry, Order, Page
-from tailer.range_reader import RangeReader
+from tailer.model import Entry, Order, Page, Window
+from tailer.polling.pages import ServiceDialect, Slice
+from tailer.polling.range_reader import RangeReader
 from tailer.timestamp import NS_PER_MS
-from tailer.window import Dialect, Slice, Window
 
 START_NS = 1_700_000_000_000 * NS_PER_MS
 END_NS = START_NS + 1000 * NS_PER_MS
@@ -24,9 +24,9 @@ def read(
     window: Window,
     *,
     top: int,
-    dialect: Dialect | None = None,
+    dialect: ServiceDialect | None = None,
 ) -> list[Slice]:
-    reader = RangeReader(window, dialect or Dialect())
+    reader = RangeReader(window, dialect or ServiceDialect())
     slices: list[Slice] = []
     for _ in range(MAX_REQUESTS):
         if reader.query is None:
@@ -68,7 +68,7 @@ def test_a_read_shows_every_line_once_in_order_or_says_where_it_cannot(
     excused = {
         line.entry
         for line in service.lines
-        if any(crowd.start_ns <= line.time_ns < crowd.end_ns for crowd in crowds)
+        if any(saturated.start_ns <= line.time_ns < saturated.end_ns for saturated in crowds)
     }
     assert all(entry in excused for entry in (stored - shown) + (shown - stored))
     times = [time_ns for one in slices for time_ns in one.times_ns]
@@ -105,7 +105,7 @@ def test_the_dialect_of_start_is_learned_from_a_restarted_page(start_is_exclusiv
     service = MemoryService(start_is_exclusive=start_is_exclusive)
     for number in range(20):
         service.add(START_NS + number, f"{number}")
-    dialect = Dialect()
+    dialect = ServiceDialect()
 
     read(service, Window(START_NS, END_NS), top=6, dialect=dialect)
 
@@ -168,7 +168,7 @@ def test_a_service_that_ignores_the_order_is_read_in_shorter_parts() -> None:
 
 
 def test_an_empty_window_asks_nothing() -> None:
-    assert RangeReader(Window(5, 5), Dialect()).query is None
+    assert RangeReader(Window(5, 5), ServiceDialect()).query is None
 
 
 @given(
@@ -184,7 +184,7 @@ def test_lines_without_a_readable_time_pass_through_whole(timestamps: list[str |
         Entry(msg=f"{number}") if text is None else Entry(timestamp=text, msg=f"{number}")
         for number, text in enumerate(sorted(timestamps, key=lambda text: text or ""))
     ]
-    reader = RangeReader(Window(START_NS, END_NS), Dialect())
+    reader = RangeReader(Window(START_NS, END_NS), ServiceDialect())
 
     shown = reader.feed(Page(lines, top=5000, server_now_ns=END_NS))
 

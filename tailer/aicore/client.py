@@ -1,4 +1,8 @@
-"""The service as values: pages of logs, workloads, resource groups.
+"""The API as methods: logs, get, list, count, resource groups.
+
+How many lines one answer of a target may hold before it is too large. Pure.
+
+The service as values: pages of logs, workloads, resource groups.
 
 Every question is asked until it is answered: what may pass is retried here without end,
 and what will not pass is raised. The caller is told of each failure on the way. Long, as it
@@ -13,8 +17,8 @@ from typing import TypeAlias, TypeVar
 
 import anyio
 
-from tailer.aicore import questions
-from tailer.aicore.auth import TokenKeeper
+from tailer.aicore import paths as questions
+from tailer.aicore.api import ApiAccess, ApiRequests
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import (
     decode_count,
@@ -23,13 +27,40 @@ from tailer.aicore.decode import (
     decode_workload,
     decode_workloads,
 )
-from tailer.aicore.gate import Access, Gate
-from tailer.aicore.portions import Portions
-from tailer.aicore.retry import Trouble, with_retries
-from tailer.aicore.transport import Answer, OversizeError, UntrustedServerError
+from tailer.aicore.token import TokenCache
+from tailer.aicore.transport import HttpResponse, OversizeError, UntrustedServerError
+from tailer.backoff import OnRetry, with_retries
 from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
+
+
+class PageLimits:
+    """Halves at once, grows back by an eighth a page: large lines tend to come together.
+
+    Remembers only targets that are below MAX_TOP, so it stays as small as the trouble.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[Target, int] = {}
+
+    def top(self, target: Target, wanted: int) -> int:
+        return min(wanted, self._limits.get(target, MAX_TOP))
+
+    def was_too_large(self, target: Target, top: int) -> bool:
+        """Whether less may help: not below one line."""
+        self._limits[target] = max(1, top // 2)
+        return top > 1
+
+    def fitted(self, target: Target) -> None:
+        limit = self._limits.get(target)
+        if limit is None:
+            return
+        if limit + limit // 8 + 1 >= MAX_TOP:
+            del self._limits[target]
+        else:
+            self._limits[target] = limit + limit // 8 + 1
+
 
 _TRIAL_S = 10.0
 _FIRST_CONTACT_PAUSE_S = 0.5  # somebody waits for it: no long backoff into a typing error
@@ -47,9 +78,9 @@ class AiCoreClient:
 
     def __init__(
         self,
-        gate: Gate,
+        gate: ApiRequests,
         *,
-        access_of: Callable[[Credentials], Access],
+        access_of: Callable[[Credentials], ApiAccess],
         clock: Clock,
         rng: random.Random,
         first_contact_patience_s: float,
@@ -59,11 +90,11 @@ class AiCoreClient:
         self._clock = clock
         self._rng = rng
         self._first_contact_patience_s = first_contact_patience_s
-        self._portions = Portions()
-        self.traffic, self.budget = gate.traffic, gate.budget
+        self._portions = PageLimits()
+        self.statistics, self.budget = gate.statistics, gate.budget
 
     @property
-    def tokens(self) -> TokenKeeper:
+    def tokens(self) -> TokenCache:
         return self._gate.access.tokens
 
     async def use(self, credentials: Credentials) -> None:
@@ -93,7 +124,7 @@ class AiCoreClient:
         end_ns: int,
         order: Order,
         top: int = MAX_TOP,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Page:
         """The first `top` lines of [start_ns, end_ns), in `order`.
 
@@ -113,7 +144,7 @@ class AiCoreClient:
                         error.hint = "one log line is larger than max_body_bytes"
                         raise
 
-        return await self._patiently(attempt, on_trouble)
+        return await self._patiently(attempt, on_retry)
 
     async def _page(
         self, target: Target, start_ns: int, end_ns: int, order: Order, top: int
@@ -129,7 +160,7 @@ class AiCoreClient:
         return Page(entries, DEFAULT_TOP if cut else top, server_now_ns)
 
     async def get(
-        self, target: Target, *, only_status: bool = False, on_trouble: Trouble
+        self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload:
         """The workload; with `only_status` little more than its status, but cheaply."""
 
@@ -139,7 +170,7 @@ class AiCoreClient:
                 answer.body, resource_group=target.resource_group, kind=target.kind
             )
 
-        return await self._patiently(attempt, on_trouble)
+        return await self._patiently(attempt, on_retry)
 
     async def list(
         self,
@@ -150,7 +181,7 @@ class AiCoreClient:
         executable_ids: Sequence[str] = (),
         configuration_id: str | None = None,
         status: Status | None = None,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> Workloads:
         """All workloads that match, each once, in no order.
 
@@ -165,7 +196,7 @@ class AiCoreClient:
         )
         found: dict[str, Workload] = {}
         for _ in range(2):
-            count = await self._list_once(found, kind, resource_group, filters, on_trouble)
+            count = await self._list_once(found, kind, resource_group, filters, on_retry)
             if count is None or len(found) >= count:
                 break
         return [*found.values()]
@@ -176,7 +207,7 @@ class AiCoreClient:
         kind: Kind,
         resource_group: str,
         filters: Sequence[str],
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> int | None:
         """Adds one pass over all pages to `found`; what the last page said there is in all."""
         skip = 0
@@ -188,7 +219,7 @@ class AiCoreClient:
                 answer = await self._ask_group(question, kind, resource_group)
                 return decode_workloads(answer.body, resource_group=resource_group, kind=kind)
 
-            listed, count = await self._patiently(attempt, on_trouble)
+            listed, count = await self._patiently(attempt, on_retry)
             found.update((workload.target.id, workload) for workload in listed)
             skip += len(listed)
             was_last = len(listed) < questions.LIST_TOP and count is not None and skip >= count
@@ -205,7 +236,7 @@ class AiCoreClient:
         executable_ids: Sequence[str] = (),
         configuration_id: str | None = None,
         status: Status | None = None,
-        on_trouble: Trouble,
+        on_retry: OnRetry,
     ) -> int:
         filters = questions.filters(
             scenario_id=scenario_id,
@@ -218,9 +249,9 @@ class AiCoreClient:
             question = questions.count(kind, filters=filters)
             return decode_count((await self._ask_group(question, kind, resource_group)).body)
 
-        return await self._patiently(attempt, on_trouble)
+        return await self._patiently(attempt, on_retry)
 
-    async def resource_groups(self, *, on_trouble: Trouble) -> Sequence[str]:
+    async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]:
         """The ids of all resource groups of the tenant, in the order received."""
         found: dict[str, None] = {}
         asked = set[str]()
@@ -236,21 +267,21 @@ class AiCoreClient:
                 ids = [str(group.get("resourceGroupId", "")) for group in groups]
                 return ids, total, answer.headers.get("Link", "")
 
-            ids, total, link = await self._patiently(attempt, on_trouble)
+            ids, total, link = await self._patiently(attempt, on_retry)
             found.update((one, None) for one in ids if one)
             question = questions.more_resource_groups(link, seen=len(found), total=total)
         return [*found]
 
-    async def _ask(self, path: str, target: Target) -> Answer:
+    async def _ask(self, path: str, target: Target) -> HttpResponse:
         subject = f"{target.name} in resource group {target.resource_group}"
         return await self._gate.ask(path, subject=subject, resource_group=target.resource_group)
 
-    async def _ask_group(self, path: str, kind: Kind, resource_group: str) -> Answer:
+    async def _ask_group(self, path: str, kind: Kind, resource_group: str) -> HttpResponse:
         subject = f"{kind}s of resource group {resource_group}"
         return await self._gate.ask(path, subject=subject, resource_group=resource_group)
 
     async def _patiently(
-        self, attempt: Callable[[], Awaitable[Answered]], on_trouble: Trouble
+        self, attempt: Callable[[], Awaitable[Answered]], on_retry: OnRetry
     ) -> Answered:
         started_s = 0.0 if self._gate.was_reached else self._clock.monotonic_s()
 
@@ -262,7 +293,7 @@ class AiCoreClient:
                     error.retry_after_s = _FIRST_CONTACT_PAUSE_S
                 raise
 
-        def is_hopeless(error: TransientApiError) -> bool:
+        def is_permanent(error: TransientApiError) -> bool:
             if self._gate.was_reached or not isinstance(error, UnreachableError):
                 return False
             is_late = self._clock.monotonic_s() - started_s >= self._first_contact_patience_s
@@ -270,9 +301,9 @@ class AiCoreClient:
 
         return await with_retries(
             impatient_attempt,
-            is_hopeless=is_hopeless,
-            on_trouble=on_trouble,
+            is_permanent=is_permanent,
+            on_retry=on_retry,
             clock=self._clock,
             rng=self._rng,
-            traffic=self.traffic,
+            count_retry=self.statistics.count_retry,
         )

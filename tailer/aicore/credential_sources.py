@@ -36,7 +36,7 @@ _VCAP_LABEL = "aicore"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CredentialSource:
     """What one place holds. `state` says why `values` is empty, when it is."""
 
     name: str
@@ -54,7 +54,7 @@ class Source:
 
 def environment_sources(
     environ: Mapping[str, str], *, home: Path, profile: str | None
-) -> tuple[Source, ...]:
+) -> tuple[CredentialSource, ...]:
     """In the SDK's order of precedence.
 
     Raises:
@@ -69,7 +69,7 @@ def environment_sources(
     )
 
 
-def key_file_source(path: Path) -> Source:
+def key_file_source(path: Path) -> CredentialSource:
     """A service key in a file, bare or as `cf service-key` prints it, under `credentials`.
 
     Raises:
@@ -85,19 +85,19 @@ def key_file_source(path: Path) -> Source:
     values = _key_values(inner if isinstance(inner, dict) else key)
     if not values:
         raise AuthError(f"{name} has no field of a service key", hint="is it another file?")
-    return Source(name, "", values, is_service_key=True)
+    return CredentialSource(name, "", values, is_service_key=True)
 
 
-def _service_key(text: str) -> Source:
+def _service_key(text: str) -> CredentialSource:
     name = "AICORE_SERVICE_KEY"
     if not text:
-        return Source(name, "not set", is_service_key=True)
+        return CredentialSource(name, "not set", is_service_key=True)
     values = _key_values(_json_object(text, name=name))
-    return Source(name, "has no field of a service key", values, is_service_key=True)
+    return CredentialSource(name, "has no field of a service key", values, is_service_key=True)
 
 
-def _variables(environ: Mapping[str, str]) -> Source:
-    return Source(
+def _variables(environ: Mapping[str, str]) -> CredentialSource:
+    return CredentialSource(
         "environment variables AICORE_*",
         "none set of " + ", ".join(f"AICORE_{name.upper()}" for name in _NAMES),
         _prefixed(environ),
@@ -105,7 +105,9 @@ def _variables(environ: Mapping[str, str]) -> Source:
     )
 
 
-def _config_file(environ: Mapping[str, str], *, home: Path, profile: str | None) -> Source:
+def _config_file(
+    environ: Mapping[str, str], *, home: Path, profile: str | None
+) -> CredentialSource:
     if environ.get("AICORE_CONFIG"):
         path = Path(environ["AICORE_CONFIG"])
     else:
@@ -121,27 +123,27 @@ def _config_file(environ: Mapping[str, str], *, home: Path, profile: str | None)
                 f"no {name} for the profile {profile!r}",
                 hint="see AICORE_PROFILE, AICORE_HOME, AICORE_CONFIG",
             ) from error
-        return Source(name, "does not exist")
+        return CredentialSource(name, "does not exist")
     except PermissionError:  # the SDK goes on, too
-        return Source(name, "may not be read")
+        return CredentialSource(name, "may not be read")
     except (OSError, UnicodeDecodeError) as error:
         raise AuthError(f"cannot read {name}: {_why(error)}") from error
     config = _json_object(text, name=name)
-    return Source(name, "has no AICORE_… value", _prefixed(config), _group(config))
+    return CredentialSource(name, "has no AICORE_… value", _prefixed(config), _group(config))
 
 
-def _vcap_services(text: str) -> Source:
+def _vcap_services(text: str) -> CredentialSource:
     name = "VCAP_SERVICES"
     if not text:
-        return Source(name, "not set", is_service_key=True)
+        return CredentialSource(name, "not set", is_service_key=True)
     for services in _json_object(text, name=name).values():
         for service in services if isinstance(services, list) else ():
             if isinstance(service, dict) and service.get("label") == _VCAP_LABEL:
                 key = service.get("credentials")
                 values = _key_values(key if isinstance(key, dict) else {})
                 state = f"its service {_VCAP_LABEL!r} has no credentials"
-                return Source(name, state, values, is_service_key=True)
-    return Source(name, f"no service labelled {_VCAP_LABEL!r}", is_service_key=True)
+                return CredentialSource(name, state, values, is_service_key=True)
+    return CredentialSource(name, f"no service labeled {_VCAP_LABEL!r}", is_service_key=True)
 
 
 def _prefixed(texts: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,11 @@
-"""Who we are to the service: found where the official SDK finds it, in the SDK's order.
+"""Complete credentials from one source, in the SDK's order; normalized URLs.
+
+The two addresses of the service, however they were written. Pure.
+
+Service keys carry the bare hosts, the SDK's config files the full paths, and
+`aicore configure` writes `…//oauth/token` when the host ended in a slash.
+
+Who we are to the service: found where the official SDK finds it, in the SDK's order.
 
 Law: all values come from the first source that has any (`sap-ai-sdk-core` 3.5,
 `ai_core_sdk/credentials.py`, `fetch_credentials`), and only then are they checked. Filling
@@ -6,15 +13,82 @@ the holes of one source from another would send one tenant's id with another's s
 Only the resource group is looked up on its own.
 """
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
-from tailer.aicore.credential_sources import Source, environment_sources, key_file_source
+from tailer.aicore.credential_sources import CredentialSource, environment_sources, key_file_source
 from tailer.aicore.secret import Secret
-from tailer.aicore.service_urls import api_url, token_url
 from tailer.errors import AuthError
+
+_TOKEN_PATH = "/oauth/token"  # noqa: S105 - a path, not a password
+_API_PATH = "/v2"
+
+
+def token_url(text: str, *, name: str) -> str:
+    """With exactly one `/oauth/token` at its end. `name` says in errors where `text` is from.
+
+    Raises:
+        AuthError: Not an https address (http is for loopback only).
+    """
+    return _with_path(text, _TOKEN_PATH, name=name)
+
+
+def api_url(text: str, *, name: str) -> str:
+    """With exactly one `/v2` at its end; the `/v2/lm` of the SDK's inner client is cut.
+
+    Raises:
+        AuthError: Not an https address (http is for loopback only).
+    """
+    return _with_path(text.strip().rstrip("/").removesuffix("/lm"), _API_PATH, name=name)
+
+
+def _with_path(text: str, path: str, *, name: str) -> str:
+    parts = _checked_url(text.strip(), name=name)
+    base = parts.path.rstrip("/")
+    while base.endswith(path):
+        base = base.removesuffix(path).rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{base}{path}"
+
+
+def _checked_url(text: str, *, name: str) -> SplitResult:
+    """Its parts. Errors do not show `text`: people paste secrets into the wrong variable."""
+    parts, host = _split(text)
+    if parts.scheme not in {"http", "https"} or not host or not text.isprintable() or " " in text:
+        raise AuthError(f"{name} is not an address", hint="it should start with https://")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise AuthError(
+            f"{name} is http://, which would show the credentials to the network",
+            hint="use https://; http:// is for loopback hosts only",
+        )
+    if parts.username is not None or parts.password is not None:
+        raise AuthError(f"{name} holds a user or password", hint="leave only the address")
+    if parts.query or parts.fragment:
+        raise AuthError(f"{name} has a query or fragment", hint="leave only the address")
+    return parts
+
+
+def _split(text: str) -> tuple[SplitResult, str]:
+    """The parts and the host, which is empty if there is none or the port is no number."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # the port is parsed when it is asked for
+    except ValueError:
+        return urlsplit(""), ""
+    return parts, host or ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761, section 6.3
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 _DEFAULT_GROUP: Final = "default"  # every tenant has it
 
@@ -51,7 +125,7 @@ class Credentials:
     source: str
 
     @property
-    def usual_group(self) -> str:
+    def default_group_name(self) -> str:
         """The resource group that is meant where none is said."""
         return self.resource_group or _DEFAULT_GROUP
 
@@ -92,11 +166,11 @@ def find_credentials(
     )
 
 
-def _resource_group(sources: Sequence[Source]) -> str | None:
+def _resource_group(sources: Sequence[CredentialSource]) -> str | None:
     return next((source.resource_group for source in sources if source.resource_group), None)
 
 
-def _checked(source: Source, *, resource_group: str | None) -> Credentials:
+def _checked(source: CredentialSource, *, resource_group: str | None) -> Credentials:
     values = source.values
     proofs = _PROOFS[:2] if source.is_service_key else _PROOFS  # a key names no files
     complete = [names for names in proofs if all(name in values for name in names)]
@@ -129,7 +203,7 @@ def _checked(source: Source, *, resource_group: str | None) -> Credentials:
     )
 
 
-def _labels(source: Source, names: tuple[str, ...]) -> str:
+def _labels(source: CredentialSource, names: tuple[str, ...]) -> str:
     return " and ".join(source.label(name) for name in names)
 
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from tailer.errors import TransientApiError
-from tailer.model import Entry, Kind, OddEntry, Status, Target, Text, Workload
+from tailer.model import Entry, ExtendedEntry, Kind, Status, Target, Text, Workload
 
 _TEXT_SHOWN = 120  # characters of a gateway's answer: enough to know it by
 
@@ -27,17 +27,17 @@ class _Page(msgspec.Struct):
     error: Raw | UnsetType = UNSET
 
 
-class _OddResult(msgspec.Struct):
+class _ExtendedResult(msgspec.Struct):
     result: list[dict[str, Raw]]
 
 
-class _OddPage(msgspec.Struct):
-    data: _OddResult
+class _ExtendedPage(msgspec.Struct):
+    data: _ExtendedResult
     error: Raw | UnsetType = UNSET
 
 
 _strict = msgspec.json.Decoder(_Page)
-_general = msgspec.json.Decoder(_OddPage)
+_general = msgspec.json.Decoder(_ExtendedPage)
 _text = msgspec.json.Decoder(str)
 _encoder = msgspec.json.Encoder()
 
@@ -83,7 +83,7 @@ def _decode_page(body: bytes) -> list[Entry]:
         body.decode()  # what is kept raw has not been looked at
         odd_page = _general.decode(body)
         _check_no_error(odd_page.error, body)
-        return [_odd_entry(fields) for fields in odd_page.data.result]
+        return [_extended_entry(fields) for fields in odd_page.data.result]
     _check_no_error(page.error, body)
     if isinstance(page.data, _Result) and page.data.result is not None:
         return page.data.result
@@ -99,7 +99,7 @@ def _check_no_error(error: Raw | UnsetType, body: bytes) -> None:
         raise damaged(body, "an error in place of a page")
 
 
-def _odd_entry(fields: Mapping[str, Raw]) -> Entry:
+def _extended_entry(fields: Mapping[str, Raw]) -> Entry:
     known: dict[str, Text] = {}
     unknown: list[bytes] = []
     for name, raw in fields.items():
@@ -109,7 +109,7 @@ def _odd_entry(fields: Mapping[str, Raw]) -> Entry:
             compact = msgspec.json.format(bytes(raw), indent=-1)  # its numbers stay as written
             unknown.append(_encoder.encode(name) + b":" + compact)
     if unknown:
-        return OddEntry(**known, extra=Raw(b"{" + b",".join(unknown) + b"}"))
+        return ExtendedEntry(**known, extra=Raw(b"{" + b",".join(unknown) + b"}"))
     return Entry(**known)
 
 

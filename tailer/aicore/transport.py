@@ -37,7 +37,7 @@ class OversizeError(TransientApiError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """`sent_s` and `received_s` (of the headers) are monotonic. A refusal's body may be cut."""
 
     status: int
@@ -47,7 +47,7 @@ class Answer:
     received_s: float
 
 
-class Transport:
+class HttpTransport:
     """Sends; follows no redirect, keeps no cookie. Whoever opened the session closes it."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Transport:
         form: Mapping[str, str] | None = None,
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """The answer, whatever its status.
 
         Raises:
@@ -93,7 +93,7 @@ class Transport:
             ) as response:
                 received_s = self._clock.monotonic_s()
                 body = await self._body(response, host=url.host or "")
-                return Answer(response.status, response.headers, body, sent_s, received_s)
+                return HttpResponse(response.status, response.headers, body, sent_s, received_s)
         except (aiohttp.ClientError, OSError, zlib.error) as error:
             raise self._translated(error, host=url.host or "") from error
 

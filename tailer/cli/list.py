@@ -12,10 +12,18 @@ import anyio
 import click
 import msgspec
 
-from tailer.cli.access import credentials_for, groups_for
-from tailer.cli.choosing import is_running
-from tailer.cli.follow_command import follow_command
-from tailer.cli.listing import newest_first, table_text
+from tailer.backoff import OutageNotice
+from tailer.cli.completion import suggest_configurations, suggest_executables, suggest_scenarios
+from tailer.cli.context import client_for, credentials_for, groups_for
+from tailer.cli.inventory import (
+    Inventory,
+    ListRequest,
+    follow_command,
+    is_running,
+    newest_first,
+    query_inventory,
+    table_text,
+)
 from tailer.cli.options import (
     PATTERN,
     color_option,
@@ -24,27 +32,20 @@ from tailer.cli.options import (
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.overview import Overview, Question, look
-from tailer.cli.service import Hiccups, client_for
-from tailer.cli.streams import open_stdout, start_stderr, wants_colour
-from tailer.cli.suggestions import (
-    suggest_configurations,
-    suggest_executables,
-    suggest_scenarios,
-)
+from tailer.cli.streams import open_stdout, start_stderr, wants_color
+from tailer.discovery.selector import Selector
 from tailer.model import Kind, Status, Workload
-from tailer.selection import Selector
-from tailer.sinks.escape import visible
-from tailer.sinks.line_filter import compile_pattern
+from tailer.sinks.lines import compile_pattern
+from tailer.text import visible
 
-_WIDTH_OF_PIPES = 200
-_GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # without -g it is what is meant, before all others
+_PIPE_COLUMNS = 200
+_GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # the default of -g
 
 _EPILOG = """\
 \b
 Examples:
-  tailer list                          everything in the default resource group
-  tailer list -A --status RUNNING      what runs, in every resource group
+  tailer list                          all targets in the default resource group
+  tailer list -A --status RUNNING      what is running, in all resource groups
   tailer list executions --status DEAD what failed
   tailer list -o json | jq -r .follow  for programs: one JSON object a line
 """
@@ -57,7 +58,7 @@ Examples:
     "-A",
     "--all-resource-groups",
     is_flag=True,
-    help="In every resource group that this client may see, instead of -g.",
+    help="In all resource groups that the service key may read, instead of -g.",
 )
 @service_key_option
 @option(
@@ -90,7 +91,7 @@ Examples:
     "statuses",
     type=click.Choice([str(one) for one in Status], case_sensitive=False),
     multiple=True,
-    help="Only in this status. All four may be repeated.",
+    help="Only in this status. All four are repeatable.",
 )
 @output_option("list", "table")
 @color_option
@@ -109,7 +110,7 @@ def list_command(
 ) -> None:
     """List deployments and executions, newest first.
 
-    `tailer logs -f TARGET` follows one of them; JSON has that whole command, as `follow`.
+    `tailer logs -f TARGET` follows one of them. In JSON, `follow` is that command.
     """
     start_stderr(color)
     open_stdout()
@@ -123,21 +124,21 @@ def list_command(
     )
     credentials = credentials_for(service_key_file)
 
-    async def ask() -> Overview:
+    async def query() -> Inventory:
         async with client_for(credentials) as client:
             groups: Sequence[str] = groups_for(resource_groups, credentials)
             if all_resource_groups:
-                groups = await client.resource_groups(on_trouble=Hiccups())
-            return await look(client, groups, _questions(selector))
+                groups = await client.resource_groups(on_retry=OutageNotice())
+            return await query_inventory(client, groups, _requests(selector))
 
-    seen = anyio.run(ask)
-    seen.tell_refusals()
+    seen = anyio.run(query)
+    seen.report_refusals()
     listed = newest_first(filter(selector.matches, seen.workloads))
-    usual_group = None if _GROUP_VARIABLE in os.environ else groups_for((), credentials)[0]
+    default_group_name = None if _GROUP_VARIABLE in os.environ else groups_for((), credentials)[0]
 
     def follow(workload: Workload) -> str:
         return follow_command(
-            workload.target, default_group=usual_group, service_key_file=service_key_file
+            workload.target, default_group=default_group_name, service_key_file=service_key_file
         )
 
     if output == "json":
@@ -148,7 +149,7 @@ def list_command(
         click.echo("nothing found", err=True)
         return
     _print_table(listed, now_ns=seen.now_ns, color=color)
-    _tell_how_to_follow(listed, follow, color=color)
+    _print_follow_hint(listed, follow, color=color)
 
 
 def _row(workload: Workload) -> dict[str, Any]:
@@ -166,35 +167,35 @@ def _row(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _questions(selector: Selector) -> list[Question]:
-    """What the service can choose, it chooses: there may be thousands that have ended."""
+def _requests(selector: Selector) -> list[ListRequest]:
+    """List requests that filter at the service: thousands of executions may have ended."""
     combined = product(selector.kinds, selector.scenarios or (None,), selector.statuses or (None,))
     return [
-        Question(kind, status=status, scenario_id=scenario, executable_ids=selector.executables)
+        ListRequest(kind, status=status, scenario_id=scenario, executable_ids=selector.executables)
         for kind, scenario, status in combined
     ]
 
 
 def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> None:
     is_terminal = sys.stdout.isatty()
-    colour = wants_colour(color, os.environ, is_terminal=is_terminal)
+    in_color = wants_color(color, os.environ, is_terminal=is_terminal)
     table = table_text(
         workloads,
         now_ns=now_ns,
-        width=shutil.get_terminal_size().columns if is_terminal else _WIDTH_OF_PIPES,
-        colour=colour,
+        width=shutil.get_terminal_size().columns if is_terminal else _PIPE_COLUMNS,
+        in_color=in_color,
         with_groups=len({one.target.resource_group for one in workloads}) > 1,
     )
-    click.echo(table, nl=False, color=colour)
+    click.echo(table, nl=False, color=in_color)
 
 
-def _tell_how_to_follow(
+def _print_follow_hint(
     listed: Sequence[Workload], follow: Callable[[Workload], str], *, color: str
 ) -> None:
-    """By an example that has something to say; for people only."""
+    """Print an example follow command for a running target, on a terminal only."""
     if sys.stderr is None or not (sys.stdout.isatty() and sys.stderr.isatty()):
         return
     example = next(filter(is_running, listed), listed[0])
-    dim = wants_colour(color, os.environ, is_terminal=True)
+    dim = wants_color(color, os.environ, is_terminal=True)
     text = visible(f"follow one: {follow(example)}")
     click.echo(f"\x1b[2m{text}\x1b[0m" if dim else text, err=True, color=dim)

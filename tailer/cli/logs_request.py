@@ -1,69 +1,34 @@
-"""The flags of `tailer logs`, checked together and compiled once."""
+"""Compile the flags of `tailer logs` into a LogsRequest, and refuse contradictions."""
 
 import os
 import re
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tailer.cli.options import When
-from tailer.cli.selector_flags import compile_selector, is_selecting
-from tailer.cli.streams import wants_colour
+from tailer.cli.options import compile_selector, is_selecting
+from tailer.cli.streams import wants_color
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
 from tailer.errors import ConfigError
-from tailer.model import Workload
-from tailer.poller import AHEAD_NS
-from tailer.selection import Selector
-from tailer.sinks.format import FormatSettings, build_formatter
-from tailer.sinks.line_filter import LineFilter, compile_pattern
-from tailer.sinks.wall_time import timezone_named
-from tailer.terminal import Reading
-from tailer.timestamp import parse_ns
+from tailer.logs.request import LogsRequest
+from tailer.sinks.formats.build import FormatSettings, build_formatter
+from tailer.sinks.formats.times import timezone_named
+from tailer.sinks.lines import LineFilter, compile_pattern
 
-_DEFAULT_SINCE = When(ago_s=3600)
-# A person watches: a quiet target is still asked every few seconds.
+# A person watches: a quiet target is still polled every few seconds.
 _PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
 _DISCOVERY_INTERVAL_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class LogsRequest:
-    """The flags of `tailer logs`, checked and compiled.
-
-    `selector` is what is meant without being named, in whatever resource groups.
-    """
-
-    names: tuple[str, ...]
-    selector: Selector | None
-    all_groups: bool
-    resource_groups: tuple[str, ...]
-    service_key_file: Path | None
-    follow: bool
-    since: When | None
-    until: When | None
-    last: int | None
-    timeout_s: float | None
-    poll: PollSettings
-    line_filter: LineFilter
-    form: FormatSettings
-    tee: Path | None
-    tee_form: FormatSettings
-    wait_s: float | None
-    max_lines: int | None
-    error_context: int
-    summary: Path | None
-    quiet: bool
-    color: str
-
-    def start_ns(self, now_ns: int) -> int:
-        """From when on lines are wanted; `now_ns` is the service's clock."""
-        return (self.since or _DEFAULT_SINCE).resolve_ns(now_ns)
-
-
 def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsRequest:
-    """Raises: ConfigError, naming the flag, its value and the remedy."""
+    """Compile all flags.
+
+    Raises:
+        ConfigError: Names the flag, its value and the remedy.
+    """
     _refuse_contradictions(flags)
     lateness_s = flags["lateness"]
     form = FormatSettings(
@@ -71,7 +36,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         template=flags["template"],
         timestamps=flags["timestamps"],
         timezone=timezone_named(flags["timezone"] or "local"),
-        colour=wants_colour(flags["color"], os.environ, is_terminal=stdout_is_terminal),
+        in_color=wants_color(flags["color"], os.environ, is_terminal=stdout_is_terminal),
         escape=stdout_is_terminal,
         highlight=_patterns(flags["highlight"], "--highlight"),
     )
@@ -79,10 +44,10 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         form,
         format=flags["tee_format"] or form.format,
         template=None if flags["tee_format"] else form.template,
-        colour=False,
+        in_color=False,
         escape=False,
     )
-    build_formatter(form, [])  # a wrong template shows before anything is asked of the service
+    build_formatter(form, [])  # refuse a wrong template before the first request
     return LogsRequest(
         names=flags["targets"],
         selector=compile_selector(flags),
@@ -115,7 +80,11 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         error_context=flags["on_error_context"],
         summary=flags["summary"],
         quiet=flags["quiet"],
-        color=flags["color"],
+        colors_stderr=wants_color(
+            flags["color"],
+            os.environ,
+            is_terminal=sys.stderr is not None and sys.stderr.isatty(),
+        ),
     )
 
 
@@ -123,18 +92,18 @@ def _refuse_contradictions(flags: dict[str, Any]) -> None:
     if not flags["targets"] and not is_selecting(flags):
         raise ConfigError(
             "no TARGET given",
-            hint="`tailer list` shows what there is; deployment/ID or execution/ID, "
-            "or --executions and the like",
+            hint="name deployment/ID or execution/ID (`tailer list` shows them), "
+            "or select with --executions, --scenario, …",
         )
     if flags["wait"] is not None and not flags["targets"]:
-        raise ConfigError("--wait without TARGET", hint="-f waits for whatever matches")
+        raise ConfigError("--wait without TARGET", hint="with -f, a selector waits anyway")
     if flags["follow"] and flags["until"]:
         raise ConfigError(
-            "--until and --follow contradict each other", hint="--timeout ends a follower"
+            "--until and --follow exclude each other", hint="--timeout ends following"
         )
     if flags["template"] is not None and flags["output"] != "text":
         raise ConfigError(
-            f"--template and --output {flags['output']} contradict each other",
+            f"--template and --output {flags['output']} exclude each other",
             hint="give one of them",
         )
     _refuse_file_contradictions(flags)
@@ -154,49 +123,9 @@ def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
 
 
 def _is_one_file(first: Path, second: Path) -> bool:
-    """Also when it is not there yet, whatever links lead to it."""
+    """Whether both paths name one file, through links and before it exists as well."""
     return first == second or os.path.realpath(first) == os.path.realpath(second)
 
 
 def _patterns(texts: Sequence[str], flag: str) -> tuple[re.Pattern[str], ...]:
     return tuple(compile_pattern(text, flag) for text in texts)
-
-
-def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) -> list[Reading]:
-    """What to read of each target; `now_ns` is the service's clock.
-
-    Raises:
-        ConfigError: The range is empty.
-    """
-    start_ns = request.start_ns(now_ns)
-    end_ns = None if request.follow else now_ns + AHEAD_NS
-    if request.until is not None:
-        end_ns = request.until.resolve_ns(now_ns)
-    _refuse_empty_range(request, start_ns, now_ns=now_ns)
-    readings = {}
-    for workload in workloads:
-        began_ns = start_ns
-        if request.last is not None and request.since is None:
-            began_ns = min(start_ns, _created_ns(workload, default_ns=start_ns))
-        readings[workload.target] = Reading(
-            workload.target, began_ns, end_ns, request.last, workload
-        )
-    return list(readings.values())
-
-
-def _refuse_empty_range(request: LogsRequest, start_ns: int, *, now_ns: int) -> None:
-    if request.follow:
-        return
-    if request.until is None and start_ns >= now_ns:
-        raise ConfigError("--since is not in the past", hint="new lines are shown with --follow")
-    if request.until is not None and start_ns >= request.until.resolve_ns(now_ns):
-        raise ConfigError(
-            "--since is not before --until", hint="unless told, --since is one hour ago"
-        )
-
-
-def _created_ns(workload: Workload, *, default_ns: int) -> int:
-    try:
-        return parse_ns(workload.created_at)
-    except ValueError:
-        return default_ns

@@ -1,7 +1,6 @@
-"""Notices for people: what changed, in one short line on stderr. For programs: key=value.
+"""Log events as one line each on stderr: sentences for people, logfmt or JSON for programs.
 
-Names and messages of the service are strangers' text, and a file of notices is looked at
-with `cat`: whatever the style, no control character goes out raw.
+Names and messages of the service are untrusted text: no style writes a control character raw.
 """
 
 from collections.abc import Callable, MutableMapping
@@ -10,81 +9,114 @@ from typing import Any, Literal, TextIO, TypeAlias, assert_never, cast
 import structlog
 
 from tailer.cli.stderr import NoticeStream
-from tailer.cli.wording import lines_text
-from tailer.sinks.escape import visible, visible_json_text
+from tailer.text import lines_text, visible, visible_json_text
 
 _Fields = MutableMapping[str, Any]
 Style: TypeAlias = Literal["people", "logfmt", "json"]
 
-_SENTENCES: dict[str, Callable[[_Fields], str]] = {
-    "waiting": lambda f: f"waiting: {f['why']}",
+_PHASES: dict[str, Callable[[_Fields], str]] = {
+    "waiting": lambda f: f"waiting: {f['reason']}",
     "following": lambda _: "following",
-    "backing_off": lambda f: (
-        f"no luck for {f['for_s']} s: {f['why']}; next try in {f['retry_in_s']} s"
-    ),
-    "recovered": lambda f: f"back after {f['after_s']} s",
-    "draining": lambda f: f"{f['why']}; still reading what comes late",
-    "ended": lambda f: f"ended {f['why']}" if f.get("why") else "done",
+    "draining": lambda f: f"{f['reason']}; waiting for late lines (--drain)",
+    "ended": lambda f: f"ended {f['reason']}" if f.get("reason") else "done",
     "gone": lambda _: "deleted at the service",
-    "gap": lambda f: f"GAP: {f['detail']}",
-    "nothing_found": lambda f: f"{f['why']}",
-    "enough": lambda f: f"{lines_text(f['lines'])} printed: as many as --max-lines allows",
-    "copy_failed": lambda f: f"{f['why']}; the lines go on to standard output only",
-    "copy_left": lambda f: f"nobody reads {f['file']} any more; the lines go on without it",
-    "summary_failed": lambda f: f"{f['why']}",
-    "slow_service": lambda f: f"the service is in trouble: {f['why']}; trying on",
-    "token_refresh_postponed": lambda f: f"no new token yet, the old one will do: {f['reason']}",
-    "started": lambda f: (
-        f"started: targets {f['targets']}, "
-        + (f"selectors {f['selectors']}, " if f["selectors"] else "")
-        + f"sinks {', '.join(f['sinks'])}"
+}
+
+_SENTENCES: dict[str, Callable[[_Fields], str]] = {
+    "credentials_changed": lambda f: f"using the new credentials from {f['source']}",
+    "file_modified_externally": lambda f: f"{f['file']}: another program has appended to it",
+    "file_truncated": lambda f: f"GAP: sink {f['sink']}: {f['file']}: {f['error']}",
+    "gap": lambda f: f"GAP: {f['error']}",
+    "housekeeping_failed": lambda f: (
+        f"{f['file']}: cannot be compressed or deleted ({f['error']}); retrying later"
     ),
-    "watching": lambda f: (
-        f"{f['selector']}: {f['found']} found, {f['alive']} of them not ended; watching for more"
+    "list_failed": lambda f: f"cannot list {f['what']} ({f['error']}); still retrying",
+    "list_recovered": lambda f: f"listing {f['what']} works again after {f['after_s']} s",
+    "lookup_failed": lambda f: _with_retry(f, f"lookup failed ({f['error']})"),
+    "max_lines_reached": lambda f: f"stopped after {lines_text(f['lines'])} (--max-lines)",
+    "no_lines": lambda f: f"{f['reason']}",
+    "notify_socket_unreachable": lambda f: f"systemd notify socket unreachable: {f['error']}",
+    "reload_rejected": lambda f: f"reload rejected, the old configuration stays: {f['error']}",
+    "reloaded": lambda f: f"configuration reloaded: {_counts(f)}",
+    "reopen_failed": lambda f: f"sink {f['sink']}: cannot reopen its files ({f['error']})",
+    "requests_failing": lambda f: (
+        f"requests failing for {f['for_s']} s ({f['error']}); retrying in {f['retry_in_s']} s"
     ),
-    "nothing_matches": lambda f: (
-        f"nothing matches {f['selector']}; there is {f['there_is']}; waiting for it"
+    "requests_recovered": lambda f: f"requests succeed again after {f['after_s']} s",
+    "resource_group_available": lambda f: f"resource group {f['resource_group']}: readable again",
+    "resource_group_denied": lambda f: (
+        f"resource group {f['resource_group']}: {f['error']}; still retrying"
     ),
-    "target_found": lambda f: f"found, {f['status']}",
-    "retired": lambda _: "read to its end; not looked at again",
-    "group_refused": lambda f: f"resource group {f['resource_group']}: {f['why']}; trying on",
-    "group_admitted": lambda f: f"resource group {f['resource_group']}: can be seen now",
-    "list_failed": lambda f: f"cannot list {f['what']} yet: {f['why']}; trying on",
-    "list_recovered": lambda f: f"can list {f['what']} again after {f['after_s']} s",
-    "target_failed": lambda f: _with_retry(f, f["why"].removeprefix(f"{f['target']} ")),
-    "target_returned": lambda _: "is there again; followed on from where it was read to",
-    "already_followed": lambda _: "is followed already, under another name",
-    "looking_up": lambda f: _with_retry(f, f"cannot be looked up yet: {f['why']}"),
-    "sink_failed": lambda f: _with_retry(f, f"sink {f['sink']}: {f['why']}"),
-    "sink_backing_off": lambda f: (
-        f"sink {f['sink']}: {f['error']}; trying on, its lines wait in the spool"
+    "restart_required": lambda f: f"{f['section']} changed; restart tailer to apply it",
+    "service_unavailable": lambda f: f"AI Core is not responding ({f['error']}); still retrying",
+    "selector_matched": lambda f: (
+        f"{f['selector']}: {f['found']} found, {f['alive']} of them not ended; "
+        "new matches will be followed"
     ),
-    "sink_recovered": lambda f: f"sink {f['sink']}: works again",
-    "spool_full": lambda _: "the spool is full: reading waits until a sink has taken more",
-    "spool_has_room": lambda _: "the spool has room again: reading goes on",
-    "spool_waiting": lambda f: f"the spool {f['spool']} cannot be written: {f['why']}; trying on",
-    "spool_recovered": lambda f: f"the spool {f['spool']} can be written again",
-    "spool_damaged": lambda f: f"the spool {f['spool']} is damaged: {f['why']}",
-    "stopping": lambda _: "stopping: nothing more is read; sinks get what is left",
+    "selector_unmatched": lambda f: (
+        f"nothing matches {f['selector']} yet (available: {f['available']}); still watching"
+    ),
+    "sink_failed": lambda f: _with_retry(f, f"sink {f['sink']}: {f['error']}"),
+    "sink_recovered": lambda f: f"sink {f['sink']}: recovered",
+    "sink_retrying": lambda f: (
+        f"sink {f['sink']}: {f['error']}; retrying, its lines wait in the spool"
+    ),
+    "sinks_changed": lambda f: (
+        f"sinks changed: {len(f['added'])} added, {len(f['changed'])} changed, "
+        f"{len(f['removed'])} removed"
+    ),
+    "spool_below_limit": lambda _: "spool below its limit again: polling continues",
+    "spool_corrupt": lambda f: f"spool {f['spool']} is damaged: {f['error']}",
+    "spool_full": lambda _: "spool full: polling waits until the sinks have taken more lines",
+    "spool_recovered": lambda f: f"spool {f['spool']}: writable again",
+    "spool_write_blocked": lambda f: f"spool {f['spool']}: cannot write ({f['error']}); retrying",
+    "started": lambda f: f"started: {_counts(f)}",
+    "status_accept_failed": lambda f: f"status page: cannot accept connections ({f['error']})",
     "stopped": lambda f: (
-        f"stopped: {f['undelivered_bytes']} bytes of lines wait in the spool for the next start"
+        f"stopped: {f['undelivered_bytes']} undelivered bytes stay in the spool for the next start"
         if f["undelivered_bytes"]
         else "stopped: every line is delivered"
     ),
+    "stopping": lambda _: "stopping: polling stopped, flushing sinks",
+    "summary_failed": lambda f: f"{f['error']}",
+    "syslog_connected": lambda f: f"sink {f['sink']}: connected to {f['server']}",
+    "target_duplicate": lambda _: "already followed under another name",
+    "target_failed": lambda f: _with_retry(f, f["error"].removeprefix(f"{f['target']} ")),
+    "target_finished": lambda _: "finished; no longer polled",
+    "target_found": lambda f: f"found, {f['status']}",
+    "target_phase": lambda f: _PHASES[f["phase"]](f),
+    "target_reappeared": lambda _: "exists again; following from where reading stopped",
+    "tee_failed": lambda f: f"{f['error']}; continuing on stdout only",
+    "tee_reader_closed": lambda f: (
+        f"--tee: the reader of {f['file']} has closed it; continuing on stdout only"
+    ),
+    "tls_verification_disabled": lambda f: (
+        f"sink {f['sink']}: the certificate of the server is not verified"
+    ),
+    "token_refresh_postponed": lambda f: (
+        f"token refresh failed ({f['error']}); using the current token until it expires"
+    ),
+    "watchdog_withheld": lambda f: f"systemd watchdog not notified: {f['reason']}",
+    "watches_changed": lambda f: f"watches changed: {_counts(f)}",
 }
 
 
+def _counts(fields: _Fields) -> str:
+    counts = f"targets {fields['targets']}, selectors {fields['selectors']}"
+    return f"{counts}, sinks {', '.join(fields['sinks'])}" if "sinks" in fields else counts
+
+
 def _with_retry(fields: _Fields, text: str) -> str:
-    return f"{text}; next try in {fields['retry_in_s']:g} s"
+    return f"{text}; retrying in {fields['retry_in_s']:g} s"
 
 
-_COLOURS = {"info": "2", "warning": "33", "error": "1;31"}
+_COLORS = {"info": "2", "warning": "33", "error": "1;31"}
 
 
-def start_notices(*, style: Style, quiet: bool, colour: bool, stream: NoticeStream) -> None:
-    """Send structlog's events to `stream`; with `quiet`, only what needs somebody to act."""
+def start_notices(*, style: Style, quiet: bool, in_color: bool, stream: NoticeStream) -> None:
+    """Send structlog's events to `stream`; with `quiet`, errors only."""
     is_for_people = style == "people"
-    render = _renderer(style, colour=colour)
+    render = _renderer(style, in_color=in_color)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -99,10 +131,10 @@ def start_notices(*, style: Style, quiet: bool, colour: bool, stream: NoticeStre
     )
 
 
-def _renderer(style: Style, *, colour: bool) -> structlog.typing.Processor:
+def _renderer(style: Style, *, in_color: bool) -> structlog.typing.Processor:
     match style:
         case "people":
-            return _Human(colour=colour)
+            return _Human(in_color=in_color)
         case "json":
             to_json = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
             return lambda *event: visible_json_text(_text(to_json(*event)))
@@ -123,8 +155,8 @@ def _text(rendered: str | bytes) -> str:
 class _Human:
     """One line: `14:03:10 deployment/d1: following`."""
 
-    def __init__(self, *, colour: bool) -> None:
-        self._colour = colour
+    def __init__(self, *, in_color: bool) -> None:
+        self._in_color = in_color
 
     def __call__(self, _logger: Any, _method: str, fields: _Fields) -> str:
         event, level = fields["event"], fields["level"]
@@ -132,7 +164,7 @@ class _Human:
         text = sentence(fields) if sentence is not None else _plain(fields)
         target = f"{fields['target']}: " if "target" in fields else ""
         line = visible(f"{fields['timestamp']} {target}{text}")
-        return f"\x1b[{_COLOURS[level]}m{line}\x1b[0m" if self._colour else line
+        return f"\x1b[{_COLORS[level]}m{line}\x1b[0m" if self._in_color else line
 
 
 def _plain(fields: _Fields) -> str:

@@ -1,24 +1,36 @@
-"""What flags have in common: their names in the environment, and values that are parsed once."""
+"""Options that several commands share, and the types of their values.
+
+Every option can also be set by an environment variable.
+"""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from tailer.cli.suggestions import suggest_groups
-from tailer.config.units import parse_duration
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.cli.completion import (
+    suggest_configurations,
+    suggest_executables,
+    suggest_groups,
+    suggest_scenarios,
+)
+from tailer.discovery.selector import Selector
+from tailer.errors import ConfigError
+from tailer.logs.request import When
+from tailer.model import Kind, Status
+from tailer.sinks.lines import compile_pattern
+from tailer.text import parse_duration
+from tailer.timestamp import parse_ns
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_LONGEST_S = 1e11  # some 3,000 years; what is longer is a slip, or no number at all
+_MAX_DURATION_S = 1e11  # about 3,000 years; a longer duration is a typing error
 
 
 def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """A click option that can also be set as TAILER_<LONG NAME>, or as `variable` says."""
+    """A click option with the variable TAILER_<LONG NAME>, or `variable` if it is given."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = settings.pop("variable", None) or (
         "TAILER_" + long.removeprefix("--").replace("-", "_").upper()
@@ -27,9 +39,9 @@ def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
 
 
 def output_option(
-    command: str, human: str, *, description: str = "For people, or one JSON object a line."
+    command: str, human: str, *, description: str = "Text for people, or one JSON object a line."
 ) -> Callable[[_Command], _Command]:
-    """-o of a command that is not `logs`: TAILER_OUTPUT is that one's, with other values."""
+    """The option -o of `command`. TAILER_OUTPUT belongs to `logs`, which has other values."""
     return option(
         "-o",
         "--output",
@@ -42,8 +54,8 @@ def output_option(
     )
 
 
-class Duration(click.ParamType[float]):
-    """`10m`, `1h30m`, `2d`, `500ms` as seconds; a bare number is seconds."""
+class DurationType(click.ParamType[float]):
+    """A duration in seconds: `10m`, `1h30m`, `2d`, `500ms`; a number alone means seconds."""
 
     name = "duration"
 
@@ -58,22 +70,8 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
-@dataclass(frozen=True, slots=True)
-class When:
-    """A point in time: so long ago by the service's clock, or a date."""
-
-    ago_s: float | None = None
-    at_ns: int | None = None
-
-    def resolve_ns(self, now_ns: int) -> int:
-        if self.at_ns is not None:
-            return self.at_ns
-        assert self.ago_s is not None
-        return max(0, now_ns - round(self.ago_s * NS_PER_S))
-
-
 class WhenType(click.ParamType[When]):
-    """`10m` (that long ago), or an RFC 3339 time."""
+    """A point in time: `10m` means ten minutes ago; otherwise an RFC 3339 time."""
 
     name = "time"
 
@@ -98,11 +96,11 @@ def _seconds(text: str) -> float | None:
     text = text.strip().lower()
     is_number = re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII)
     seconds = float(text) if is_number else parse_duration(text)
-    return seconds if seconds is not None and seconds <= _LONGEST_S else None
+    return seconds if seconds is not None and seconds <= _MAX_DURATION_S else None
 
 
 class PatternType(click.ParamType[str]):
-    """A regular expression, compiled later. In a variable one a line, since they hold spaces."""
+    """A regular expression, compiled later. A variable has one a line: patterns may hold spaces."""
 
     name = "regular expression"
 
@@ -113,7 +111,7 @@ class PatternType(click.ParamType[str]):
         return rv.splitlines()
 
 
-DURATION = Duration()
+DURATION = DurationType()
 WHEN = WhenType()
 PATTERN = PatternType()
 
@@ -145,5 +143,93 @@ def color_option(command: _Command) -> _Command:
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
         show_default=True,
-        help="Colours; auto means on a terminal, unless NO_COLOR is set.",
+        help="Colors; auto means on a terminal, unless NO_COLOR is set.",
     )(command)
+
+
+_OPTIONS = (
+    option(
+        "-A",
+        "--all-resource-groups",
+        is_flag=True,
+        help="In all resource groups that the service key may read, instead of -g.",
+    ),
+    option("--deployments", is_flag=True, help="All deployments, now and later."),
+    option("--executions", is_flag=True, help="All executions, now and later."),
+    option(
+        "--scenario",
+        "scenarios",
+        multiple=True,
+        metavar="ID",
+        shell_complete=suggest_scenarios,
+        help="All of this scenario; repeatable, like the next four.",
+    ),
+    option(
+        "--executable",
+        "executables",
+        multiple=True,
+        metavar="ID",
+        shell_complete=suggest_executables,
+        help="… this executable.",
+    ),
+    option(
+        "--configuration",
+        "configurations",
+        type=PATTERN,
+        multiple=True,
+        metavar="ID|RE",
+        shell_complete=suggest_configurations,
+        help="… this configuration: its id, or a pattern found in its name.",
+    ),
+    option(
+        "--status",
+        "statuses",
+        type=click.Choice([str(one) for one in Status], case_sensitive=False),
+        multiple=True,
+        help="… in this status, or just out of it.",
+    ),
+    option(
+        "--id",
+        "ids",
+        type=PATTERN,
+        multiple=True,
+        metavar="RE",
+        help="… with an id in which this pattern is found.",
+    ),
+)
+_WHICH = ("deployments", "executions", "scenarios", "executables", "configurations")
+_FLAGS = (*_WHICH, "statuses", "ids")
+
+
+def selector_options(command: _Command) -> _Command:
+    for add in reversed(_OPTIONS):
+        command = add(command)
+    return command
+
+
+def is_selecting(flags: Mapping[str, Any]) -> bool:
+    return any(flags[name] for name in _FLAGS)
+
+
+def compile_selector(flags: Mapping[str, Any]) -> Selector | None:
+    """The selector of the flags without its resource groups; None if no flag selects.
+
+    Raises:
+        ConfigError: Names the flag, its value and the remedy.
+    """
+    if flags["all_resource_groups"] and flags["resource_groups"]:
+        raise ConfigError("-A and -g exclude each other", hint="-A means all resource groups")
+    if not is_selecting(flags):
+        return None
+    chosen = tuple(kind for kind in Kind if flags[f"{kind}s"])
+    return Selector(
+        resource_groups=None,
+        kinds=chosen or tuple(Kind),
+        scenarios=flags["scenarios"],
+        executables=flags["executables"],
+        configurations=tuple(
+            compile_pattern(one, "--configuration") for one in flags["configurations"]
+        ),
+        statuses=tuple(Status(one) for one in flags["statuses"]),
+        ids=tuple(compile_pattern(one, "--id") for one in flags["ids"]),
+    )

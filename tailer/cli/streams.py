@@ -1,95 +1,52 @@
-"""What our three streams are, and what may be written to them."""
+"""Standard output, notices on standard error, and whether output is colored."""
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping
 
 from tailer.cli.notices import start_notices
 from tailer.cli.stderr import NoticeStream
-from tailer.errors import ConfigError, SinkError
+from tailer.errors import SinkError
 
 
 def open_stdout() -> int:
     """The descriptor of standard output.
 
     Raises:
-        SinkError: It is closed (`>&-`); its number may belong to anything by now.
+        SinkError: Standard output is closed (`>&-`), so its number may be reused.
     """
     if sys.stdout is None:
         raise SinkError("standard output is closed", hint="redirect it to /dev/null instead")
     return sys.stdout.fileno()
 
 
-def refuse_our_own(flag: str, path: Path) -> None:
-    """A file that one of our streams goes to: two who write there overwrite each other.
-
-    Raises:
-        ConfigError: It is.
-    """
-    for name, stream in (("standard output", sys.stdout), ("standard error", sys.stderr)):
-        with suppress(OSError):
-            if stream is None or not path.is_file():
-                continue
-            if os.path.samestat(path.stat(), os.fstat(stream.fileno())):
-                raise ConfigError(
-                    f"{flag} {path} is the file that {name} goes to", hint="name another file"
-                )
-
-
-@contextmanager
-def opened_copy(path: Path | None) -> Iterator[int | None]:
-    """The descriptor of `--tee`'s file, which is emptied, or made; None without a path.
-
-    A named pipe must have a reader: waiting for one could not be interrupted.
-
-    Raises:
-        ConfigError: One of our streams goes there already.
-        SinkError: It cannot be written.
-    """
-    if path is None:
-        yield None
-        return
-    refuse_our_own("--tee", path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-    try:
-        fd = os.open(path, flags, 0o666)
-    except OSError as error:
-        raise SinkError(f"--tee {path} cannot be written: {error.strerror}") from error
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def start_stderr(color: str, *, quiet: bool = False) -> NoticeStream:
-    """Notices go to stderr from now on, or nowhere if it is closed (`2>&-`)."""
+    """Send notices to stderr, or discard them if stderr is closed (`2>&-`)."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     stream = NoticeStream(sys.stderr)
     start_notices(
         style="people" if is_terminal else "logfmt",
         quiet=quiet,
-        colour=wants_colour(color, os.environ, is_terminal=is_terminal),
+        in_color=wants_color(color, os.environ, is_terminal=is_terminal),
         stream=stream,
     )
     return stream
 
 
 def start_log(style: str) -> None:
-    """A service's log goes to stderr from now on: `console`, `json`, or `auto` for either."""
+    """Send the service's log to stderr as `console` or `json`; `auto` chooses."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     is_for_people = style == "console" or (style == "auto" and is_terminal)
     start_notices(
         style="people" if is_for_people else "json",
         quiet=False,
-        colour=is_for_people and wants_colour("auto", os.environ, is_terminal=is_terminal),
+        in_color=is_for_people and wants_color("auto", os.environ, is_terminal=is_terminal),
         stream=NoticeStream(sys.stderr),
     )
 
 
-def wants_colour(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
-    """`--color`, then NO_COLOR and FORCE_COLOR (any non-empty value), then what the stream is."""
+def wants_color(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
+    """Decide by `--color`, then NO_COLOR and FORCE_COLOR (non-empty), then the stream."""
     if choice != "auto":
         return choice == "always"
     if environ.get("NO_COLOR"):

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from tailer.config.fields import parse_path, parse_template
-from tailer.config.units import parse_duration, parse_size
 from tailer.errors import ConfigError
 from tailer.model import Kind
+from tailer.text import parse_duration, parse_size
 
 _Note = TypeVar("_Note")
 

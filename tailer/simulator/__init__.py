@@ -4,7 +4,6 @@ It shares nothing with the client but the nouns: a mistake made on both sides wo
 """
 
 from tailer.simulator.faults import Fault as Fault
-from tailer.simulator.loading import load_settings as load_settings
 from tailer.simulator.settings import Burst as Burst
 from tailer.simulator.settings import Dialect as Dialect
 from tailer.simulator.settings import FaultSettings as FaultSettings
@@ -13,4 +12,5 @@ from tailer.simulator.settings import SimulatorSettings as SimulatorSettings
 from tailer.simulator.settings import Stage as Stage
 from tailer.simulator.settings import TargetSettings as TargetSettings
 from tailer.simulator.settings import TokenSettings as TokenSettings
+from tailer.simulator.settings import load_settings as load_settings
 from tailer.simulator.simulator import Simulator as Simulator

@@ -1,10 +1,16 @@
-"""Which request goes wrong, and how. Pure, apart from the faults that a test has ordered."""
+"""Which request fails, and how it looks.
 
-from collections.abc import Collection
-from dataclasses import dataclass
+Which request goes wrong, and how. Pure, apart from the faults that a test has ordered.
+
+What a fault makes of an answer. Pure; the connection's own faults are left to the server.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
+from tailer.simulator.responses import HTML_TYPE, Response, error_answer, text_answer
 from tailer.simulator.settings import FaultSettings, RequestKind
 
 
@@ -65,3 +71,41 @@ class OrderedFaults:
                 self._waiting = [it for it in self._waiting if it.left > 0]
                 return order.fault
         return None
+
+
+_LOGIN_PAGE = b"""\
+<!DOCTYPE html><html lang="en"><head><title>Sign in</title></head>
+<body><h1>Sign in</h1><form method="post" action="/saml"></form></body></html>
+"""
+_WRONG_SHAPES = (
+    b"[]",
+    b'"ok"',
+    b'{"data":{"result":{"status":"warming up"}},"resources":"none","access_token":[]}',
+    b'{"data":{"result":["no object"]},"resources":["no object"],"access_token":{}}',
+)
+_GIVEN: Mapping[Fault, Response] = {
+    Fault.TOO_MANY_REQUESTS: text_answer("local_rate_limited", 429),
+    Fault.UNAVAILABLE: text_answer("no healthy upstream", 503),
+    Fault.SERVER_ERROR: error_answer(500, "01010099", "internal error", path="/v2/lm"),
+    Fault.BAD_GATEWAY: text_answer("upstream connect error or disconnect before headers", 502),
+    Fault.HTML: Response(200, _LOGIN_PAGE, HTML_TYPE),
+    Fault.EXPIRED_TOKEN: text_answer("Jwt is expired", 401),
+}
+_ASKS_FOR_PATIENCE = frozenset({Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE})
+
+
+def answer_instead(
+    fault: Fault | None, kind: RequestKind, *, number: int, retry_after_s: int
+) -> Response | None:
+    """The answer that never comes from the service proper; None for any other fault.
+
+    An expired token is nothing to the token endpoint.
+    """
+    if fault is None or (fault is Fault.EXPIRED_TOKEN and kind == "token"):
+        return None
+    if fault is Fault.WRONG_SHAPE:
+        return Response(200, _WRONG_SHAPES[number % len(_WRONG_SHAPES)])
+    given = _GIVEN.get(fault)
+    if fault in _ASKS_FOR_PATIENCE and given is not None:
+        return replace(given, headers={"Retry-After": str(retry_after_s)})
+    return given

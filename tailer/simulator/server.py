@@ -14,13 +14,12 @@ from aiohttp import web
 
 from tailer.clock import Clock
 from tailer.model import Kind
-from tailer.simulator.answers import Answer, RefusedError
-from tailer.simulator.damage import answer_instead
-from tailer.simulator.faults import Fault, OrderedFaults, choose_fault
-from tailer.simulator.population import Population
-from tailer.simulator.questions import Question
-from tailer.simulator.service import Service
+from tailer.simulator.api import Service
+from tailer.simulator.faults import Fault, OrderedFaults, answer_instead, choose_fault
+from tailer.simulator.requests import Request
+from tailer.simulator.responses import RefusedError, Response
 from tailer.simulator.settings import RequestKind, SimulatorSettings
+from tailer.simulator.targets import Population
 from tailer.timestamp import NS_PER_S
 
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,7 +65,7 @@ class Server:
             app.router.add_get(path + "/{id}/logs", self._logs(kind))
         return app
 
-    def _plain(self, name: RequestKind, answer: Callable[[Question], Answer]) -> _Handler:
+    def _plain(self, name: RequestKind, answer: Callable[[Request], Response]) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             return await self._handle(request, name, answer)
 
@@ -98,7 +97,7 @@ class Server:
         return handle
 
     async def _handle(
-        self, request: web.Request, kind: RequestKind, answer: Callable[[Question], Answer]
+        self, request: web.Request, kind: RequestKind, answer: Callable[[Request], Response]
     ) -> web.StreamResponse:
         number = self.requests.total()
         self.requests[kind] += 1
@@ -133,7 +132,7 @@ class Server:
         )
 
     async def _send(
-        self, request: web.Request, answer: Answer, fault: Fault | None
+        self, request: web.Request, answer: Response, fault: Fault | None
     ) -> web.StreamResponse:
         headers = {**answer.headers, "Content-Type": answer.content_type}
         body = answer.body
@@ -152,9 +151,9 @@ class Server:
         response.headers["Date"] = formatdate(self._population.now_ns() // NS_PER_S, usegmt=True)
 
 
-async def _question(request: web.Request) -> Question:
+async def _question(request: web.Request) -> Request:
     transport = request.transport
-    return Question(
+    return Request(
         path=request.path,
         query=request.query,
         headers=request.headers,

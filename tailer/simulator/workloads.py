@@ -3,7 +3,7 @@
 from typing import Any
 
 from tailer.model import Kind, Status
-from tailer.simulator.livetarget import LiveTarget
+from tailer.simulator.targets import LiveTarget
 from tailer.timestamp import format_ns
 
 _MESSAGES = {

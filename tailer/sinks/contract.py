@@ -14,7 +14,7 @@ class Sink(Protocol):
     length, which is stored together with that fact and comes back through `open`. None
     is a mark too: nothing to remember.
 
-    A write that is cancelled, or that raised, may have got part of its batches through.
+    A write that is canceled, or that raised, may have got part of its batches through.
 
     Resources: a constructor opens nothing. `aclose` ends what `open` began, may be called
     twice, and leaves alone what was handed in.

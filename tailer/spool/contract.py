@@ -8,7 +8,7 @@ from tailer.model import Batch, Entry, Kind, Target
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TargetPosition:
     """Where a target stands: its watermark, and the lines delivered at or after it.
 
     The lines come in no particular order; counting them rebuilds the cursor.
@@ -19,7 +19,7 @@ class Place:
     times_ns: tuple[int, ...]
 
     @classmethod
-    def remembering(cls, watermark_ns: int, batches: Iterable[Batch]) -> "Place":
+    def remembering(cls, watermark_ns: int, batches: Iterable[Batch]) -> "TargetPosition":
         """The place at `watermark_ns`, with the lines of `batches` that are not older."""
         lines = [
             (entry, time_ns)
@@ -31,7 +31,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkPlace:
+class SinkPosition:
     """The last batch that a sink has taken (0: none yet), and the mark it gave back."""
 
     position: int
@@ -53,7 +53,7 @@ class Spool(Protocol):
     Raises: SinkError (exit code 5) when the state can no longer be written.
     """
 
-    async def place_of(self, target: Target, *, start_ns: int) -> Place:
+    async def place_of(self, target: Target, *, start_ns: int) -> TargetPosition:
         """Where `target` stands; a new one stands at `start_ns`."""
 
     async def append(
@@ -79,7 +79,7 @@ class Spool(Protocol):
     def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
         """The watermarks of those that are known and not retired. Goes through all targets."""
 
-    async def note_look(
+    async def record_listing(
         self,
         resource_group: str,
         kind: Kind,
@@ -94,10 +94,10 @@ class Spool(Protocol):
         which are retired, those go that have no line left to be taken.
         """
 
-    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
         """When that was noted; None when never."""
 
-    async def sink_place(self, sink: str) -> SinkPlace: ...
+    async def sink_position(self, sink: str) -> SinkPosition: ...
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
         """The first batches that `sink` has not taken, in order, none left out between them.
@@ -118,7 +118,7 @@ class Spool(Protocol):
         """
 
     async def settle(self) -> None:
-        """Whoever was cancelled in the midst of a change: it is stored now, or never will be.
+        """Whoever was canceled in the midst of a change: it is stored now, or never will be.
 
         Only then does it make sense to ask again where a target or a sink stands.
         """

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailer.model import Entry, Kind, OddEntry, Target
+from tailer.model import Entry, ExtendedEntry, Kind, Target
 
 # A line's fixed cost in memory, measured: a struct, its time, and four strings of their own.
 _LINE_OVERHEAD_BYTES = 450
@@ -19,7 +19,7 @@ _MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
 def size_of(entries: Sequence[Entry]) -> int:
     """About how many bytes these lines take in memory."""
     messages = sum(len(entry.msg) for entry in entries if isinstance(entry.msg, str))
-    extras = sum(len(bytes(one.extra)) for one in entries if isinstance(one, OddEntry))
+    extras = sum(len(bytes(one.extra)) for one in entries if isinstance(one, ExtendedEntry))
     return messages + extras + _LINE_OVERHEAD_BYTES * len(entries)
 
 
@@ -96,7 +96,7 @@ class Ledger:
             found.append(item.position)
         return found
 
-    def sacrifice(self, droppers: Collection[str]) -> tuple[str, int] | None:
+    def drop_candidate(self, droppers: Collection[str]) -> tuple[str, int] | None:
         """A sink of `droppers`, and the batch that nobody but such sinks still waits for.
 
         The oldest of all that they lack, so that one which keeps up loses nothing to one
@@ -120,7 +120,7 @@ class Ledger:
         self._watermarks[target] = watermark_ns
         return self._forget(target)
 
-    def behind_all(self, target: Target) -> int:
+    def after_all(self, target: Target) -> int:
         """The watermark that is behind every line of `target`."""
         newest_ns = (item.newest_ns + 1 for item in self._kept.get(target, ()))
         return max(self._watermarks.get(target, 0), *newest_ns, 0)
@@ -128,7 +128,7 @@ class Ledger:
     def retire(self, target: Target) -> list[int]:
         """Move the watermark behind every line; the positions that may go."""
         self._retired.setdefault((target.resource_group, target.kind), set()).add(target)
-        return self.move(target, self.behind_all(target))
+        return self.move(target, self.after_all(target))
 
     def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
         return self._retired.get((resource_group, kind), ())
@@ -150,7 +150,7 @@ class Ledger:
         """Those of `targets` that are retired, and of which no batch is left."""
         return [one for one in targets if self.is_retired(one) and not self._kept.get(one)]
 
-    def note_look(
+    def record_listing(
         self,
         resource_group: str,
         kind: Kind,
@@ -168,7 +168,7 @@ class Ledger:
             self._watermarks.pop(target, None)
             self._kept.pop(target, None)
 
-    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
         return self._looks_ns.get((resource_group, kind))
 
     def add(self, item: Item) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import anyio
 
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.spool.contract import Place, SinkPlace
+from tailer.spool.contract import SinkPosition, TargetPosition
 from tailer.spool.ledger import Item, Ledger, size_of
 
 
@@ -18,7 +18,7 @@ class MemorySpool:
     def __init__(self, *, sinks: Sequence[str], max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._ledger = Ledger(dict.fromkeys(sinks, 0))
-        self._places = {sink: SinkPlace(0, None) for sink in sinks}
+        self._places = {sink: SinkPosition(0, None) for sink in sinks}
         self._batches: dict[int, Batch] = {}
         self._last_position = 0
         self._is_closed = False
@@ -28,12 +28,12 @@ class MemorySpool:
     def undelivered_bytes(self) -> int:
         return self._ledger.undelivered_bytes
 
-    async def place_of(self, target: Target, *, start_ns: int) -> Place:
+    async def place_of(self, target: Target, *, start_ns: int) -> TargetPosition:
         watermark_ns = self._ledger.watermark_ns(target)
         if watermark_ns is None:
             self._ledger.move(target, start_ns)
-            return Place(start_ns, (), ())
-        return Place.remembering(
+            return TargetPosition(start_ns, (), ())
+        return TargetPosition.remembering(
             watermark_ns, (self._batches[position] for position in self._ledger.kept(target))
         )
 
@@ -70,7 +70,7 @@ class MemorySpool:
     def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
         return self._ledger.unfinished(resource_group, kind)
 
-    async def note_look(
+    async def record_listing(
         self,
         resource_group: str,
         kind: Kind,
@@ -79,7 +79,7 @@ class MemorySpool:
         starts: Mapping[Target, int],
         forgettable: Collection[Target] = (),
     ) -> None:
-        self._ledger.note_look(
+        self._ledger.record_listing(
             resource_group,
             kind,
             at_ns=at_ns,
@@ -87,10 +87,10 @@ class MemorySpool:
             forgotten=self._ledger.without_lines(forgettable),
         )
 
-    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
-        return self._ledger.last_look_ns(resource_group, kind)
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
+        return self._ledger.last_listing_ns(resource_group, kind)
 
-    async def sink_place(self, sink: str) -> SinkPlace:
+    async def sink_position(self, sink: str) -> SinkPosition:
         return self._places[sink]
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
@@ -101,7 +101,7 @@ class MemorySpool:
         return tuple(self._batches[position] for position in positions)
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
-        self._places[sink] = SinkPlace(position, mark)
+        self._places[sink] = SinkPosition(position, mark)
         self._drop(self._ledger.take(sink, position))
 
     async def change_sinks(
@@ -114,7 +114,7 @@ class MemorySpool:
             self._drop(positions)
         for sink in new:
             self._ledger.add_sink(sink, self._last_position)
-            self._places[sink] = SinkPlace(self._last_position, None)
+            self._places[sink] = SinkPosition(self._last_position, None)
         return abandoned
 
     async def settle(self) -> None:

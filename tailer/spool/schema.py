@@ -1,16 +1,74 @@
-"""The spool's tables, and the few statements that there are. In the database's thread.
+"""Tables, statements, migrations, page encoding.
+
+A batch as bytes on disk: JSON, as entries are, and compressed, as they repeat. Pure.
+
+The spool's tables, and the few statements that there are. In the database's thread.
 
 Long, because every statement is here: what is stored is understood from one file.
 """
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailer.model import Batch, Entry, Kind, Target
-from tailer.spool.contract import SinkPlace
+import msgspec
+from msgspec import Raw, Struct
+
+from tailer.model import Batch, Entry, ExtendedEntry, Kind, Target
+from tailer.spool.contract import SinkPosition
 from tailer.spool.ledger import Item, Ledger
-from tailer.spool.pages import pack, unpack
+
+# Level 1: 1.5 million lines/s through SQLite, against 0.15 million for a row a line.
+_COMPRESSION_LEVEL = 1
+
+
+class _Page(Struct, frozen=True, gc=False):
+    times_ns: tuple[int, ...]
+    entries: tuple[Entry, ...]
+
+
+class _ExtendedPage(Struct, frozen=True, gc=False):
+    times_ns: tuple[int, ...]
+    entries: tuple[Raw, ...]
+
+
+_encoder = msgspec.json.Encoder()
+_page = msgspec.json.Decoder(_Page)
+_extended_page = msgspec.json.Decoder(_ExtendedPage)
+_entry = msgspec.json.Decoder(Entry)
+_extended_entry = msgspec.json.Decoder(ExtendedEntry)
+
+
+def pack(entries: Sequence[Entry], times_ns: Sequence[int]) -> bytes:
+    page = _encoder.encode({"times_ns": times_ns, "entries": entries})
+    return zlib.compress(page, _COMPRESSION_LEVEL)
+
+
+def unpack(blob: bytes) -> tuple[tuple[Entry, ...], tuple[int, ...]]:
+    """What was packed: the same entries, and their times.
+
+    Raises:
+        ValueError: These bytes were not packed here, or are damaged.
+    """
+    try:
+        text = zlib.decompress(blob)
+        try:
+            page = _page.decode(text)
+        except msgspec.ValidationError:  # an entry with more in it than this version knows
+            odd = _extended_page.decode(text)
+            return tuple(_decoded(raw) for raw in odd.entries), odd.times_ns
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"damaged page: {error}") from error
+    return page.entries, page.times_ns
+
+
+def _decoded(raw: Raw) -> Entry:
+    try:
+        return _entry.decode(raw)
+    except msgspec.ValidationError:
+        return _extended_entry.decode(raw)
+
 
 VERSION = 2
 _AFTER_A_LOSS = 0x6C6F7374  # the application_id of a spool until the loss before it is told
@@ -55,7 +113,7 @@ class Stored:
     """What a database holds, as the spool needs it in memory."""
 
     ledger: Ledger
-    places: dict[str, SinkPlace]
+    places: dict[str, SinkPosition]
     abandoned: dict[str, int]  # sinks that are gone, each with the batches it had still to take
 
 
@@ -92,9 +150,11 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
         ValueError: A stored page is damaged.
     """
     known = connection.execute("SELECT name, position, mark FROM sink").fetchall()
-    behind_all = _behind_all(connection)
-    places = {name: SinkPlace(behind_all, None) for name in sinks}
-    places |= {name: SinkPlace(position, mark) for name, position, mark in known if name in places}
+    after_all = _after_all(connection)
+    places = {name: SinkPosition(after_all, None) for name in sinks}
+    places |= {
+        name: SinkPosition(position, mark) for name, position, mark in known if name in places
+    }
     ledger = Ledger({name: place.position for name, place in places.items()})
     gone: list[int] = []
     positions: list[int] = []
@@ -114,7 +174,7 @@ def load(connection: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
         gone += ledger.move(target, watermark_ns)
         gone += ledger.retire(target) if is_retired else ()
     for group, kind, at_ns in connection.execute("SELECT resource_group, kind, at_ns FROM look"):
-        ledger.note_look(group, Kind(kind), at_ns=at_ns, starts={}, forgotten=())
+        ledger.record_listing(group, Kind(kind), at_ns=at_ns, starts={}, forgotten=())
     connection.execute("BEGIN IMMEDIATE")
     deleting(gone)(connection)
     connection.execute("DELETE FROM sink")
@@ -170,7 +230,7 @@ def retiring(target: Target, *, watermark_ns: int) -> Callable[[sqlite3.Connecti
     return work
 
 
-def noting_look(
+def recording_listing(
     resource_group: str,
     kind: Kind,
     *,
@@ -214,7 +274,7 @@ def changing_sinks(
     """Forget some, and have others begin behind what is there: that position."""
 
     def work(connection: sqlite3.Connection) -> int:
-        position = _behind_all(connection)
+        position = _after_all(connection)
         connection.executemany("DELETE FROM sink WHERE name = ?", [(name,) for name in gone])
         connection.executemany(
             "INSERT INTO sink VALUES (?, ?, NULL)", [(name, position) for name in new]
@@ -224,7 +284,7 @@ def changing_sinks(
     return work
 
 
-def _behind_all(connection: sqlite3.Connection) -> int:
+def _after_all(connection: sqlite3.Connection) -> int:
     """The last position that was ever given to a batch."""
     last = connection.execute("SELECT max(position) FROM batch").fetchone()[0]
     sequence = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()

@@ -19,9 +19,9 @@ import structlog
 from tailer.clock import Clock
 from tailer.model import Batch, Entry, Kind, Target
 from tailer.spool import schema
-from tailer.spool.contract import Place, SinkPlace
-from tailer.spool.group_commit import GroupCommit
+from tailer.spool.contract import SinkPosition, TargetPosition
 from tailer.spool.ledger import Backlog, Item, size_of
+from tailer.spool.transactions import GroupCommit
 
 log = structlog.get_logger()
 
@@ -71,21 +71,23 @@ class SqliteSpool:
         return self._is_full
 
     @property
-    def waiting_why(self) -> str:
+    def blocked_reason(self) -> str:
         """Why nothing can be stored at the moment; empty when it can."""
-        return self._store.waiting_why
+        return self._store.blocked_reason
 
     def backlog(self, sink: str) -> Backlog:
         return self._ledger.backlog(sink)
 
-    async def place_of(self, target: Target, *, start_ns: int) -> Place:
+    async def place_of(self, target: Target, *, start_ns: int) -> TargetPosition:
         watermark_ns = self._ledger.watermark_ns(target)
         if watermark_ns is None:
             await self.append(target, (), (), watermark_ns=start_ns)
-            return Place(start_ns, (), ())
+            return TargetPosition(start_ns, (), ())
         found = [await self._batch(position) for position in self._ledger.kept(target)]
         # One that is deleted since, because the last sink took it, has no line to remember.
-        return Place.remembering(watermark_ns, [batch for batch in found if batch is not None])
+        return TargetPosition.remembering(
+            watermark_ns, [batch for batch in found if batch is not None]
+        )
 
     async def append(
         self,
@@ -115,7 +117,7 @@ class SqliteSpool:
         def stored(_: object) -> None:
             self._drop(self._ledger.retire(target))
 
-        watermark_ns = self._ledger.behind_all(target)
+        watermark_ns = self._ledger.after_all(target)
         await self._store.commit(schema.retiring(target, watermark_ns=watermark_ns), stored)
 
     def is_known(self, target: Target) -> bool:
@@ -130,7 +132,7 @@ class SqliteSpool:
     def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
         return self._ledger.unfinished(resource_group, kind)
 
-    async def note_look(
+    async def record_listing(
         self,
         resource_group: str,
         kind: Kind,
@@ -142,21 +144,21 @@ class SqliteSpool:
         forgotten = self._ledger.without_lines(forgettable)
 
         def stored(_: object) -> None:
-            self._ledger.note_look(
+            self._ledger.record_listing(
                 resource_group, kind, at_ns=at_ns, starts=starts, forgotten=forgotten
             )
 
         await self._store.commit(
-            schema.noting_look(
+            schema.recording_listing(
                 resource_group, kind, at_ns=at_ns, starts=starts, forgotten=forgotten
             ),
             stored,
         )
 
-    def last_look_ns(self, resource_group: str, kind: Kind) -> int | None:
-        return self._ledger.last_look_ns(resource_group, kind)
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
+        return self._ledger.last_listing_ns(resource_group, kind)
 
-    async def sink_place(self, sink: str) -> SinkPlace:
+    async def sink_position(self, sink: str) -> SinkPosition:
         return self._places[sink]
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
@@ -177,7 +179,7 @@ class SqliteSpool:
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         def stored(_: object) -> None:
             latest = max(position, self._places[sink].position)
-            self._places[sink] = SinkPlace(latest, mark)
+            self._places[sink] = SinkPosition(latest, mark)
             self._drop(self._ledger.take(sink, position))
 
         await self._store.commit(schema.taking(sink, position, mark), stored)
@@ -187,15 +189,15 @@ class SqliteSpool:
     ) -> Mapping[str, int]:
         abandoned = {}
 
-        def stored(behind_all: int) -> None:
+        def stored(after_all: int) -> None:
             may_go: list[int] = []
             for sink in gone:
                 abandoned[sink], positions = self._ledger.remove_sink(sink)
                 del self._places[sink]
                 may_go += positions
             for sink in new:
-                self._ledger.add_sink(sink, behind_all)
-                self._places[sink] = SinkPlace(behind_all, None)
+                self._ledger.add_sink(sink, after_all)
+                self._places[sink] = SinkPosition(after_all, None)
             self._drop(may_go)
 
         await self._store.commit(schema.changing_sinks(gone=gone, new=new), stored)
@@ -237,7 +239,7 @@ class SqliteSpool:
         async with self._dropping:
             if not self._ledger.is_full_for(size, max_bytes=self._max_bytes):
                 return True
-            victim = self._ledger.sacrifice(self.droppers)
+            victim = self._ledger.drop_candidate(self.droppers)
             if victim is None:
                 return False
             sink, position = victim
@@ -247,7 +249,7 @@ class SqliteSpool:
                 place = self._places.get(sink)
                 if batch is None or place is None or position <= place.position:
                     return  # the sink has taken it meanwhile, or is gone
-                self._places[sink] = SinkPlace(position, place.mark)
+                self._places[sink] = SinkPosition(position, place.mark)
                 self._drop(self._ledger.take(sink, position))
                 self.on_drop(sink, batch)
 
@@ -289,6 +291,6 @@ class SqliteSpool:
                 self._cached_bytes -= cached[1]
         if self._is_full and self.undelivered_bytes * 2 <= self._max_bytes:
             self._is_full = False  # at half, or it would be told again and again
-            log.info("spool_has_room", undelivered_bytes=self.undelivered_bytes)
+            log.info("spool_below_limit", undelivered_bytes=self.undelivered_bytes)
         self._changed.set()
         self._changed = anyio.Event()

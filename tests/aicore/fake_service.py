@@ -14,7 +14,7 @@ from aiohttp import web
 from virtual_time import START_NS, VirtualClock
 
 from tailer.aicore.client import AiCoreClient
-from tailer.aicore.connection import ClientSettings, connect
+from tailer.aicore.connect import ClientSettings, connect
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.secret import Secret
 from tailer.errors import TransientApiError
@@ -152,7 +152,7 @@ class Caller:
             end_ns=START_NS + 1,
             order=Order.ASC,
             top=top,
-            on_trouble=self.troubles,
+            on_retry=self.troubles,
         )
 
     async def messages(self) -> Sequence[object]:

@@ -20,14 +20,9 @@ from aiohttp import web
 from virtual_time import START_NS
 
 from tailer import __version__
-from tailer.aicore.connection import ClientSettings
-from tailer.aicore.retry import RETRY_AFTER_MAX_S
-from tailer.errors import (
-    NotFoundError,
-    PermanentApiError,
-    TransientApiError,
-    UnreachableError,
-)
+from tailer.aicore.connect import ClientSettings
+from tailer.backoff import RETRY_AFTER_MAX_S
+from tailer.errors import NotFoundError, PermanentApiError, TransientApiError, UnreachableError
 from tailer.model import Kind, Order, Target
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +37,7 @@ async def test_a_page_is_asked_for_in_the_documented_words(
         end_ns=START_NS + 1,
         order=Order.DESC,
         top=17,
-        on_trouble=caller.troubles,
+        on_retry=caller.troubles,
     )
 
     (asked,) = service.asked

@@ -9,7 +9,7 @@ from aicore.fake_service import TARGET, Caller, FakeService, Reply, calling, lin
 from aiohttp import web
 from virtual_time import START_NS, VirtualClock
 
-from tailer.aicore.connection import ClientSettings
+from tailer.aicore.connect import ClientSettings
 from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Target
 
 pytestmark = pytest.mark.anyio

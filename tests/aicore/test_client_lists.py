@@ -4,7 +4,7 @@ import pytest
 from aicore.fake_service import TARGET, Caller, FakeService, Reply, says
 from aiohttp import web
 
-from tailer.aicore.questions import LIST_TOP
+from tailer.aicore.paths import LIST_TOP
 from tailer.model import Kind, Status, Workload
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ def listing(total: int, *, count: bool = True, cap: int = 10**6) -> Reply:
 
 
 async def listed(caller: Caller) -> list[Workload]:
-    return await caller.client.list(Kind.DEPLOYMENT, "team-a", on_trouble=caller.troubles)
+    return await caller.client.list(Kind.DEPLOYMENT, "team-a", on_retry=caller.troubles)
 
 
 async def test_a_list_is_asked_for_with_its_filters(service: FakeService, caller: Caller) -> None:
@@ -42,7 +42,7 @@ async def test_a_list_is_asked_for_with_its_filters(service: FakeService, caller
         executable_ids=["x1", "x2"],
         configuration_id="c-1",
         status=Status.RUNNING,
-        on_trouble=caller.troubles,
+        on_retry=caller.troubles,
     )
 
     (asked,) = service.asked
@@ -117,8 +117,8 @@ async def test_a_workload_is_got_whole_or_by_its_status(
 ) -> None:
     service.usual_reply = says({"id": "d1a2", "status": "DEAD", "statusMessage": "no image"})
 
-    workload = await caller.client.get(TARGET, on_trouble=caller.troubles)
-    await caller.client.get(TARGET, only_status=True, on_trouble=caller.troubles)
+    workload = await caller.client.get(TARGET, on_retry=caller.troubles)
+    await caller.client.get(TARGET, only_status=True, on_retry=caller.troubles)
 
     assert workload == Workload(TARGET, Status.DEAD, status_message="no image")
     assert [asked.raw_path for asked in service.asked] == [
@@ -130,8 +130,8 @@ async def test_a_workload_is_got_whole_or_by_its_status(
 async def test_a_count_is_asked_for_with_its_filters(service: FakeService, caller: Caller) -> None:
     service.usual_reply = says("17")
 
-    plain = await caller.client.count(Kind.EXECUTION, "g", on_trouble=caller.troubles)
-    await caller.client.count(Kind.EXECUTION, "g", status=Status.DEAD, on_trouble=caller.troubles)
+    plain = await caller.client.count(Kind.EXECUTION, "g", on_retry=caller.troubles)
+    await caller.client.count(Kind.EXECUTION, "g", status=Status.DEAD, on_retry=caller.troubles)
 
     assert plain == 17
     assert [asked.raw_path for asked in service.asked] == [
@@ -150,7 +150,7 @@ async def test_resource_groups_usually_come_in_one_answer(
 ) -> None:
     service.usual_reply = says(groups("default", "team-a", count=2))
 
-    assert await caller.client.resource_groups(on_trouble=caller.troubles) == ["default", "team-a"]
+    assert await caller.client.resource_groups(on_retry=caller.troubles) == ["default", "team-a"]
     assert [asked.raw_path for asked in service.asked] == ["/v2/admin/resourceGroups"]
 
 
@@ -160,7 +160,7 @@ async def test_a_split_list_of_groups_goes_on_with_the_token_but_not_with_the_ad
     link = '<https://evil.example.com/v2/admin/resourceGroups?continueToken=a%2Fb>; rel="next"'
     service.replies.extend([says(groups("default"), Link=link), says(groups("team-a"))])
 
-    assert await caller.client.resource_groups(on_trouble=caller.troubles) == ["default", "team-a"]
+    assert await caller.client.resource_groups(on_retry=caller.troubles) == ["default", "team-a"]
     assert service.asked[1].raw_path == "/v2/admin/resourceGroups?continueToken=a%2Fb"
 
 
@@ -169,7 +169,7 @@ async def test_a_list_of_groups_shorter_than_its_count_goes_on_with_skip(
 ) -> None:
     service.replies.extend([says(groups("a", "b", count=3)), says(groups("c", count=3))])
 
-    assert await caller.client.resource_groups(on_trouble=caller.troubles) == ["a", "b", "c"]
+    assert await caller.client.resource_groups(on_retry=caller.troubles) == ["a", "b", "c"]
 
 
 async def test_a_service_that_repeats_its_groups_does_not_keep_us_for_ever(
@@ -178,4 +178,4 @@ async def test_a_service_that_repeats_its_groups_does_not_keep_us_for_ever(
     link = '<x?continueToken=same>; rel="next"'
     service.usual_reply = says(groups("a", count=9), Link=link)
 
-    assert await caller.client.resource_groups(on_trouble=caller.troubles) == ["a"]
+    assert await caller.client.resource_groups(on_retry=caller.troubles) == ["a"]

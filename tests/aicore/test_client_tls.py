@@ -13,7 +13,7 @@ import trustme
 from aicore.fake_service import FakeService, calling
 from aiohttp import web
 
-from tailer.aicore.connection import ClientSettings
+from tailer.aicore.connect import ClientSettings
 from tailer.aicore.credentials import CertificateFiles, CertificateText, Credentials
 from tailer.aicore.secret import Secret
 from tailer.aicore.transport import UntrustedServerError

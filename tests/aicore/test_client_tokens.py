@@ -10,9 +10,9 @@ import structlog
 from aicore.fake_service import CLIENT_SECRET, TARGET, Caller, FakeService, calling, lines, says
 from virtual_time import VirtualClock
 
-from tailer.aicore.auth import REFRESH_SHARE, Token, TokenKeeper
-from tailer.aicore.gate import REFUSED_PATIENCE_S
+from tailer.aicore.api import REFUSED_PATIENCE_S
 from tailer.aicore.secret import Secret
+from tailer.aicore.token import REFRESH_SHARE, Token, TokenCache
 from tailer.clock import Clock
 from tailer.errors import AuthError, TransientApiError, UnreachableError
 from tailer.model import Target
@@ -272,12 +272,12 @@ def endpoint() -> Endpoint:
 
 
 @pytest.fixture
-def keeper(endpoint: Endpoint, clock: Clock) -> TokenKeeper:
-    return TokenKeeper(endpoint.fetch, clock=clock)
+def keeper(endpoint: Endpoint, clock: Clock) -> TokenCache:
+    return TokenCache(endpoint.fetch, clock=clock)
 
 
 async def test_while_one_renews_early_the_others_go_on_with_the_old_token(
-    keeper: TokenKeeper, endpoint: Endpoint
+    keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     await keeper.current()
     await pass_time(100 * REFRESH_SHARE)
@@ -295,7 +295,7 @@ async def test_while_one_renews_early_the_others_go_on_with_the_old_token(
 
 
 async def test_an_early_renewal_that_fails_is_put_off_while_the_old_token_is_good(
-    keeper: TokenKeeper, endpoint: Endpoint
+    keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     await keeper.current()
     await pass_time(100 * REFRESH_SHARE)
@@ -307,7 +307,7 @@ async def test_an_early_renewal_that_fails_is_put_off_while_the_old_token_is_goo
     assert endpoint.fetches == 2
 
 
-async def test_an_expired_token_is_not_handed_out(keeper: TokenKeeper, endpoint: Endpoint) -> None:
+async def test_an_expired_token_is_not_handed_out(keeper: TokenCache, endpoint: Endpoint) -> None:
     await keeper.current()
     await pass_time(101)
     endpoint.failure = TransientApiError("down")
@@ -317,7 +317,7 @@ async def test_an_expired_token_is_not_handed_out(keeper: TokenKeeper, endpoint:
 
 
 async def test_those_who_waited_for_a_failed_fetch_share_its_failure(
-    keeper: TokenKeeper, endpoint: Endpoint
+    keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     """Or fifty targets would try a hanging endpoint one after the other."""
     endpoint.failure = UnreachableError("down", retry_after_s=3)
@@ -338,8 +338,8 @@ async def test_those_who_waited_for_a_failed_fetch_share_its_failure(
     assert len({id(error) for error in failures}) == len(failures) == 50
 
 
-async def test_a_cancelled_fetch_leaves_the_way_free_for_the_next_caller(
-    keeper: TokenKeeper,
+async def test_a_canceled_fetch_leaves_the_way_free_for_the_next_caller(
+    keeper: TokenCache,
 ) -> None:
     with anyio.move_on_after(0.5):
         await keeper.current()
@@ -348,7 +348,7 @@ async def test_a_cancelled_fetch_leaves_the_way_free_for_the_next_caller(
 
 
 async def test_a_token_refused_after_it_was_replaced_causes_no_fetch(
-    keeper: TokenKeeper, endpoint: Endpoint
+    keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     old = await keeper.current()
     new = await keeper.refused(old)

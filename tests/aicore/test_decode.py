@@ -15,7 +15,7 @@ from tailer.aicore.decode import (
     decode_workloads,
 )
 from tailer.errors import TransientApiError
-from tailer.model import Entry, Kind, OddEntry, Status, Target
+from tailer.model import Entry, ExtendedEntry, Kind, Status, Target
 
 KNOWN = ("timestamp", "pod", "container", "stream", "msg")
 texts = st.text(st.characters(codec="utf-8"))
@@ -40,7 +40,7 @@ def page(*entries: object, indent: int | None = None) -> bytes:
 def shown(entry: Entry) -> dict[str, Any]:
     """The entry as a JSON object again: known fields first, then what is unknown."""
     fields: dict[str, Any] = json.loads(msgspec.json.encode(entry))
-    if isinstance(entry, OddEntry):
+    if isinstance(entry, ExtendedEntry):
         del fields["extra"]
         fields |= json.loads(bytes(entry.extra))
     return fields
@@ -75,7 +75,7 @@ def test_unknown_fields_keep_their_order_and_every_digit() -> None:
 
     (entry,) = decode_page(body)
 
-    assert isinstance(entry, OddEntry)
+    assert isinstance(entry, ExtendedEntry)
     assert bytes(entry.extra) == (
         b'{"zeta":1.000,"alpha":{"n":123456789012345678901234567890.10,"list":[1e999]}}'
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from tailer.aicore.proxy import proxy_for
+from tailer.aicore.connect import proxy_for
 
 API = "https://api.ai.example.com/v2"
 

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailer.aicore.refusals import refusal, retry_after_s
+from tailer.aicore.error_responses import error_from_response, retry_after_s
 from tailer.errors import ApiError, NotFoundError, PermanentApiError, TransientApiError
 
 NOW_NS = 1_700_000_000 * 10**9  # Tue, 14 Nov 2023 22:13:20 GMT
 
 
 def refused(status: int, body: str = "", **headers: str) -> ApiError:
-    return refusal(status, headers, body.encode(), subject="deployment/d1", wall_ns=NOW_NS)
+    return error_from_response(
+        status, headers, body.encode(), subject="deployment/d1", wall_ns=NOW_NS
+    )
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 401, 408, 425, 429, 500, 502, 503, 504, 599])
@@ -72,7 +74,9 @@ def test_no_answer_breaks_the_one_who_explains_it(
 ) -> None:
     headers = {"Retry-After": wish, "Date": date}
 
-    error = refusal(status, headers, body.encode("utf-8", "replace"), subject="s", wall_ns=NOW_NS)
+    error = error_from_response(
+        status, headers, body.encode("utf-8", "replace"), subject="s", wall_ns=NOW_NS
+    )
 
     assert str(error).isprintable()
 

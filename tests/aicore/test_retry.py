@@ -4,12 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailer.aicore.retry import (
-    BACKOFF_BASE_S,
-    BACKOFF_MAX_S,
-    RETRY_AFTER_MAX_S,
-    pause_before_retry,
-)
+from tailer.backoff import BACKOFF_BASE_S, BACKOFF_MAX_S, RETRY_AFTER_MAX_S, pause_before_retry
 from tailer.errors import TransientApiError
 
 failures = st.integers(1, 10**9)

@@ -83,7 +83,7 @@ class World:
             add_line = partial(self._simulator.add_line, target, at_ns, message, **fields)
             self._portal.call(add_line)
 
-    def crowd(self, target: Target, lines: int, *, ago_s: float) -> None:
+    def saturated(self, target: Target, lines: int, *, ago_s: float) -> None:
         """So many different lines, all at one instant."""
         at_ns = SystemClock().wall_ns() - round(ago_s * NS_PER_S)
 

@@ -16,7 +16,7 @@ from cli.command_line import PATIENCE_S, TAILER
 
 CTRL_C, CTRL_D, TAB = "\x03", "\x04", "\t"
 _PIECE_BYTES = 65_536
-_COLOUR = re.compile("\x1b\\[[0-9;?]*[a-zA-Z]")
+_COLOR = re.compile("\x1b\\[[0-9;?]*[a-zA-Z]")
 _IN_A_SESSION_OF_ITS_OWN = (
     "import os, sys; os.login_tty(os.dup(0)); os.execvp(sys.argv[1], sys.argv[1:])"
 )
@@ -30,8 +30,8 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """All that it has shown so far, without colours, with plain newlines."""
-        return _COLOUR.sub("", self.raw)
+        """All that it has shown so far, without colors, with plain newlines."""
+        return _COLOR.sub("", self.raw)
 
     @property
     def raw(self) -> str:

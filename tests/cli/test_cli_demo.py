@@ -23,7 +23,10 @@ def test_it_prints_what_the_service_showed_and_nothing_else(tmp_path: Path) -> N
 
 def test_all_its_targets_are_there_from_the_start(tmp_path: Path) -> None:
     with running("demo", environ={"HOME": str(tmp_path)}) as process:
-        waits = 'event=waiting target=execution/e0000000000000e2 why="it has not started (PENDING)"'
+        waits = (
+            "event=target_phase target=execution/e0000000000000e2 phase=waiting "
+            'reason="it has not started (PENDING)"'
+        )
 
         assert "404" not in process.wait_for(waits, on="err")
 

@@ -66,7 +66,7 @@ def test_it_is_5_when_the_disk_is_full(world: World, words: str) -> None:
 def test_it_is_6_when_an_instant_holds_more_lines_than_the_service_shows(serve: Serve) -> None:
     """No two of them are alike: of twins, nobody could tell which end of a crowd has them."""
     world = serve(dialect=Dialect(resolution="ms"))
-    world.crowd(world.add(), 13_000, ago_s=100)
+    world.saturated(world.add(), 13_000, ago_s=100)
 
     ended = world.run("logs", "-o", "json", "deployment/d1234567")
 
@@ -101,8 +101,8 @@ def test_it_is_the_verdict_of_an_execution_that_ends_while_it_is_followed(world:
         ended = process.end()
 
     assert (ended.code, ended.lines) == (10, ["at work", "last words"])
-    assert "event=draining" in ended.err
-    assert "event=ended" in ended.err
+    assert "phase=draining" in ended.err
+    assert "phase=ended" in ended.err
 
 
 def test_the_end_of_a_deployment_is_no_verdict(world: World) -> None:

@@ -64,7 +64,7 @@ def test_notices_for_programs_are_key_and_value(world: World) -> None:
     notice, *others = ended.err.splitlines()
     assert others == []
     assert notice.startswith("timestamp=")
-    assert notice.endswith(" level=info event=following target=deployment/d1234567")
+    assert notice.endswith(" event=target_phase target=deployment/d1234567 phase=following")
 
 
 def test_a_timeout_covers_the_search_for_the_targets_too(world: World) -> None:
@@ -102,14 +102,14 @@ def test_a_bare_id_is_looked_up_in_every_group_named(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "coloured"),
+    ("variables", "colored"),
     [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
 )
-def test_colour_follows_the_conventions(
-    world: World, variables: dict[str, str], *, coloured: bool
+def test_color_follows_the_conventions(
+    world: World, variables: dict[str, str], *, colored: bool
 ) -> None:
     world.say(world.add(), "one", ago_s=5, stream="stdout")
 
     ended = world.run(*LOGS, "-t", more_environ=variables)
 
-    assert ("\x1b[" in ended.out) is coloured
+    assert ("\x1b[" in ended.out) is colored

@@ -24,14 +24,14 @@ def _structlog_as_it_was() -> Iterator[None]:
 def written(style: Style, folder: Path, **fields: object) -> str:
     path = folder / "notices"
     with path.open("w") as stream:
-        start_notices(style=style, quiet=False, colour=False, stream=NoticeStream(stream))
+        start_notices(style=style, quiet=False, in_color=False, stream=NoticeStream(stream))
         structlog.get_logger().info("odd_thing", **fields)
     return path.read_bytes().decode()
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_no_control_character_of_strangers_goes_out_raw(style: Style, tmp_path: Path) -> None:
-    text = written(style, tmp_path, target=HOSTILE, why=HOSTILE, names=[HOSTILE])
+    text = written(style, tmp_path, target=HOSTILE, reason=HOSTILE, names=[HOSTILE])
 
     assert text.endswith("\n")
     assert all(character.isprintable() for character in text[:-1])
@@ -39,11 +39,11 @@ def test_no_control_character_of_strangers_goes_out_raw(style: Style, tmp_path: 
 
 
 def test_json_means_the_same_as_before(tmp_path: Path) -> None:
-    text = written("json", tmp_path, why=HOSTILE)
+    text = written("json", tmp_path, reason=HOSTILE)
 
-    assert json.loads(text)["why"] == HOSTILE
+    assert json.loads(text)["reason"] == HOSTILE
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_harmless_notice_is_not_changed(style: Style, tmp_path: Path) -> None:
-    assert "Größe \\ 5" in written(style, tmp_path, why="Größe \\ 5").replace("\\\\", "\\")
+    assert "Größe \\ 5" in written(style, tmp_path, reason="Größe \\ 5").replace("\\\\", "\\")

@@ -174,7 +174,7 @@ def test_timestamps_are_in_the_zone_asked_for(world: World) -> None:
     assert stamp[11:23] in ended.lines[0]
 
 
-def test_colours_mark_what_is_searched_for(world: World) -> None:
+def test_colors_mark_what_is_searched_for(world: World) -> None:
     world.say(world.add(), "needle in hay", ago_s=5)
 
     ended = world.run(*LOGS, "--color", "always", "-H", "needle")
@@ -182,7 +182,7 @@ def test_colours_mark_what_is_searched_for(world: World) -> None:
     assert "\x1b[" in ended.out.partition("needle")[0]
 
 
-def test_a_pipe_gets_no_colours_and_no_escapes(world: World) -> None:
+def test_a_pipe_gets_no_colors_and_no_escapes(world: World) -> None:
     world.say(world.add(), "red \x1b[31malert\x1b[0m", ago_s=5)
 
     ended = world.run(*LOGS, "-H", "alert")

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from tailer.aicore.client import AiCoreClient
-from tailer.cli.overview import Question, look
+from tailer.cli.inventory import ListRequest, query_inventory
 from tailer.errors import PermanentApiError
 from tailer.model import Kind, Status, Target, Workload
 
@@ -29,13 +29,13 @@ class Service:
         return 1
 
 
-QUESTIONS = [Question(kind) for kind in Kind]
+QUESTIONS = [ListRequest(kind) for kind in Kind]
 
 
 async def test_what_may_be_seen_is_shown_where_another_kind_is_refused() -> None:
     client = cast(AiCoreClient, Service([Kind.EXECUTION]))
 
-    seen = await look(client, ["default"], QUESTIONS)
+    seen = await query_inventory(client, ["default"], QUESTIONS)
 
     assert [one.target.kind for one in seen.workloads] == [Kind.EXECUTION]
     assert [*seen.refusals] == ["default"]
@@ -43,4 +43,4 @@ async def test_what_may_be_seen_is_shown_where_another_kind_is_refused() -> None
 
 async def test_where_nothing_may_be_seen_that_is_an_error() -> None:
     with pytest.raises(PermanentApiError):
-        await look(cast(AiCoreClient, Service([])), ["default", "team-a"], QUESTIONS)
+        await query_inventory(cast(AiCoreClient, Service([])), ["default", "team-a"], QUESTIONS)

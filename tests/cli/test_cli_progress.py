@@ -8,11 +8,12 @@ import pytest
 from cli.command_line import TAILER, Serve, World
 from cli.terminal import terminal
 
-from tailer.cli.progress import Progress, progress_line
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
+from tailer.logs.pipeline import Reading
+from tailer.logs.progress import Progress, progress_line
 from tailer.model import Kind, Target
 from tailer.simulator.settings import FaultSettings
-from tailer.terminal import Reading
 from tailer.timestamp import NS_PER_S
 
 FIRST, SECOND = (Target("default", Kind.DEPLOYMENT, f"d{number}") for number in (1, 2))

@@ -116,7 +116,7 @@ def test_what_is_installed_is_this(world: World, place: Place) -> None:
     assert project["name"] in (place.folder / "installed").read_text().split()
 
 
-def test_a_step_that_is_cancelled_leaves_a_summary(world: World, place: Place) -> None:
+def test_a_step_that_is_canceled_leaves_a_summary(world: World, place: Place) -> None:
     target = world.add(Kind.EXECUTION, "e1234567", rate_per_s=20.0)
     (job,) = yaml.safe_load(block("GitHub Actions", "yaml"))["jobs"].values()
     (step,) = (one for one in job["steps"] if one.get("name") == "Follow it to its end")

@@ -57,7 +57,7 @@ def test_sighup_applies_a_new_file_and_a_bad_one_changes_nothing(
         process.wait_for('"following"', on="err")
         write("7")
         process.process.send_signal(signal.SIGHUP)
-        process.wait_for('"reload_refused"', on="err")
+        process.wait_for('"reload_rejected"', on="err")
         write('["d1234567", "d7654321"]')
         process.process.send_signal(signal.SIGHUP)
         process.wait_for('"targets": 2', on="err")

@@ -132,7 +132,7 @@ def test_console_is_sentences(world: World, write_config: Write) -> None:
     assert said == [
         "started: targets 1, sinks file",
         "deployment/d1234567: following",
-        "stopping: nothing more is read; sinks get what is left",
+        "stopping: polling stopped, flushing sinks",
         "stopped: every line is delivered",
     ]
 

@@ -89,7 +89,7 @@ def test_each_server_that_cannot_be_had_has_one_line_and_is_found_without_a_rest
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         with portal.wrap_async_context_manager(serving(away, port=ports["away"])):
             for name in ("away", "distrusted"):
-                process.wait_for(f"sink {name}: works again", on="err")
+                process.wait_for(f"sink {name}: recovered", on="err")
             process.process.send_signal(signal.SIGTERM)
             ended = process.end()
 
@@ -97,9 +97,9 @@ def test_each_server_that_cannot_be_had_has_one_line_and_is_found_without_a_rest
     about_sinks = sorted(line for line in said if line.startswith("sink "))
     beginnings = [
         f"sink away: {urls['away']}: connection refused (",
-        "sink away: works again",
+        "sink away: recovered",
         f"sink distrusted: {urls['distrusted']}: the server's certificate is signed by an ",
-        "sink distrusted: works again",
+        "sink distrusted: recovered",
         "sink unknown: tcp://logs.invalid:514: the name does not resolve: ",
     ]
     assert [

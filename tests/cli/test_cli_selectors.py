@@ -113,7 +113,7 @@ def test_what_ended_before_the_time_that_is_wanted_is_not_asked_for(crowded: Wor
 
 def test_followed_what_comes_later_is_read_from_its_creation(world: World) -> None:
     with world.running("logs", "-f", "-o", "raw", "--executions", "--status", "RUNNING") as process:
-        process.wait_for("nothing_matches", on="err")
+        process.wait_for("selector_unmatched", on="err")
         world.wait_until_asked("list", times=2)
         add_short(world, "e1234567")
         add_short(world, "e7654321")
@@ -144,7 +144,7 @@ def test_followed_it_goes_on_when_all_have_ended_until_it_is_told_to_stop(crowde
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["-A", "-g", "default", "--executions"], "-A and -g contradict each other"),
+        (["-A", "-g", "default", "--executions"], "-A and -g exclude each other"),
         (["-A"], "no TARGET given"),
         (["--wait", "1m", "--executions"], "--wait without TARGET"),
         (["--id", "e("], "--id"),

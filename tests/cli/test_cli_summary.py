@@ -129,7 +129,7 @@ def test_it_is_written_when_the_reader_has_left(world: World, file: Path) -> Non
 
 def test_it_names_the_gaps(serve: Serve, file: Path) -> None:
     world = serve(dialect=Dialect(resolution="ms"))
-    world.crowd(world.add(), 13_000, ago_s=100)
+    world.saturated(world.add(), 13_000, ago_s=100)
 
     world.run("logs", "-q", "--summary", str(file), "deployment/d1234567")
 

@@ -26,7 +26,7 @@ def test_the_file_has_the_same_lines(world: World, copy: Path) -> None:
     assert copy.read_text() == ended.out
 
 
-def test_the_file_has_its_own_format_and_never_colour(world: World, copy: Path) -> None:
+def test_the_file_has_its_own_format_and_never_color(world: World, copy: Path) -> None:
     world.say(world.add(), "one", ago_s=5, stream="stderr")
     words = (*LOGS, "-t", "-H", "one", "--color", "always", "--tee", str(copy))
 

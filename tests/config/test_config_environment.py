@@ -94,7 +94,7 @@ def test_only_names_with_two_underscores_are_configuration(name: str) -> None:
     assert parsed({name: "anything"}) == parsed({})
 
 
-def test_no_variable_of_a_flag_is_taken_for_a_misspelt_key() -> None:
+def test_no_variable_of_a_flag_is_taken_for_a_misspelled_key() -> None:
     commands = [
         tailer.get_command(click.Context(tailer), name)
         for name in tailer.list_commands(click.Context(tailer))
@@ -148,15 +148,15 @@ MISTAKES = {
         {"TAILER_SINK__1__COMPRESS": "yes"},
         'TAILER_SINK__1__COMPRESS: must be true or false, not "yes"',
     ),
-    "a misspelt key": (
+    "a misspelled key": (
         {"TAILER_POLL__INTERVALL_S": "1"},
         "TAILER_POLL__INTERVALL_S: there is no such key in this section; did you mean interval_s?",
     ),
-    "a misspelt key of an element": (
+    "a misspelled key of an element": (
         {"TAILER_SINK__1__FROMAT": "json"},
         "TAILER_SINK__1__FROMAT: there is no such key in this section; did you mean format?",
     ),
-    "a misspelt section": (
+    "a misspelled section": (
         {"TAILER_POL__INTERVAL_S": "1"},
         "TAILER_POL__INTERVAL_S: there is no such section; did you mean [poll]?",
     ),

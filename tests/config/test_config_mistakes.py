@@ -81,7 +81,7 @@ def test_a_file_without_watches_and_sinks_is_a_mistake() -> None:
     )
 
 
-def test_a_misspelt_section_is_not_called_missing_as_well() -> None:
+def test_a_misspelled_section_is_not_called_missing_as_well() -> None:
     found = refusal_of('[[wach]]\ntargets = ["d1"]\n' + SINK)
 
     assert found == "tailer.toml:1 [[wach]]: there is no such section; did you mean [[watch]]?"

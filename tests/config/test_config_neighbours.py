@@ -7,10 +7,10 @@ from hypothesis import given
 from tailer.config import PollSettings, parse_config
 from tailer.config.fields import LINE_FIELDS
 from tailer.config.schema import SECTIONS
-from tailer.discovery import kinds_and_id
+from tailer.discovery.lookup import kinds_and_id
 from tailer.errors import ConfigError
-from tailer.sinks.file.path_template import PathTemplate
-from tailer.sinks.template import FIELDS, TemplateFormatter
+from tailer.sinks.file.paths import PathTemplate
+from tailer.sinks.formats.template import FIELDS, TemplateFormatter
 
 LINE_TEMPLATE = SECTIONS["sink"]["template"]
 PATH = SECTIONS["sink"]["path"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from tailer.config import Watch, parse_config
+from tailer.discovery.selector import Selector, selector_for
 from tailer.model import Kind, Status
-from tailer.selection import Selector, selector_for
 
 SINK = '[[sink]]\nkind = "file"\npath = "/var/log/aicore/{id}.log"\n'
 

@@ -6,8 +6,8 @@ import pytest
 
 from tailer.config import Config, parse_config
 from tailer.config.schema import SECTIONS
-from tailer.config.units import parse_duration, parse_size
 from tailer.errors import ConfigError
+from tailer.text import parse_duration, parse_size
 
 REST = '[[watch]]\ntargets = ["d1"]\n[[sink]]\nkind = "file"\npath = "/logs/{id}.log"\n'
 

@@ -15,11 +15,11 @@ from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
 from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, StatusSection, Watch
 from tailer.config.settings import PaceSettings
-from tailer.daemon import run_daemon
-from tailer.health import Health
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.reload import Reloads
+from tailer.daemon.sinks import ConfiguredSink
+from tailer.health.health import Health
 from tailer.model import Batch, Entry, Status
-from tailer.outlets import Outlet
-from tailer.reloading import Reloads
 from tailer.simulator import Simulator, load_settings
 from tailer.sinks.contract import Sink
 
@@ -59,7 +59,7 @@ class Bench:
     clock: Clock
     config: Config
     environ: dict[str, str]
-    outlets: tuple[Outlet, ...] = ()
+    outlets: tuple[ConfiguredSink, ...] = ()
     health: Health = field(default_factory=Health)
     reloads: Reloads | None = None
 
@@ -142,8 +142,8 @@ def everything(batch: Batch) -> Batch:
     return batch
 
 
-def outlet(sink: Sink, *, drops: bool = False) -> Outlet:
-    return Outlet(sink, everything, drops=drops)
+def outlet(sink: Sink, *, drops: bool = False) -> ConfiguredSink:
+    return ConfiguredSink(sink, everything, drops=drops)
 
 
 def lines_of(sink: MemorySink) -> Counter[Line]:

@@ -10,8 +10,8 @@ from daemon.files import shown_in_files, without_newlines
 from virtual_time import START_NS, VirtualClock
 
 from tailer.config import FileSection, SinkSection
+from tailer.daemon.sinks import build_outlets
 from tailer.model import GapReason
-from tailer.outlets import build_outlets
 from tailer.timestamp import NS_PER_S, parse_ns
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from fakes import MemorySink
 from structlog.testing import capture_logs
 from virtual_time import VirtualClock
 
-from tailer.health import Phase
+from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
 from tailer.simulator import Fault, Stage, TargetSettings
 

@@ -13,11 +13,11 @@ from virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import Config, SpoolSection, StatusSection, Watch
-from tailer.daemon import run_daemon
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.sinks import ConfiguredSink
 from tailer.errors import TransientSinkError
-from tailer.health import Health
+from tailer.health.health import Health
 from tailer.model import Batch
-from tailer.outlets import Outlet
 from tailer.timestamp import NS_PER_S
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,7 @@ async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
                 status=StatusSection(listen=""),
             ),
             credentials=find_credentials(service.credentials(url), home=tmp_path),
-            outlets=[Outlet(sink, everything, drops=False) for sink in (healthy, failing)],
+            outlets=[ConfiguredSink(sink, everything, drops=False) for sink in (healthy, failing)],
             clock=clock,
             rng=random.Random(1),
             environ={},

@@ -12,11 +12,11 @@ from structlog.testing import capture_logs
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import FileSection, SinkSection, Watch
+from tailer.daemon.reload import Bell, Reloads, Setup
+from tailer.daemon.sinks import ConfiguredSink, build_outlets
 from tailer.errors import ConfigError
-from tailer.health import Phase
+from tailer.health.targets import Phase
 from tailer.model import GapReason
-from tailer.outlets import Outlet, build_outlets
-from tailer.reloading import Bell, Reloads, Setup
 
 pytestmark = pytest.mark.anyio
 
@@ -45,7 +45,9 @@ class Operator:
     def _note(self) -> None:
         self.applied += 1
 
-    async def reload(self, *watches: Watch, outlets: tuple[Outlet, ...] | None = None) -> None:
+    async def reload(
+        self, *watches: Watch, outlets: tuple[ConfiguredSink, ...] | None = None
+    ) -> None:
         """Returns when it is done."""
         if watches:
             self.bench.config = replace(self.bench.config, watches=watches)
@@ -220,7 +222,7 @@ async def test_what_a_sink_that_leaves_still_lacked_is_a_gap(
 async def test_a_changed_sink_goes_on_at_its_place(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
-    def built(rotate_bytes: int) -> tuple[Outlet, ...]:
+    def built(rotate_bytes: int) -> tuple[ConfiguredSink, ...]:
         to = FileSection(
             path=f"{tmp_path}/logs/{{id}}.log",
             rotate_bytes=rotate_bytes,
@@ -282,7 +284,7 @@ async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["why"] for event in events if event["event"] == "reload_refused"]
+    told = [event["error"] for event in events if event["event"] == "reload_rejected"]
     assert told == ["one mistake", "and another"]
     assert lines_of(only_sink(bench)) == bench.shown
 
@@ -305,7 +307,7 @@ async def test_other_credentials_are_taken_only_if_they_are_good(
         await bench.run(operate)
 
     told = [event["event"] for event in events if event["event"].startswith(("reload", "cred"))]
-    assert told == ["reload_refused", "credentials_changed", "reloaded"]
+    assert told == ["reload_rejected", "credentials_changed", "reloaded"]
     assert lines_of(only_sink(bench)) == bench.shown
 
 
@@ -321,7 +323,7 @@ async def test_what_cannot_change_is_named_and_stays(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["section"] for event in events if event["event"] == "needs_restart"]
+    told = [event["section"] for event in events if event["event"] == "restart_required"]
     assert told == ["[spool]"]
     assert not (tmp_path / "elsewhere.db").exists()
     assert lines_of(only_sink(bench)) == bench.shown

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from virtual_time import VirtualClock
 
 from tailer.config import FileSection, SinkSection
-from tailer.health import Phase
+from tailer.daemon.sinks import build_outlets
+from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
-from tailer.outlets import build_outlets
 from tailer.simulator import Fault, Stage, TargetSettings
 
 pytestmark = pytest.mark.anyio
@@ -187,7 +187,9 @@ async def test_a_resource_group_without_permission_is_named_once_and_stops_no_ot
         await bench.run(partial(create_and_wait, bench, 10, within_s=200))
 
     assert lines_of(sink) == shown_in(bench, "default")
-    assert [one["resource_group"] for one in named(events, "group_refused")] == [FORBIDDEN_GROUP]
+    assert [one["resource_group"] for one in named(events, "resource_group_denied")] == [
+        FORBIDDEN_GROUP
+    ]
 
 
 async def test_a_resource_group_that_comes_to_be_allowed_has_lost_nothing_since_the_start(
@@ -203,7 +205,11 @@ async def test_a_resource_group_that_comes_to_be_allowed_has_lost_nothing_since_
     with capture_logs() as events:
         await bench.run(create_it)
 
-    assert len(named(events, "group_refused")) == len(named(events, "group_admitted")) == 1
+    assert (
+        len(named(events, "resource_group_denied"))
+        == len(named(events, "resource_group_available"))
+        == 1
+    )
     assert lines_of(sink) == bench.shown
 
 
@@ -310,8 +316,8 @@ async def test_a_selector_that_matches_nothing_says_what_there_is_and_waits(
     with capture_logs() as events:
         await bench.run(create_one_later)
 
-    (nothing,) = named(events, "nothing_matches")
-    assert nothing["there_is"] == "1 execution of scenario churn (1 RUNNING)"
+    (nothing,) = named(events, "selector_unmatched")
+    assert nothing["available"] == "1 execution of scenario churn (1 RUNNING)"
     assert [one["target"] for one in named(events, "target_found")] == ["execution/e7654321"]
     assert {line[1] for line in lines_of(sink)} == {
         entry["pod"]

@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection
+from tailer.daemon.sinks import build_outlets
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import GapReason
-from tailer.outlets import build_outlets
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +159,7 @@ async def test_a_full_spool_makes_reading_wait_and_says_so_once(bench: Bench) ->
 
     assert lines_of(sink) == lines_of(quick) == bench.shown
     told = [event["event"] for event in events if event["event"].startswith("spool_")]
-    assert told == ["spool_full", "spool_has_room"]
+    assert told == ["spool_full", "spool_below_limit"]
 
 
 def replace_size(bench: Bench, max_bytes: int) -> SpoolSection:

@@ -23,7 +23,7 @@ from receivers.ports import reserved_places
 from receivers.ways import Way
 from sinks.syslog.fake_servers import (
     WELCOME,
-    Behaviour,
+    Behavior,
     Keeper,
     Names,
     RelpServer,
@@ -45,12 +45,12 @@ from tailer.config import (
     SyslogSection,
     Watch,
 )
-from tailer.daemon import run_daemon
-from tailer.health import Health
+from tailer.daemon.daemon import run_daemon
+from tailer.daemon.sinks import ConfiguredSink, build_outlets
+from tailer.health.health import Health
 from tailer.model import Batch
-from tailer.outlets import Outlet, build_outlets
 from tailer.sinks.contract import Sink
-from tailer.sinks.syslog.building import build_syslog_sink
+from tailer.sinks.syslog.build import build_syslog_sink
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded
 from tailer.timestamp import NS_PER_S
 
@@ -193,7 +193,7 @@ def troubles(events: Sequence[Any]) -> list[str]:
 
 @asynccontextmanager
 async def appearing(
-    behave: Behaviour, port: int, clock: Clock, *, from_s: float
+    behave: Behavior, port: int, clock: Clock, *, from_s: float
 ) -> AsyncIterator[None]:
     """A server that listens there from then on."""
 
@@ -263,7 +263,7 @@ async def test_a_server_that_refuses_is_named_once_and_found_when_it_is_there(
             await bench.run_to_the_end()
 
     assert troubles(events) == [
-        f"sink_backing_off syslog: {url}: connection refused (is it running and listening there?)",
+        f"sink_retrying syslog: {url}: connection refused (is it running and listening there?)",
         "sink_recovered syslog",
     ]
     assert lines_in(server.taken) == without_newlines(bench.shown)
@@ -284,14 +284,14 @@ async def test_a_server_whose_name_does_not_resolve_is_named_once_and_found_when
         on_gap=lambda *gap: pytest.fail(f"gap: {gap}"),
         resolve=Names(port, from_attempt=4),
     )
-    bench.outlets = (bench.outlets[0], Outlet(sink, everything, drops=False))
+    bench.outlets = (bench.outlets[0], ConfiguredSink(sink, everything, drops=False))
 
     with capture_logs() as events:
         async with serving(server, port=port):
             await bench.run_to_the_end()
 
     assert troubles(events) == [
-        f"sink_backing_off syslog: {url}: the name does not resolve: {UNKNOWN_NAME}",
+        f"sink_retrying syslog: {url}: the name does not resolve: {UNKNOWN_NAME}",
         "sink_recovered syslog",
     ]
     assert lines_in(server.messages) == without_newlines(bench.shown)
@@ -319,7 +319,7 @@ async def test_a_server_that_is_not_trusted_is_named_once_and_taken_when_its_aut
             await bench.run(mend_and_wait)
 
     assert troubles(events) == [
-        f"sink_backing_off syslog: {url}: the server's certificate is {UNKNOWN_AUTHORITY}",
+        f"sink_retrying syslog: {url}: the server's certificate is {UNKNOWN_AUTHORITY}",
         "sink_recovered syslog",
     ]
     assert lines_in(server.messages) == without_newlines(bench.shown)

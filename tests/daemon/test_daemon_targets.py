@@ -10,7 +10,7 @@ from fakes import MemorySink
 from structlog.testing import capture_logs
 
 from tailer.errors import AuthError
-from tailer.health import Phase
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
 from tailer.simulator import Fault, TargetSettings
 
@@ -172,7 +172,7 @@ async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_i
 
     assert lines_of(sink) == shown_of(bench, "deployment/d0000002")
     told = [event["event"] for event in events if event.get("target") == target.name]
-    assert told.count("target_returned") == 1
+    assert told.count("target_reappeared") == 1
     assert told.count("gap") == 1
 
 

@@ -12,7 +12,7 @@ from receivers.ways import Way
 from tailer.clock import SystemClock
 from tailer.config import SyslogSection
 from tailer.sinks.contract import Sink
-from tailer.sinks.syslog.building import build_syslog_sink
+from tailer.sinks.syslog.build import build_syslog_sink
 
 
 def section_for(way: Way, url: str, certificates: Certificates, **more: Any) -> SyslogSection:

@@ -27,7 +27,7 @@ from receivers.ways import RSYSLOG, SYSLOG_NG, Way
 from tailer.config import SyslogSection
 from tailer.config.settings import ControlCharacters
 from tailer.model import Entry
-from tailer.sinks.syslog.building import max_bytes
+from tailer.sinks.syslog.build import max_bytes
 
 pytestmark = pytest.mark.anyio
 each_receiver = pytest.mark.parametrize("name", ["rsyslog", "syslog-ng"])

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailer.model import Order
+from tailer.simulator.line_store import Line, LineStore
 from tailer.simulator.settings import Dialect
-from tailer.simulator.store import Line, LineStore
 
 SECOND = 10**9
 MS = 10**6

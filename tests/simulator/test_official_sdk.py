@@ -13,7 +13,8 @@ from anyio.from_thread import start_blocking_portal
 
 from tailer.clock import SystemClock
 from tailer.model import Kind
-from tailer.simulator import Simulator, SimulatorSettings, TargetSettings, world
+from tailer.simulator import Simulator, SimulatorSettings, TargetSettings
+from tailer.simulator import default_targets as world
 
 
 @contextmanager

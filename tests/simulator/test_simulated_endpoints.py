@@ -7,7 +7,8 @@ from simulator.caller import calling, pass_time, patient_session, quiet, simulat
 from virtual_time import START_NS
 
 from tailer.model import Kind, Status, Target
-from tailer.simulator import Dialect, Stage, TargetSettings, TokenSettings, world
+from tailer.simulator import Dialect, Stage, TargetSettings, TokenSettings
+from tailer.simulator import default_targets as world
 
 pytestmark = pytest.mark.anyio
 

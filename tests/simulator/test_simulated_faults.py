@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulator.caller import Caller, calling, pass_time, patient_session, simulator
 
-from tailer.simulator import Fault, FaultSettings, world
+from tailer.simulator import Fault, FaultSettings
+from tailer.simulator import default_targets as world
 from tailer.simulator.faults import choose_fault
 
 pytestmark = pytest.mark.anyio

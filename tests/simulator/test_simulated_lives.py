@@ -7,7 +7,8 @@ from simulator.caller import calling, pass_time, quiet, simulator
 from virtual_time import START_NS
 
 from tailer.model import Kind, Status, Target
-from tailer.simulator import Burst, Dialect, LineSettings, Simulator, TargetSettings, world
+from tailer.simulator import Burst, Dialect, LineSettings, Simulator, TargetSettings
+from tailer.simulator import default_targets as world
 from tailer.timestamp import parse_ns
 
 pytestmark = pytest.mark.anyio

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from tailer.model import Batch, Entry, Kind, OddEntry, Target
+from tailer.model import Batch, Entry, ExtendedEntry, Kind, Target
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1a2")
 TIME_NS = 1_726_675_610_914_532_860  # 2024-09-18T16:06:50.914532860Z
@@ -27,7 +27,7 @@ _field = any_text | st.none() | st.just(UNSET)
 
 plain_entries = st.builds(Entry, _field, _field, _field, _field, _field)
 odd_entries = st.builds(
-    OddEntry,
+    ExtendedEntry,
     _field,
     _field,
     _field,

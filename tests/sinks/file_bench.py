@@ -1,4 +1,4 @@
-"""File sinks in a folder, as tests of one behaviour need them."""
+"""File sinks in a folder, as tests of one behavior need them."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from tailer.clock import Clock
 from tailer.model import GapReason
 from tailer.sinks.file.sink import FileSink
-from tailer.sinks.structured import format_raw
+from tailer.sinks.formats.structured import format_raw
 
 Gaps = list[tuple[str, GapReason, str]]
 

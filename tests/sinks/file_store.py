@@ -10,13 +10,11 @@ from tempfile import TemporaryDirectory
 from sinks.batches import TIME_NS, line
 
 from tailer.model import Batch, Kind, Target
-from tailer.sinks.file.confinement import Tree
-from tailer.sinks.file.disk import THE_DISK, Disk
-from tailer.sinks.file.housekeeping import Housekeeper, tidy
-from tailer.sinks.file.path_template import PathTemplate
-from tailer.sinks.file.rotation import Rotation, closed_number
+from tailer.sinks.file.disk import THE_DISK, Disk, Tree
+from tailer.sinks.file.paths import PathTemplate
+from tailer.sinks.file.rotation import Housekeeper, Rotation, closed_number, tidy
 from tailer.sinks.file.writer import FileWriter
-from tailer.sinks.structured import format_raw
+from tailer.sinks.formats.structured import format_raw
 
 FAST = Path("/dev/shm")  # noqa: S108 - memory, where a sync costs nothing
 

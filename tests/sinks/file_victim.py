@@ -18,7 +18,7 @@ from sinks.file_store import batch_for
 from tailer.clock import SystemClock
 from tailer.model import Batch
 from tailer.sinks.file.sink import FileSink
-from tailer.sinks.structured import format_raw
+from tailer.sinks.formats.structured import format_raw
 
 TEMPLATE = "logs/{id}/{pod}.log"
 

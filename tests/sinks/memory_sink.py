@@ -6,7 +6,7 @@ import anyio
 
 from tailer.errors import ReaderGoneError
 from tailer.model import Batch
-from tailer.sinks.line import said
+from tailer.sinks.lines import message_text
 
 
 class MemorySink:
@@ -30,7 +30,7 @@ class MemorySink:
                 await self._news.wait()
             if self._reader_gone:
                 raise ReaderGoneError("nobody reads memory any more")
-            self._held.append(said(entry.msg))
+            self._held.append(message_text(entry.msg))
             self._written += 1
         return str(self._written).encode()
 

@@ -1,16 +1,16 @@
-"""Colours that can be read on any background."""
+"""Colors that can be read on any background."""
 
 import re
 
 import pytest
 
-from tailer.sinks.colour import POD_COLOURS, STDERR_COLOUR, highlighted, pod_colour
+from tailer.sinks.formats.prefix import POD_COLORS, STDERR_COLOR, highlighted, pod_color
 
 
-def luminance(colour: int) -> float:
+def luminance(in_color: int) -> float:
     """Relative, as WCAG 2 defines it; of xterm's 6 by 6 by 6 cube."""
     steps = (0, 95, 135, 175, 215, 255)
-    cube = colour - 16
+    cube = in_color - 16
     shares = (steps[cube // 36] / 255, steps[cube // 6 % 6] / 255, steps[cube % 6] / 255)
     red, green, blue = (
         share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
@@ -18,15 +18,15 @@ def luminance(colour: int) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("colour", [*POD_COLOURS, STDERR_COLOUR])
-def test_a_colour_is_legible_on_black_and_on_white(colour: int) -> None:
-    own = luminance(colour) + 0.05
+@pytest.mark.parametrize("color", [*POD_COLORS, STDERR_COLOR])
+def test_a_color_is_legible_on_black_and_on_white(in_color: int) -> None:
+    own = luminance(in_color) + 0.05
 
     assert min(own / 0.05, 1.05 / own) >= 3.8
 
 
-def test_the_names_of_many_pods_use_every_colour() -> None:
-    assert {pod_colour(f"pod-{number}") for number in range(200)} == set(POD_COLOURS)
+def test_the_names_of_many_pods_use_every_color() -> None:
+    assert {pod_color(f"pod-{number}") for number in range(200)} == set(POD_COLORS)
 
 
 @pytest.mark.parametrize(

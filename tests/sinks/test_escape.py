@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sinks.batches import any_text
 
-from tailer.sinks.escape import encode, is_plain, visible
+from tailer.text import encode, is_plain, visible
 
 UNSAFE = [
     *range(0x09),

@@ -11,7 +11,7 @@ from sinks.file_store import IdleHousekeeper, PromptHousekeeper, Store, batch_fo
 
 from tailer.errors import SinkError, TransientSinkError
 from tailer.model import Batch
-from tailer.sinks.file.housekeeping import Housekeeper
+from tailer.sinks.file.rotation import Housekeeper
 from tailer.sinks.file.writer import FileWriter
 
 # Files that come back after they were forgotten, several at once, each closed at least once;

@@ -8,9 +8,15 @@ from sinks.file_store import Store, batch_for, fast_folder
 
 from tailer.errors import ConfigError
 from tailer.model import Entry, Kind, Target
-from tailer.sinks.file.path_template import PathTemplate, day_of, safe_component
+from tailer.sinks.file.paths import (
+    MOST_NEW_FILES,
+    NewFiles,
+    PathTemplate,
+    day_of,
+    routed,
+    safe_component,
+)
 from tailer.sinks.file.rotation import closed_name, closed_number, closed_numbers
-from tailer.sinks.file.routing import MOST_NEW_FILES, NewFiles, routed
 
 HOSTILE = [
     "..",

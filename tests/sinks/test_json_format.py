@@ -8,8 +8,8 @@ from hypothesis import given
 from msgspec import UNSET, Raw
 from sinks.batches import any_batches, batch, line, whole
 
-from tailer.model import Batch, Entry, OddEntry
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.model import Batch, Entry, ExtendedEntry
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 
 PLAIN = build_formatter(FormatSettings(format="json"), [])
 FOR_TERMINAL = build_formatter(FormatSettings(format="json", escape=True), [])
@@ -27,7 +27,7 @@ def expected(source: Batch, entry: Entry) -> list[tuple[str, object]]:
         ("msg", msg),
     ]
     known = [(key, whole(value)) for key, value in fields if value is not UNSET]
-    extra = json.loads(bytes(entry.extra)) if isinstance(entry, OddEntry) else {}
+    extra = json.loads(bytes(entry.extra)) if isinstance(entry, ExtendedEntry) else {}
     return known + list(extra.items())
 
 
@@ -71,14 +71,14 @@ def test_absent_fields_stay_absent_and_nulls_stay_null() -> None:
 
 
 def test_unknown_fields_follow_under_their_own_names_with_their_digits() -> None:
-    page = PLAIN(batch(OddEntry(msg="x", extra=Raw(b'{"level": "info",\n"cost": 1.50}'))))
+    page = PLAIN(batch(ExtendedEntry(msg="x", extra=Raw(b'{"level": "info",\n"cost": 1.50}'))))
 
     assert page.endswith(b'"msg":"x","level":"info","cost":1.50}\n')
 
 
 def test_an_unknown_field_that_is_named_like_ours_gets_an_underscore() -> None:
     extra = Raw(b'{"target": 1, "target_": 2, "resource_group": 3}')
-    fields = json.loads(PLAIN(batch(OddEntry(msg="x", extra=extra))), object_pairs_hook=list)
+    fields = json.loads(PLAIN(batch(ExtendedEntry(msg="x", extra=extra))), object_pairs_hook=list)
 
     assert fields == [
         ("resource_group", "default"),
@@ -96,7 +96,7 @@ def test_one_trailing_newline_is_not_part_of_the_message_but_a_second_one_is() -
     assert json.loads(page)["msg"] == "a\n"
 
 
-def test_half_a_surrogate_pair_is_escaped_and_its_neighbours_are_as_always() -> None:
+def test_half_a_surrogate_pair_is_escaped_and_its_neighbors_are_as_always() -> None:
     page = PLAIN(batch(line("a\ud800b"), line("ok")))
 
     assert b'"msg":"a\\ud800b"' in page

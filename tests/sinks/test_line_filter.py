@@ -7,7 +7,7 @@ from sinks.batches import batch, line
 
 from tailer.errors import ConfigError
 from tailer.model import Entry
-from tailer.sinks.line_filter import LineFilter, compile_pattern
+from tailer.sinks.lines import LineFilter, compile_pattern
 
 
 def patterns(*texts: str) -> tuple[re.Pattern[str], ...]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from sinks.batches import any_batches, batch, line, whole
 
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 
 LOGFMT = build_formatter(FormatSettings(format="logfmt"), [])
 _PAIR = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^ "=]+)(?: |$)')

@@ -3,7 +3,7 @@
 from sinks.batches import batch, line
 
 from tailer.model import Entry
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 
 RAW = build_formatter(FormatSettings(format="raw", escape=True), [])
 

@@ -20,9 +20,9 @@ from tailer.config import SyslogSection
 from tailer.errors import ReaderGoneError
 from tailer.sinks.contract import Sink
 from tailer.sinks.file.sink import FileSink
-from tailer.sinks.format import FormatSettings, build_formatter
+from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
-from tailer.sinks.syslog.building import build_syslog_sink
+from tailer.sinks.syslog.build import build_syslog_sink
 from tailer.sinks.syslog.sink import SyslogSink
 
 pytestmark = pytest.mark.anyio
@@ -249,7 +249,7 @@ async def test_closing_twice_or_before_opening_is_harmless(rig: Rig) -> None:
     assert rig.read_back(1) == ["one"]
 
 
-async def test_a_write_that_waits_for_its_reader_is_cancelled_at_once(rig_with_reader: Rig) -> None:
+async def test_a_write_that_waits_for_its_reader_is_canceled_at_once(rig_with_reader: Rig) -> None:
     await rig_with_reader.sink.open(None)
     with anyio.move_on_after(5) as waiting:
         await rig_with_reader.sink.write([MORE_THAN_FITS])

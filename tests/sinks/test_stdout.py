@@ -14,7 +14,7 @@ import pytest
 from sinks.batches import lines
 
 from tailer.errors import ReaderGoneError, SinkError
-from tailer.sinks.format import FormatSettings, Formatter, build_formatter
+from tailer.sinks.formats.build import FormatSettings, Formatter, build_formatter
 from tailer.sinks.stdout import StdoutSink
 
 pytestmark = pytest.mark.anyio
@@ -86,7 +86,7 @@ async def test_other_tasks_go_on_while_nobody_reads(pipe: Pipe) -> None:
     await sink.aclose()
 
 
-async def test_what_a_cancelled_write_has_left_in_the_pipe_is_the_beginning_of_its_batch(
+async def test_what_a_canceled_write_has_left_in_the_pipe_is_the_beginning_of_its_batch(
     pipe: Pipe,
 ) -> None:
     sink = await opened(pipe.writer.fileno())

@@ -9,7 +9,7 @@ from sinks.batches import any_batches, batch, line
 
 from tailer.errors import ConfigError
 from tailer.model import Batch, Entry
-from tailer.sinks.format import FormatSettings, Formatter, build_formatter
+from tailer.sinks.formats.build import FormatSettings, Formatter, build_formatter
 
 
 def template(text: str, *, escape: bool = False) -> Formatter:

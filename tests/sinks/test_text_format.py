@@ -8,13 +8,13 @@ from hypothesis import given
 from sinks.batches import any_batches, any_text, batch, line
 
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.sinks.format import FormatSettings, Formatter, build_formatter
+from tailer.sinks.formats.build import FormatSettings, Formatter, build_formatter
 
 DEPLOYMENT = Target("default", Kind.DEPLOYMENT, "d1a2")
 EXECUTION = Target("default", Kind.EXECUTION, "e3f4")
 OTHER_GROUP = Target("team-a", Kind.DEPLOYMENT, "d5b6")
 
-_OUR_COLOURS = re.compile(r"\x1b\[(?:0|2|7|38;5;[0-9]+)m")
+_OUR_COLORS = re.compile(r"\x1b\[(?:0|2|7|38;5;[0-9]+)m")
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff]"
 )
@@ -163,11 +163,11 @@ def test_nothing_unsafe_ever_reaches_a_terminal(source: Batch) -> None:
 
 
 @given(any_batches)
-def test_nothing_but_our_own_colours_reaches_a_coloured_terminal(source: Batch) -> None:
-    formatter = text(DEPLOYMENT, colour=True, escape=True, highlight=(re.compile("a"),))
+def test_nothing_but_our_own_colors_reaches_a_colored_terminal(source: Batch) -> None:
+    formatter = text(DEPLOYMENT, in_color=True, escape=True, highlight=(re.compile("a"),))
     page = formatter(source).decode()
 
-    assert _UNSAFE.search(_OUR_COLOURS.sub("", page)) is None
+    assert _UNSAFE.search(_OUR_COLORS.sub("", page)) is None
 
 
 @given(any_batches)
@@ -191,21 +191,21 @@ def test_a_page_shown_at_once_looks_like_its_lines_shown_one_by_one(one: str, tw
     assert together == shown(formatter, entries[0]) + shown(formatter, entries[1])
 
 
-def test_a_pod_keeps_its_colour_in_every_run() -> None:
-    page = shown(text(DEPLOYMENT, EXECUTION, colour=True), line("one", pod="pod-a"))
+def test_a_pod_keeps_its_color_in_every_run() -> None:
+    page = shown(text(DEPLOYMENT, EXECUTION, in_color=True), line("one", pod="pod-a"))
 
     assert page == "\x1b[38;5;130mdeployment/d1a2\x1b[0m \x1b[2m│\x1b[0m one\n"
 
 
 def test_stderr_has_a_red_bar_once_both_streams_are_seen() -> None:
-    page = shown(text(DEPLOYMENT, colour=True), line("out"), line("err", stream="stderr"))
+    page = shown(text(DEPLOYMENT, in_color=True), line("out"), line("err", stream="stderr"))
 
     assert page == "\x1b[2m│\x1b[0m out\n\x1b[38;5;160m│\x1b[0m err\n"
 
 
 def test_a_stream_is_recovered_from_a_container_runtimes_prefix() -> None:
     page = shown(
-        text(DEPLOYMENT, colour=True),
+        text(DEPLOYMENT, in_color=True),
         Entry(msg="2022-11-04T12:49:51.440561519Z stdout F out"),
         Entry(msg="2022-11-04T12:49:51.440561519Z stderr F err"),
     )
@@ -214,10 +214,12 @@ def test_a_stream_is_recovered_from_a_container_runtimes_prefix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("colour", "expected"), [(True, "an \x1b[7merror\x1b[0m\n"), (False, "an error\n")]
+    ("color", "expected"), [(True, "an \x1b[7merror\x1b[0m\n"), (False, "an error\n")]
 )
-def test_finds_are_highlighted_where_there_is_colour(*, colour: bool, expected: str) -> None:
-    formatter = text(DEPLOYMENT, colour=colour, highlight=(re.compile("err"), re.compile("rror")))
+def test_finds_are_highlighted_where_there_is_color(*, in_color: bool, expected: str) -> None:
+    formatter = text(
+        DEPLOYMENT, in_color=in_color, highlight=(re.compile("err"), re.compile("rror"))
+    )
 
     assert shown(formatter, line("an error\n")) == expected
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sinks.batches import TIME_NS
 
 from tailer.errors import ConfigError
-from tailer.sinks.wall_time import WallTime, timezone_named
+from tailer.sinks.formats.times import WallTime, timezone_named
 from tailer.timestamp import NS_PER_MS, NS_PER_S, parse_ns
 
 

@@ -9,7 +9,7 @@ from virtual_time import VirtualClock
 
 from tailer.model import Batch, Entry, Target
 from tailer.spool.contract import Spool
-from tailer.spool.opening import OpenedSpool, open_spool
+from tailer.spool.open import OpenedSpool, open_spool
 
 
 def opening(

@@ -9,7 +9,7 @@ import pytest
 from spool.spool_on_disk import add, opening, take, take_all
 
 from tailer.model import Batch
-from tailer.spool.contract import SinkPlace
+from tailer.spool.contract import SinkPosition
 from tailer.spool.sqlite import SqliteSpool
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +116,7 @@ async def test_a_sink_that_wrote_a_dropped_batch_all_the_same_keeps_its_newest_m
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.spool.commit, "lossy", in_hand.position, b"written")
         tasks.start_soon(rig.add, ROOM_FOR)
-    place = await rig.spool.sink_place("lossy")
+    place = await rig.spool.sink_position("lossy")
 
     assert place.mark == b"written"
 
@@ -132,7 +132,7 @@ async def test_what_is_dropped_of_several_in_hand_is_not_taken_back_by_their_com
     await rig.spool.commit("lossy", in_hand[-1].position, b"written")
 
     assert rig.dropped == [("lossy", 1), ("lossy", 2), ("lossy", 3)]
-    assert await rig.spool.sink_place("lossy") == SinkPlace(3, b"written")
+    assert await rig.spool.sink_position("lossy") == SinkPosition(3, b"written")
     assert len(await take_all(rig.spool, "lossy")) == ROOM_FOR
 
 
@@ -167,4 +167,4 @@ async def test_a_drop_leaves_the_mark_as_it_is(rig: Rig) -> None:
     await take_some(rig, "quick", ROOM_FOR)
     await rig.add(ROOM_FOR + 1)
 
-    assert await rig.spool.sink_place("lossy") == SinkPlace(2, b"first")
+    assert await rig.spool.sink_position("lossy") == SinkPosition(2, b"first")

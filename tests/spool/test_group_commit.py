@@ -15,8 +15,8 @@ from spool.spool_on_disk import add, opening, remembered, take, take_all
 from virtual_time import VirtualClock
 
 from tailer.errors import SinkError
-from tailer.spool.contract import SinkPlace
-from tailer.spool.group_commit import GroupCommit
+from tailer.spool.contract import SinkPosition
+from tailer.spool.transactions import GroupCommit
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ DEADLINE_S = 20.0  # of real time, so that a broken test ends
 
 
 @dataclass(slots=True)
-class Gate:
+class ApiRequests:
     """Work that stays in the database's thread until it is let go."""
 
     entered: Event = field(default_factory=Event)
@@ -49,7 +49,7 @@ class Rig:
     async def put(self, number: int) -> None:
         await self.store.commit(inserting(number), lambda _: self.stored.append(number))
 
-    async def hold(self, gate: Gate) -> None:
+    async def hold(self, gate: ApiRequests) -> None:
         await self.store.commit(gate, lambda _: None)
 
     def rows(self) -> list[object]:
@@ -76,7 +76,7 @@ def is_full(connection: sqlite3.Connection, *, pages: int | None) -> None:
 
 
 async def test_who_waits_meanwhile_goes_along_with_the_next_transaction(rig: Rig) -> None:
-    gate = Gate()
+    gate = ApiRequests()
     commits: list[None] = []
     rig.connection.set_trace_callback(
         lambda statement: commits.append(None) if statement == "COMMIT" else None
@@ -101,8 +101,8 @@ async def test_they_are_told_in_the_order_in_which_they_came(rig: Rig) -> None:
     assert rig.stored == rig.rows() == list(range(50))
 
 
-async def test_one_that_is_cancelled_while_it_waits_leaves_nothing_behind(rig: Rig) -> None:
-    gate = Gate()
+async def test_one_that_is_canceled_while_it_waits_leaves_nothing_behind(rig: Rig) -> None:
+    gate = ApiRequests()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.hold, gate)
         await gate.is_entered()
@@ -117,8 +117,8 @@ async def test_one_that_is_cancelled_while_it_waits_leaves_nothing_behind(rig: R
     assert rig.stored == rig.rows() == [2]
 
 
-async def test_one_that_is_cancelled_under_way_takes_no_other_with_it(rig: Rig) -> None:
-    first, second = Gate(), Gate()
+async def test_one_that_is_canceled_under_way_takes_no_other_with_it(rig: Rig) -> None:
+    first, second = ApiRequests(), ApiRequests()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.hold, first)
         await first.is_entered()
@@ -220,7 +220,7 @@ async def test_a_target_may_ask_for_its_place_while_its_batches_go(tmp_path: Pat
     assert kept == ["39"]
 
 
-async def test_a_commit_that_was_cancelled_at_the_stop_is_all_or_nothing(tmp_path: Path) -> None:
+async def test_a_commit_that_was_canceled_at_the_stop_is_all_or_nothing(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     async with opening(path) as opened:
         await add(opened.spool, 1, "a")
@@ -230,7 +230,7 @@ async def test_a_commit_that_was_cancelled_at_the_stop_is_all_or_nothing(tmp_pat
             scope.cancel()
             await opened.spool.commit("file", 2, b"2")
     async with opening(path) as opened:
-        place = await opened.spool.sink_place("file")
+        place = await opened.spool.sink_position("file")
         left = await take_all(opened.spool)
 
-    assert (place, left) == (SinkPlace(1, b"1"), ["b"])
+    assert (place, left) == (SinkPosition(1, b"1"), ["b"])

@@ -66,7 +66,7 @@ async def test_a_mark_is_that_of_its_position_wherever_the_machine_stopped(
     for copy in photographer.copies:
         async with opening(copy) as opened:
             assert opened.set_aside is None
-            place = await opened.spool.sink_place("file")
+            place = await opened.spool.sink_position("file")
             pairs.append((place.position, int(place.mark or b"0")))
 
     assert len(pairs) > 100
@@ -99,7 +99,7 @@ async def test_what_is_not_taken_comes_again_wherever_the_machine_stopped(
     for copy in photographer.copies:
         async with opening(copy) as opened:
             spool = opened.spool
-            place = await spool.sink_place("file")
+            place = await spool.sink_position("file")
             stored = max(
                 2 * (await spool.place_of(OTHER, start_ns=0)).watermark_ns,
                 2 * int(next(iter(await remembered(spool)), "0")) - 1,  # type: ignore[call-overload]

@@ -11,7 +11,7 @@ from spool.spool_on_disk import add, opening, remembered, take, take_all
 
 from tailer.model import Kind, Target
 from tailer.spool import schema
-from tailer.spool.contract import SinkPlace
+from tailer.spool.contract import SinkPosition
 
 pytestmark = pytest.mark.anyio
 
@@ -49,10 +49,10 @@ async def test_lines_of_a_retired_target_that_no_sink_has_taken_survive_a_restar
 
 async def test_a_look_and_what_it_found_are_there_after_a_restart(path: Path) -> None:
     async with opening(path) as opened:
-        await opened.spool.note_look("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
+        await opened.spool.record_listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
 
     async with opening(path) as opened:
-        assert opened.spool.last_look_ns("team-a", Kind.EXECUTION) == 7
+        assert opened.spool.last_listing_ns("team-a", Kind.EXECUTION) == 7
         assert opened.spool.is_known(EXECUTION)
         assert not opened.spool.is_retired(EXECUTION)
         assert (await opened.spool.place_of(EXECUTION, start_ns=0)).watermark_ns == 3
@@ -61,7 +61,7 @@ async def test_a_look_and_what_it_found_are_there_after_a_restart(path: Path) ->
 async def test_a_forgotten_target_is_forgotten_after_a_restart(path: Path) -> None:
     async with opening(path) as opened:
         await opened.spool.retire(EXECUTION)
-        await opened.spool.note_look(
+        await opened.spool.record_listing(
             "team-a", Kind.EXECUTION, at_ns=7, starts={}, forgettable=[EXECUTION]
         )
 
@@ -75,7 +75,7 @@ async def test_a_retired_target_that_is_found_again_stands_where_it_stood_after_
     async with opening(path) as opened:
         await opened.spool.append(EXECUTION, (), (), watermark_ns=5)
         await opened.spool.retire(EXECUTION)
-        await opened.spool.note_look("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
+        await opened.spool.record_listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
         is_retired = opened.spool.is_retired(EXECUTION)
 
     async with opening(path) as opened:
@@ -89,16 +89,16 @@ async def test_a_spool_of_version_1_goes_on_where_it_stood(path: Path) -> None:
 
     async with opening(path, sinks=("file", "syslog")) as opened:
         spool = opened.spool
-        places = [await spool.sink_place(sink) for sink in ("file", "syslog")]
+        places = [await spool.sink_position(sink) for sink in ("file", "syslog")]
         watermark_ns = (await spool.place_of(EXECUTION, start_ns=0)).watermark_ns
         lines = await remembered(spool)
         is_retired = spool.is_retired(TARGET)
-        await spool.note_look("team-a", Kind.EXECUTION, at_ns=20, starts={})
+        await spool.record_listing("team-a", Kind.EXECUTION, at_ns=20, starts={})
         await spool.retire(EXECUTION)
         rest = await take_all(spool)
 
     assert opened.set_aside is None
-    assert places == [SinkPlace(1, b"a mark"), SinkPlace(1, None)]
+    assert places == [SinkPosition(1, b"a mark"), SinkPosition(1, None)]
     assert (watermark_ns, lines, is_retired) == (11, ["taken by both", "one", "two"], False)
     assert rest == ["one", "two"]
 

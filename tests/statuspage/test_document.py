@@ -6,12 +6,13 @@ from pathlib import Path
 import msgspec
 from fakes import TARGET
 
-from tailer.health import Health, Phase
+from tailer.health.health import Health
+from tailer.health.targets import Phase
 from tailer.model import Kind, Target
-from tailer.statuspage.document import (
+from tailer.status.document import (
     PHASES,
     Document,
-    LookStatus,
+    ListingStatus,
     RequestsStatus,
     SinkStatus,
     SpoolStatus,
@@ -22,7 +23,7 @@ from tailer.timestamp import NS_PER_S
 
 MANUAL = (Path(__file__).parents[2] / "docs/operating.md").read_text(encoding="utf-8")
 SCHEMA = MANUAL.partition("## `/status`")[2].partition("\n## ")[0]
-STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, LookStatus, RequestsStatus)
+STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, ListingStatus, RequestsStatus)
 
 
 def document(health: Health, *, now_s: float = 100.0) -> Document:
@@ -40,22 +41,22 @@ def test_targets_that_need_attention_come_first_and_no_more_than_a_thousand() ->
     health = Health()
     for number in range(1500):
         health.of(Target("g", Kind.EXECUTION, f"e{number}")).enter(Phase.ENDED, now_s=0)
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, why="503")
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason="503")
 
     seen = document(health)
     assert seen.targets[0].target == TARGET.name
     assert (len(seen.targets), seen.targets_left_out) == (1000, 501)
 
 
-def test_a_name_that_nobody_knows_is_a_target_that_failed() -> None:
+def test_a_name_that_does_not_resolve_is_a_failed_target() -> None:
     health = Health()
     named = health.named("d404", "default")
     before = document(health).targets[0]
-    named.why, named.next_try_s = "no such target", 130.0
+    named.reason, named.next_try_s = "no such target", 130.0
 
     after = document(health).targets[0]
     assert (before.target, before.phase) == ("d404", "starting")
-    assert (after.phase, after.why, after.next_try_in_s) == ("failed", "no such target", 30.0)
+    assert (after.phase, after.reason, after.next_try_in_s) == ("failed", "no such target", 30.0)
 
 
 def test_a_target_is_catching_up_when_pauses_do_not_explain_how_far_it_is_behind() -> None:
@@ -74,15 +75,15 @@ def test_a_target_is_catching_up_when_pauses_do_not_explain_how_far_it_is_behind
 def test_addresses_lose_what_may_be_secret_and_other_words_stay() -> None:
     health = Health()
     told = "https://me:pw@x.example/a?token=1 refused (is it running there?) by relp://x:1"
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, why=told)
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason=told)
 
-    why = document(health).targets[0].why
-    assert why == "https://x.example/a refused (is it running there?) by relp://x:1"
+    reason = document(health).targets[0].reason
+    assert reason == "https://x.example/a refused (is it running there?) by relp://x:1"
 
 
 def test_it_can_be_read_back() -> None:
     health = Health()
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, why="503")
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason="503")
     health.of_sink("file").fail("full", now_s=0, retry_in_s=1)
     seen = document(health)
 

@@ -9,13 +9,11 @@ from anyio import CapacityLimiter, to_thread
 
 from tailer.clock import Clock
 from tailer.model import Batch, GapReason
-from tailer.sinks.file.confinement import Tree, cannot_write
-from tailer.sinks.file.disk import THE_DISK, Disk
-from tailer.sinks.file.housekeeping import Housekeeper
-from tailer.sinks.file.path_template import PathTemplate
-from tailer.sinks.file.rotation import Rotation
+from tailer.sinks.file.disk import THE_DISK, Disk, Tree, cannot_write
+from tailer.sinks.file.paths import PathTemplate
+from tailer.sinks.file.rotation import Housekeeper, Rotation
 from tailer.sinks.file.writer import FileWriter
-from tailer.sinks.format import Formatter
+from tailer.sinks.formats.build import Formatter
 
 log = structlog.get_logger()
 
@@ -131,5 +129,5 @@ class FileSink:
                 continue  # found again, because writing was tried again
             self._told.add((path, detail))
             shown = f"{self._tree.base}/{path}"
-            log.error("file_truncated", sink=self.name, file=shown, detail=detail)
+            log.error("file_truncated", sink=self.name, file=shown, error=detail)
             self._on_gap(shown, GapReason.FILE_TRUNCATED, detail)

@@ -17,16 +17,27 @@ from msgspec.structs import replace
 
 from tailer.errors import TransientSinkError
 from tailer.model import Batch, Target
-from tailer.sinks.file.confinement import Tree
-from tailer.sinks.file.housekeeping import Housekeeper, settle_path
-from tailer.sinks.file.journal import Before, UndoJournal
-from tailer.sinks.file.known import KnownFiles
-from tailer.sinks.file.mark import FileState, Mark, decode_mark, encode_mark, fingerprint
-from tailer.sinks.file.path_template import PathTemplate, safe_component
-from tailer.sinks.file.restore import TellGap, is_same, restore
-from tailer.sinks.file.rotation import Rotation, closed_name, closed_number, closed_numbers
-from tailer.sinks.file.routing import NewFiles, routed
-from tailer.sinks.format import Formatter
+from tailer.sinks.file.disk import Tree
+from tailer.sinks.file.marks import (
+    Before,
+    FileState,
+    Mark,
+    UndoJournal,
+    decode_mark,
+    encode_mark,
+    fingerprint,
+)
+from tailer.sinks.file.paths import NewFiles, PathTemplate, routed, safe_component
+from tailer.sinks.file.restore import KnownFiles, TellGap, is_same, restore
+from tailer.sinks.file.rotation import (
+    Housekeeper,
+    Rotation,
+    closed_name,
+    closed_number,
+    closed_numbers,
+    settle_path,
+)
+from tailer.sinks.formats.build import Formatter
 
 _MOST_CLOSED = 256  # in a mark; housekeeping takes them in this order, so the others are whole
 

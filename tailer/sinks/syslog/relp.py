@@ -8,20 +8,19 @@ import anyio
 
 from tailer import __version__
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Connection, Outbox
-from tailer.sinks.syslog.dialling import Dialler
-from tailer.sinks.syslog.failures import is_tls_alert, needs_tls, printable
-from tailer.sinks.syslog.racing import until_one_ends
+from tailer.sinks.syslog.connect import Connector
+from tailer.sinks.syslog.errors import is_tls_alert, needs_tls, printable
 from tailer.sinks.syslog.relp_frames import (
     Frame,
     FrameReader,
     RelpError,
-    Status,
+    RelpStatus,
     encoded,
     status_of,
     txnr_after,
 )
-from tailer.sinks.syslog.wire import Wire
+from tailer.sinks.syslog.stream import StreamSocket, until_one_ends
+from tailer.sinks.syslog.transport import Connection, Outbox
 
 _OFFERS: Final = (
     f"relp_version=0\nrelp_software=tailer,{__version__}\ncommands=syslog"  # librelp answers 0 to 1
@@ -32,26 +31,26 @@ _MOST_BYTES: Final = 65_536  # of a write, and a message more
 
 
 class RelpTransport:
-    """With TLS if the dialler has it. `window`: messages that may be under way unanswered."""
+    """With TLS if the connector has it. `window`: messages that may be under way unanswered."""
 
     def __init__(
         self,
-        dialler: Dialler,
+        connector: Connector,
         *,
         window: int,
         connect_timeout_s: float,
         ack_timeout_s: float,
         first_txnr: int = 1,
     ) -> None:
-        self.server = dialler.server
-        self._dialler = dialler
+        self.server = connector.server
+        self._connector = connector
         self._window = window
         self._connect_timeout_s = connect_timeout_s
         self._ack_timeout_s = ack_timeout_s
         self._first_txnr = first_txnr
 
     async def connect(self) -> Connection:
-        wire = await self._dialler.dial()
+        wire = await self._connector.dial()
         connection = RelpConnection(
             wire, window=self._window, ack_timeout_s=self._ack_timeout_s, txnr=self._first_txnr
         )
@@ -79,7 +78,7 @@ class RelpConnection:
     answered, when it refused messages.
     """
 
-    def __init__(self, wire: Wire, *, window: int, ack_timeout_s: float, txnr: int) -> None:
+    def __init__(self, wire: StreamSocket, *, window: int, ack_timeout_s: float, txnr: int) -> None:
         self._wire = wire
         self._window = window
         self._ack_timeout_s = ack_timeout_s
@@ -207,7 +206,7 @@ class RelpConnection:
                 raise TransientSinkError(f"{self._wire.server}: the server is going away")
             yield frame
 
-    def _status(self, answer: Frame) -> Status:
+    def _status(self, answer: Frame) -> RelpStatus:
         try:
             return status_of(answer)
         except RelpError as error:
@@ -219,7 +218,7 @@ class RelpConnection:
             hint="a port for plain syslog? take its RELP port, or tcp:// or tls://",
         )
 
-    def _check_offers(self, status: Status) -> None:
+    def _check_offers(self, status: RelpStatus) -> None:
         server = self._wire.server
         if status.code != _OK:
             raise TransientSinkError(

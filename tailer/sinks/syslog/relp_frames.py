@@ -30,7 +30,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class RelpStatus:
     """Of an answer. `rest` is what follows its first line: the offers, after `open`."""
 
     code: int
@@ -48,12 +48,12 @@ def txnr_after(txnr: int) -> int:
     return 1 if txnr >= LAST_TXNR else txnr + 1
 
 
-def status_of(answer: Frame) -> Status:
+def status_of(answer: Frame) -> RelpStatus:
     """What a `rsp` says. Raises: RelpError."""
     found = _STATUS.match(answer.content)
     if found is None:
         raise RelpError(f"an answer without a code: {_shown(answer.content)}")
-    return Status(int(found[1]), found[2], answer.content[found.end() :])
+    return RelpStatus(int(found[1]), found[2], answer.content[found.end() :])
 
 
 class FrameReader:

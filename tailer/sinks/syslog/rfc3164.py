@@ -1,7 +1,7 @@
 """The older format, for receivers that know no other: `<PRI>Mmm dd hh:mm:ss HOST TAG[PROCID]: MSG`.
 
 It has no room for an id, a year, a time zone or parts of a second: nothing here can be
-recognised when it comes twice. Pure. Where the text was too long it ends with
+recognized when it comes twice. Pure. Where the text was too long it ends with
 ` [+1234 bytes]`, how many bytes of it were cut, or its parts begin with `(2/3) `.
 """
 
@@ -13,12 +13,10 @@ from typing import Final, NamedTuple
 
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
-from tailer.sinks.line import said
-from tailer.sinks.syslog.header import Header, Origin
-from tailer.sinks.syslog.oversize import cut, most_pieces, pieces
+from tailer.sinks.lines import message_text
+from tailer.sinks.syslog.escaping import Spelling, cut, most_pieces, pieces
+from tailer.sinks.syslog.fields import NILVALUE, Header, LocalStamps, MessageOrigin
 from tailer.sinks.syslog.severity import Severity, priorities
-from tailer.sinks.syslog.spelling import Spelling
-from tailer.sinks.syslog.stamp import NILVALUE, LocalStamps
 
 _NOT_OF_A_TAG: Final = re.compile("[^A-Za-z0-9]")  # RFC 3164, 4.1.3: anything else ends it
 _LONGEST_TAG: Final = 32
@@ -59,14 +57,14 @@ class Rfc3164Formatter:
 
     def __call__(self, batch: Batch) -> list[bytes]:
         target, scenario = batch.target, self._scenario_of(batch.target)
-        texts = self._spelling.lines([said(entry.msg) for entry in batch.entries])
+        texts = self._spelling.lines([message_text(entry.msg) for entry in batch.entries])
         frames: dict[tuple[Text, Text, Text], _Frame] = {}
         messages = []
         for entry, time_ns, text in zip(batch.entries, batch.times_ns, texts, strict=True):
             names = (entry.pod, entry.container, entry.stream)
             frame = frames.get(names)
             if frame is None:
-                frame = frames[names] = self._frame(Origin(target, scenario, *names))
+                frame = frames[names] = self._frame(MessageOrigin(target, scenario, *names))
             severity = self._severity.of(entry) if frame.severity is None else frame.severity
             head = f"{self._priorities[severity]}{self._stamps(time_ns)}{frame.names}"
             message = f"{head}{text}".encode()
@@ -76,14 +74,14 @@ class Rfc3164Formatter:
                 messages.extend(self._fitted(head.encode(), text.encode()))
         return messages
 
-    def _frame(self, origin: Origin) -> _Frame:
+    def _frame(self, origin: MessageOrigin) -> _Frame:
         """Kept for the next batch, unless a stranger's name is so long that it is not worth it."""
         names = (origin.pod, origin.container, origin.stream)
         if sum(len(name) for name in names if isinstance(name, str)) > _LONGEST_KEPT:
             return self._new_frame(origin)
         return self._kept_frame(origin)
 
-    def _new_frame(self, origin: Origin) -> _Frame:
+    def _new_frame(self, origin: MessageOrigin) -> _Frame:
         names = self._header.names(origin.fields)
         host = _NOT_OF_A_HOST.sub("_", names.hostname).rstrip("._-") or _NO_HOST
         tag = _NOT_OF_A_TAG.sub("", names.app_name)[:_LONGEST_TAG] or _NO_TAG

@@ -17,13 +17,17 @@ from typing import Final, NamedTuple
 
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
-from tailer.sinks.line import said
-from tailer.sinks.syslog.header import Header, Origin
-from tailer.sinks.syslog.identity import stable_ids
-from tailer.sinks.syslog.oversize import cut, most_pieces, pieces
+from tailer.sinks.lines import message_text
+from tailer.sinks.syslog.escaping import Spelling, cut, most_pieces, pieces
+from tailer.sinks.syslog.fields import (
+    NILVALUE,
+    Header,
+    MessageOrigin,
+    stable_ids,
+    usual_stamps,
+    utc_stamp,
+)
 from tailer.sinks.syslog.severity import Severity, priorities
-from tailer.sinks.syslog.spelling import Spelling
-from tailer.sinks.syslog.stamp import NILVALUE, usual_stamps, utc_stamp
 
 _LEAST_TEXT: Final = 64  # bytes; names never take them from a message
 _LONGEST_TIMESTAMP: Final = 40  # characters; a time with nanoseconds and an offset has 35
@@ -70,7 +74,7 @@ class Rfc5424Formatter:
 
     def __call__(self, batch: Batch) -> list[bytes]:
         target, scenario = batch.target, self._scenario_of(batch.target)
-        texts = self._spelling.lines([said(entry.msg) for entry in batch.entries])
+        texts = self._spelling.lines([message_text(entry.msg) for entry in batch.entries])
         frames: dict[tuple[Text, Text, Text], _Frame] = {}
         end, max_bytes = self._end, self._max_bytes
         messages = []
@@ -80,7 +84,7 @@ class Rfc5424Formatter:
             names = (entry.pod, entry.container, entry.stream)
             frame = frames.get(names)
             if frame is None:
-                frame = frames[names] = self._frame(Origin(target, scenario, *names))
+                frame = frames[names] = self._frame(MessageOrigin(target, scenario, *names))
             priority, header, parameters = frame
             if priority is None:
                 priority = self._priorities[self._severity.of(entry)]
@@ -103,14 +107,14 @@ class Rfc5424Formatter:
             for timestamp, time_ns in zip(timestamps, batch.times_ns, strict=True)
         ]
 
-    def _frame(self, origin: Origin) -> _Frame:
+    def _frame(self, origin: MessageOrigin) -> _Frame:
         """Kept for the next batch, unless a stranger's name is so long that it is not worth it."""
         names = (origin.pod, origin.container, origin.stream)
         if sum(len(name) for name in names if isinstance(name, str)) > _LONGEST_KEPT:
             return self._new_frame(origin)
         return self._kept_frame(origin)
 
-    def _new_frame(self, origin: Origin) -> _Frame:
+    def _new_frame(self, origin: MessageOrigin) -> _Frame:
         fields = origin.fields
         names = " ".join([name or NILVALUE for name in self._header.names(fields)])
         header = f' {names} [{self._sd_id} id="'

@@ -9,7 +9,7 @@ import structlog
 
 from tailer.errors import TransientSinkError
 from tailer.model import Batch, GapReason
-from tailer.sinks.syslog.contract import Connection, Outbox, Refusal, Transport
+from tailer.sinks.syslog.transport import Connection, Outbox, Rejection, Transport
 
 log = structlog.get_logger()
 
@@ -112,7 +112,7 @@ class SyslogSink:
             log.info("syslog_connected", sink=self.name, server=server)
         self._last_server = server
 
-    def _tell_given_up(self, server: str, message: bytes, refusal: Refusal) -> None:
+    def _tell_given_up(self, server: str, message: bytes, refusal: Rejection) -> None:
         found = _ID.match(message)
         which = f"record {found[1].decode()}" if found else "a record"
         detail = f"{which} of {len(message)} bytes given up: {refusal.reason}"

@@ -9,11 +9,11 @@ import anyio
 
 from tailer.clock import Clock
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Connection
-from tailer.sinks.syslog.datagrams import DatagramConnection, Pace
-from tailer.sinks.syslog.failures import failure
-from tailer.sinks.syslog.gated import GatedConnection, require_gate
-from tailer.sinks.syslog.wire import Wire
+from tailer.sinks.syslog.datagram import DatagramConnection, Pace
+from tailer.sinks.syslog.errors import failure
+from tailer.sinks.syslog.stream import StreamSocket
+from tailer.sinks.syslog.tcp import GatedConnection, require_gate
+from tailer.sinks.syslog.transport import Connection
 
 _NO_LIMIT: Final = 0.0  # a full buffer is felt here
 _BACKLOG_FULL_S: Final = 0.02  # between two attempts; no event tells when there is room
@@ -63,7 +63,7 @@ class UnixTransport:
         require_gate(self.server)
         connected = await self._connected(socket.SOCK_STREAM)
         return GatedConnection(
-            Wire(connected, server=self.server, clock=self._clock),
+            StreamSocket(connected, server=self.server, clock=self._clock),
             framed=self._framed,
             hold_s=self._hold_s,
             ack_timeout_s=self._ack_timeout_s,

@@ -17,12 +17,12 @@ from anyio.streams.tls import TLSListener
 from virtual_time import VirtualClock
 
 from tailer.config import SyslogSection
-from tailer.sinks.syslog.building import build_transport
-from tailer.sinks.syslog.contract import Transport
-from tailer.sinks.syslog.dialling import Resolve, resolve
+from tailer.sinks.syslog.build import build_transport
+from tailer.sinks.syslog.connect import Resolve, resolve
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded
+from tailer.sinks.syslog.transport import Transport
 
-Behaviour = Callable[[ByteStream], Awaitable[None]]
+Behavior = Callable[[ByteStream], Awaitable[None]]
 
 WELCOME = b"200 OK\nrelp_version=0\nrelp_software=fake\ncommands=syslog"
 _SMALL_BUFFER = 65_536  # or a server that does not read at all would take megabytes
@@ -31,7 +31,7 @@ _COUNT = re.compile(rb"([1-9][0-9]*) ")
 
 @asynccontextmanager
 async def serving(
-    behave: Behaviour, *, context: ssl.SSLContext | None = None, port: int = 0
+    behave: Behavior, *, context: ssl.SSLContext | None = None, port: int = 0
 ) -> AsyncIterator[int]:
     """The port on which `behave` has each connection."""
 

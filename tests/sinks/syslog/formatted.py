@@ -10,7 +10,7 @@ from sinks.batches import TIME_NS, any_text, entries, targets
 
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Target
-from tailer.sinks.syslog.formats import build_format
+from tailer.sinks.syslog.build import build_format
 from tailer.timestamp import parse_ns
 
 LARGE = 16 * 1024 * 1024

@@ -5,16 +5,16 @@ from structlog.testing import capture_logs
 from virtual_time import VirtualClock
 
 from tailer.config import SyslogSection
-from tailer.sinks.syslog.building import (
+from tailer.sinks.syslog.build import (
     build_syslog_sink,
     build_transport,
     max_bytes,
     may_hold_newlines,
 )
-from tailer.sinks.syslog.contract import Transport
+from tailer.sinks.syslog.datagram import UdpTransport
 from tailer.sinks.syslog.relp import RelpTransport
 from tailer.sinks.syslog.tcp import TcpTransport
-from tailer.sinks.syslog.udp import UdpTransport
+from tailer.sinks.syslog.transport import Transport
 from tailer.sinks.syslog.unix import UnixTransport
 
 
@@ -90,5 +90,5 @@ def test_that_no_certificate_is_checked_is_said_aloud() -> None:
         )
 
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
-        ("syslog_server_not_verified", "warning")
+        ("tls_verification_disabled", "warning")
     ]

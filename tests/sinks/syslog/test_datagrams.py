@@ -9,7 +9,7 @@ import pytest
 from sinks.syslog.fake_servers import transport_to
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 

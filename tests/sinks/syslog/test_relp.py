@@ -8,10 +8,10 @@ from sinks.syslog.fake_servers import RelpServer, deaf_server, reset, serving, t
 from virtual_time import VirtualClock
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
-from tailer.sinks.syslog.dialling import Address, Dialler
+from tailer.sinks.syslog.connect import Address, Connector
 from tailer.sinks.syslog.relp import RelpTransport
 from tailer.sinks.syslog.relp_frames import LAST_TXNR, Frame, FrameReader, encoded
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +57,7 @@ async def test_never_are_more_messages_under_way_than_the_window_allows(window: 
 async def test_numbers_begin_again_at_one_after_the_last() -> None:
     server = RelpServer()
     async with serving(server) as port:
-        dialler = Dialler(
+        connector = Connector(
             "relp://h",
             Address("127.0.0.1", port),
             clock=VirtualClock(),
@@ -65,7 +65,7 @@ async def test_numbers_begin_again_at_one_after_the_last() -> None:
             ack_timeout_s=1.0,
         )
         connection = await RelpTransport(
-            dialler, window=8, connect_timeout_s=1.0, ack_timeout_s=1.0, first_txnr=LAST_TXNR - 1
+            connector, window=8, connect_timeout_s=1.0, ack_timeout_s=1.0, first_txnr=LAST_TXNR - 1
         ).connect()
         await connection.send(Outbox([b"one", b"two"]))
         await connection.aclose()
@@ -223,7 +223,7 @@ async def test_a_server_that_does_not_agree_is_not_written_to(welcome: bytes, sa
         (b"\x15\x03\x03\x00\x02\x02\x0a", "the server speaks TLS there"),
     ],
 )
-async def test_something_else_that_answers_is_recognised(banner: bytes, said: str) -> None:
+async def test_something_else_that_answers_is_recognized(banner: bytes, said: str) -> None:
     async with serving(lambda stream: stream.send(banner)) as port:
         with pytest.raises(TransientSinkError, match=said):
             await transport_to(f"relp://127.0.0.1:{port}").connect()
@@ -251,7 +251,7 @@ async def test_a_reset_in_the_middle_leaves_all_that_was_not_answered() -> None:
     assert [message for _, message in outbox.waiting] == MESSAGES[1:]
 
 
-async def test_a_send_that_waits_is_cancelled_at_once() -> None:
+async def test_a_send_that_waits_is_canceled_at_once() -> None:
     async with serving(RelpServer(answers_at_once=99)) as port:
         connection = await transport_to(f"relp://127.0.0.1:{port}").connect()
         with anyio.move_on_after(5) as waiting:

@@ -7,7 +7,7 @@ from tailer.sinks.syslog.relp_frames import (
     Frame,
     FrameReader,
     RelpError,
-    Status,
+    RelpStatus,
     encoded,
     status_of,
     txnr_after,
@@ -81,12 +81,12 @@ def test_a_number_is_followed_by_the_next_and_the_last_by_one() -> None:
 @pytest.mark.parametrize(
     ("content", "status"),
     [
-        (b"200 OK", Status(200, b"OK", b"")),
-        (b"200", Status(200, b"", b"")),
-        (b"500 no room\nrest\nof it", Status(500, b"no room", b"rest\nof it")),
+        (b"200 OK", RelpStatus(200, b"OK", b"")),
+        (b"200", RelpStatus(200, b"", b"")),
+        (b"500 no room\nrest\nof it", RelpStatus(500, b"no room", b"rest\nof it")),
     ],
 )
-def test_an_answer_has_a_code_and_words_and_a_rest(content: bytes, status: Status) -> None:
+def test_an_answer_has_a_code_and_words_and_a_rest(content: bytes, status: RelpStatus) -> None:
     assert status_of(Frame(1, b"rsp", content)) == status
 
 

@@ -11,7 +11,7 @@ from sinks.batches import TARGET, TIME_NS, batch, line, lines
 from sinks.syslog.formatted import control_characters, formatter, spelled, whole_batches
 
 from tailer.model import Batch, Entry
-from tailer.sinks.line import said
+from tailer.sinks.lines import message_text
 
 MESSAGE = re.compile(
     rb"<\d{1,3}>(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 123]\d \d\d:\d\d:\d\d"
@@ -102,7 +102,7 @@ def test_a_truncated_line_says_how_much_was_cut(source: Batch) -> None:
     messages = formatter(format="rfc3164", max_bytes=480)(source)
 
     for entry, message in zip(source.entries, messages, strict=True):
-        whole, text = spelled(said(entry.msg)), text_of(message)
+        whole, text = spelled(message_text(entry.msg)), text_of(message)
         kept, _, cut = text.removesuffix(" bytes]").rpartition(" [+")
         if text != whole:
             assert whole.startswith(kept)

@@ -18,9 +18,9 @@ from sinks.syslog.rfc5424_reader import read
 
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Entry, Kind, Target
-from tailer.sinks.line import said
-from tailer.sinks.syslog.formats import build_format
-from tailer.sinks.syslog.framing import lf_ended, octet_counted
+from tailer.sinks.lines import message_text
+from tailer.sinks.syslog.build import build_format
+from tailer.sinks.syslog.stream import lf_ended, octet_counted
 
 ENDLESS_NAMES: dict[str, Any] = {
     "hostname": "{pod}{pod}",
@@ -66,7 +66,7 @@ def test_everything_reads_back_as_it_was(source: Batch) -> None:
             assert len(expected.pop("timestamp", "-" * 99).encode()) > 30
             found.params.pop("timestamp", None)
         assert list(found.params.items())[1:] == list(expected.items())
-        assert found.msg == spelled(said(entry.msg))
+        assert found.msg == spelled(message_text(entry.msg))
 
 
 @given(

@@ -12,7 +12,7 @@ from sinks.syslog.rfc5424_reader import read
 
 from tailer.config.settings import FACILITIES, SEVERITIES
 from tailer.model import Entry
-from tailer.sinks.syslog.level import level_of
+from tailer.sinks.syslog.severity import level_of
 
 
 def severity(entry: Entry, **settings: Any) -> str:

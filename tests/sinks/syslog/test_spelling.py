@@ -7,8 +7,7 @@ from sinks.batches import any_text, lines
 from sinks.syslog.formatted import formatter
 from sinks.syslog.rfc5424_reader import read
 
-from tailer.sinks.syslog.oversize import cut, pieces
-from tailer.sinks.syslog.spelling import Spelling
+from tailer.sinks.syslog.escaping import Spelling, cut, pieces
 
 FORGED = "x\n<130>1 - - sudo - - - root granted\r<130>1 - - sudo - - - root granted\0"
 

@@ -8,8 +8,8 @@ from sinks.batches import TIME_NS, batch, line, lines
 from sinks.syslog.formatted import whole_batches
 
 from tailer.model import Batch, Entry
-from tailer.sinks.line_filter import LineFilter
-from tailer.sinks.syslog.identity import stable_ids
+from tailer.sinks.lines import LineFilter
+from tailer.sinks.syslog.fields import stable_ids
 
 
 def at_once(*entries: Entry) -> Batch:

@@ -7,8 +7,8 @@ from structlog.testing import capture_logs
 
 from tailer.errors import SinkError, TransientSinkError
 from tailer.model import Batch, GapReason
-from tailer.sinks.syslog.contract import Connection, Outbox
 from tailer.sinks.syslog.sink import SyslogSink
+from tailer.sinks.syslog.transport import Connection, Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -145,13 +145,13 @@ async def test_the_same_lines_again_after_a_success_are_sent_again() -> None:
     assert server.taken == [b"one", b"one"]
 
 
-async def test_a_write_that_was_cancelled_goes_on_over_a_new_connection() -> None:
+async def test_a_write_that_was_canceled_goes_on_over_a_new_connection() -> None:
     server = Server("a", limits=[0])
     sink, batch = sink_to(server), lines("one")
     await sink.open(None)
     with anyio.move_on_after(5) as waiting:
         await sink.write([batch])
-    server.is_up = False  # as a connection says of itself after a cancelled send
+    server.is_up = False  # as a connection says of itself after a canceled send
     with pytest.raises(TransientSinkError):
         await sink.write([batch])
     server.is_up = True

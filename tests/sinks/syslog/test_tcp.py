@@ -12,11 +12,10 @@ from sinks.syslog.fake_servers import Keeper, Names, deaf_server, reset, serving
 from virtual_time import VIRTUAL_BACKEND, VirtualClock
 
 from tailer.errors import SinkError, TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
-from tailer.sinks.syslog.dialling import finish_connecting
-from tailer.sinks.syslog.framing import octet_counted
+from tailer.sinks.syslog.connect import finish_connecting
+from tailer.sinks.syslog.stream import StreamSocket, octet_counted
 from tailer.sinks.syslog.tcp import TcpTransport
-from tailer.sinks.syslog.wire import Wire
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -183,7 +182,7 @@ async def test_a_slow_server_is_not_a_hanging_one() -> None:
     assert anyio.current_time() - begun_s > 10.0
 
 
-async def test_a_send_that_waits_is_cancelled_at_once_and_its_connection_used_no_more() -> None:
+async def test_a_send_that_waits_is_canceled_at_once_and_its_connection_used_no_more() -> None:
     with deaf_server() as server:
         port = server.getsockname()[1]
         connection = await transport_to(f"tcp://127.0.0.1:{port}").connect()
@@ -264,7 +263,7 @@ async def test_a_resolver_that_hangs_is_waited_for_as_long_as_a_connection() -> 
         await transport_to("tcp://h", resolving=hang, connect_timeout_s=3.0).connect()
 
 
-async def test_a_server_that_speaks_tls_is_recognised() -> None:
+async def test_a_server_that_speaks_tls_is_recognized() -> None:
     async def complain(stream: ByteStream) -> None:
         await stream.receive()
         await stream.send(b"\x15\x03\x01\x00\x02\x02\x46")
@@ -281,7 +280,7 @@ async def test_a_system_that_tells_of_no_acknowledgements_is_not_promised_anythi
     made = transport_to("tcp://127.0.0.1:1")
     assert isinstance(made, TcpTransport)
     transport = TcpTransport(
-        made._dialler,
+        made._connector,
         framed=octet_counted,
         hold_s=0.0,
         ack_timeout_s=1.0,
@@ -297,7 +296,7 @@ async def test_a_system_that_tells_of_no_acknowledgements_is_not_promised_anythi
 async def test_a_dead_peer_is_noticed_by_the_system_itself() -> None:
     async with serving(Keeper()) as port:
         connection = await transport_to(f"tcp://127.0.0.1:{port}", ack_timeout_s=45.0).connect()
-        wire: Wire = connection._wire  # type: ignore[attr-defined]
+        wire: StreamSocket = connection._wire  # type: ignore[attr-defined]
         option = partial(wire._socket.getsockopt, socket.IPPROTO_TCP)
         kept_alive = wire._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         options = [
@@ -327,7 +326,7 @@ async def test_a_server_that_never_stops_talking_is_heard_a_while_at_a_time() ->
         ours.setblocking(False)
         for _ in range(20):
             theirs.send(b"x")  # each is a read of its own
-        wire = Wire(ours, server="tcp://h:1", clock=VirtualClock())
+        wire = StreamSocket(ours, server="tcp://h:1", clock=VirtualClock())
         first, second = list(wire.take_all()), list(wire.take_all())
 
     assert len(first) < 20

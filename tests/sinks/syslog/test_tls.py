@@ -14,7 +14,7 @@ from anyio.abc import ByteStream
 from sinks.syslog.fake_servers import Keeper, RelpServer, deaf_server, reset, serving, transport_to
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.contract import Outbox
+from tailer.sinks.syslog.transport import Outbox
 
 pytestmark = pytest.mark.anyio
 
@@ -228,7 +228,7 @@ async def test_that_our_certificate_is_not_trusted_is_known_before_anything_is_s
     assert "the server does not know our certificate's authority" in str(refused.value)
 
 
-async def test_a_port_without_tls_is_recognised_when_it_answers() -> None:
+async def test_a_port_without_tls_is_recognized_when_it_answers() -> None:
     async with serving(lambda stream: stream.send(b"220 mail.example\r\n" * 9)) as port:
         with pytest.raises(TransientSinkError, match="what answers there is not TLS"):
             await transport_to(f"tls://127.0.0.1:{port}").connect()
