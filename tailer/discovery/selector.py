@@ -107,7 +107,7 @@ def selector_for(watch: Watch, *, default_group: str) -> Selector | None:
         scenarios=watch.scenario or (),
         executables=watch.executable or (),
         configurations=watch.configuration or (),
-        statuses=tuple(Status(one) for one in watch.status or ()),
+        statuses=watch.status or (),
         ids=watch.id or (),
     )
 

@@ -354,5 +354,5 @@ async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
     bench.outlets = (outlet(slow), outlet(kept))
     took_s = await bench.run(operate)
 
-    assert took_s <= bench.config.daemon.shutdown_s + 1
+    assert took_s <= bench.config.daemon.shutdown_timeout_s + 1
     assert operator.applied == 0

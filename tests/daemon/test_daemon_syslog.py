@@ -63,7 +63,7 @@ LAG_BOUND_S = QUICK.pace.interval_s + 0.5  # until a line is in its file: one po
 BOUND_BYTES = 100 * 1024 * 1024
 LONGEST_WAIT_S = 30.0  # of a sink between two attempts
 MARGIN_S = 0.1
-UNCHANGED: dict[str, Any] = {"control_characters": "keep", "max_bytes": 100_000}
+UNCHANGED: dict[str, Any] = {"control_characters": "raw", "max_message_bytes": 100_000}
 UNKNOWN_NAME = "Name or service not known (a typing error, or this machine's name server)"
 UNKNOWN_AUTHORITY = (
     "signed by an authority that is not known here "

@@ -125,18 +125,18 @@ def test_no_pod_writes_into_the_closed_file_of_another(pod: str) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("/logs/{podd}.log", r"no field 'podd' \(there are resource_group, .*date\)"),
+        ("/logs/{podd}.log", r"no field 'podd' \(did you mean pod\?\)"),
         ("/logs/{}.log", "no field ''"),
         ("/logs/{pod.log", "'{' has no partner"),
         ("/logs/{id}/pod}.log", "'}' has no partner"),
-        ("/logs/{id}/../x.log", "no name below"),
-        ("/logs/{id}//x.log", "no name below"),
-        ("/logs/{id}/", "no name below"),
+        ("/logs/{id}/../x.log", "component below"),
+        ("/logs/{id}//x.log", "component below"),
+        ("/logs/{id}/", "component below"),
         ("/logs/{id}", "needs an extension"),
         ("/logs/{id}.gz", "needs an extension"),
         ("/logs/{id}/.log", "needs an extension"),
         ("/logs/x.1", "needs an extension"),
-        ("", "no name below"),
+        ("", "component below"),
         ("/logs/\0.log", "NUL"),
     ],
 )

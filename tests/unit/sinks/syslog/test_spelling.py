@@ -17,7 +17,7 @@ FORGED = "x\n<130>1 - - sudo - - - root granted\r<130>1 - - sudo - - - root gran
     [
         ("escape", r"\x1b \x9b \u2028 \x00 \x7f \ud800 \x0d"),
         ("octal", r"#033 #302#233 #342#200#250 #000 #177 \ud800 #015"),
-        ("keep", "\x1b \x9b \u2028 \\x00 \x7f \\ud800 \\x0d"),
+        ("raw", "\x1b \x9b \u2028 \\x00 \x7f \\ud800 \\x0d"),
     ],
 )
 def test_each_mode_spells_as_documented(mode: str, shown: str) -> None:
@@ -26,7 +26,7 @@ def test_each_mode_spells_as_documented(mode: str, shown: str) -> None:
     assert read(message).msg == shown
 
 
-@pytest.mark.parametrize("mode", ["escape", "octal", "keep"])
+@pytest.mark.parametrize("mode", ["escape", "octal", "raw"])
 def test_tabs_umlauts_and_emoji_survive(mode: str) -> None:
     text = "\tgrößer ½ 👩\u200d🚀 \u202eabc \ufeff # \\ ]"
     [message] = formatter(control_characters=mode)(lines(text))
@@ -34,7 +34,7 @@ def test_tabs_umlauts_and_emoji_survive(mode: str) -> None:
     assert read(message).msg == text
 
 
-@pytest.mark.parametrize("mode", ["escape", "octal", "keep"])
+@pytest.mark.parametrize("mode", ["escape", "octal", "raw"])
 def test_no_line_forges_a_second_record(mode: str) -> None:
     [message] = formatter(control_characters=mode)(lines(FORGED))
 
@@ -42,12 +42,12 @@ def test_no_line_forges_a_second_record(mode: str) -> None:
 
 
 def test_newlines_are_kept_where_they_can_be_and_a_nul_never() -> None:
-    write = formatter(control_characters="keep", may_hold_newlines=True)
+    write = formatter(control_characters="raw", may_hold_newlines=True)
 
     assert read(write(lines(FORGED))[0]).msg == FORGED.replace("\0", r"\x00")
 
 
-@given(st.lists(any_text), st.sampled_from(["escape", "octal", "keep"]), st.booleans())
+@given(st.lists(any_text), st.sampled_from(["escape", "octal", "raw"]), st.booleans())
 def test_a_page_is_spelled_as_its_lines_are(texts: list[str], mode: str, newlines: bool) -> None:
     spelling = Spelling(mode, may_hold_newlines=newlines)  # type: ignore[arg-type]
 
