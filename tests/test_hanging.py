@@ -13,7 +13,7 @@ from virtual_time import VirtualClock
 from tailer.backoff import OnRetry
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
-from tailer.discovery.scanner import NotedLists, Scanner
+from tailer.discovery.scanner import Scanner
 from tailer.discovery.selector import Selector
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.health.health import Health
@@ -122,17 +122,17 @@ class Lists:
 
 async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     health = Health()
-    noted = NotedLists(lists, [EXECUTIONS], health, clock, interval_s=15.0)
-    noted.expect()
     scanner = Scanner(
         [EXECUTIONS],
-        source=noted,
+        source=lists,
         spool=MemorySpool(sinks=["s"], max_bytes=10**9),
         clock=clock,
+        health=health,
         backfill_ns=0,
         lateness_ns=0,
         interval_s=15.0,
     )
+    scanner.register()
 
     async def watch() -> None:
         await scanner.watch(lambda _: None)
@@ -149,25 +149,25 @@ async def test_a_list_that_never_comes_is_told(clock: VirtualClock) -> None:
 
     reasons = stalled(health, clock.monotonic_s())
     assert reasons == ["executions in a: asking the service for 301 s"]
-    assert not health.looks["executions in a"].is_done
+    assert not health.listings["executions in a"].is_done
 
 
 async def test_a_list_that_fails_for_hours_is_known(clock: VirtualClock) -> None:
     health = await looked(7200, Lists(clock, [["a"]], fails=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
-    assert health.looks["executions in a"].reason == "502 Bad Gateway"
+    assert health.listings["executions in a"].reason == "502 Bad Gateway"
 
 
 async def test_a_list_that_is_refused_is_known_and_an_answer(clock: VirtualClock) -> None:
     health = await looked(7200, Lists(clock, [["a"]], refuses=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
-    assert health.looks["executions in a"].is_done
+    assert health.listings["executions in a"].is_done
 
 
 async def test_a_group_that_is_no_more_is_not_missed(clock: VirtualClock) -> None:
     health = await looked(STALL_S * 2, Lists(clock, [["a", "b"], ["a"]], refuses=True), clock)
 
-    assert health.looks.keys() == {"resource groups", "executions in a"}
+    assert health.listings.keys() == {"resource groups", "executions in a"}
     assert stalled(health, inf) != []

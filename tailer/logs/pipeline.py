@@ -123,7 +123,7 @@ async def run_logs(
             health=outcome.health.of(reading.target),
             settings=settings,
             jitter=jitter,
-            known=reading.known,
+            details=reading.known,
             sighted=reading.sighted,
         )
 

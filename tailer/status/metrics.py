@@ -67,7 +67,7 @@ def _process(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metri
 
 
 def _targets(health: Health) -> Iterator[Metric]:
-    sums = health.sums()
+    sums = health.totals()
     phases = GaugeMetricFamily("tailer_targets", "Targets by phase.", labels=("phase",))
     for phase, count in count_phases(health).items():
         phases.add_metric((phase,), count)

@@ -97,7 +97,7 @@ async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watche
     assert found["tailer_behind_seconds",] < 10
     assert found["tailer_ready",] == found["tailer_sink_up", "memory"] == 1
     assert found["tailer_request_rate_limit",] == 100
-    assert one.lines == len(sink.lines)
+    assert one.totals.lines == len(sink.lines)
 
 
 @pytest.mark.parametrize(
