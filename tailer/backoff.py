@@ -34,21 +34,11 @@ async def with_retries(
     rng: random.Random,
     count_retry: Callable[[], None],
 ) -> Answered:
-    """Call `attempt` until it succeeds. A first attempt that succeeds does not use tenacity.
+    """Call `attempt` until it succeeds.
 
     *Errors:* a TransientApiError is retried unless `is_permanent(error)`, and is raised then.
     Every other error is raised at once.
     """
-    try:
-        return await attempt()
-    except TransientApiError as error:
-        failed = error
-    failures = [failed]
-
-    async def next_attempt() -> Answered:
-        if failures:  # the first attempt, made above, counts for tenacity
-            raise failures.pop()
-        return await attempt()
 
     def is_retried(error: BaseException) -> bool:
         return isinstance(error, TransientApiError) and not is_permanent(error)
@@ -68,7 +58,7 @@ async def with_retries(
         before_sleep=report,
         reraise=True,
     )
-    return await retrying(next_attempt)
+    return await retrying(attempt)
 
 
 def pause_before_retry(error: TransientApiError, *, failures: int, rng: random.Random) -> float:

@@ -214,7 +214,7 @@ class Scanner:
 
     def _filter(self, group: str, kind: Kind, known_targets: KnownTargets) -> ListFilter:
         """None for the first listing, which is summarized; later what all selectors share."""
-        if known_targets.needs_all or self._reports.are_awaited(group, kind):
+        if known_targets.needs_all:
             return NO_FILTER
         selectors = [one for one in self._selectors if one.is_for(group, kind)]
         scenarios = {one.scenarios for one in selectors}

@@ -110,9 +110,6 @@ class SelectorReports:
         self._has_started = True
         self._report_when_complete()
 
-    def are_awaited(self, group: str, kind: Kind) -> bool:
-        return (group, kind) in self._awaited
-
     def record(self, group: str, kind: Kind, listed: Collection[Workload]) -> None:
         if (group, kind) in self._awaited:
             self._awaited.remove((group, kind))

@@ -89,8 +89,7 @@ class Poller:
                     await self._take_lines(*await self._logs.last_lines(last, window))
             except NotFoundError:
                 await self._ask_status()
-                has_no_logs = self._status.logs_not_found()
-                if not has_no_logs and self._health.status not in NOT_STARTED:
+                if not self._has_no_logs() and self._health.status not in NOT_STARTED:
                     await self._clock.sleep(self._settings.pace.interval_s)
                     continue
                 self._reporter.enter(Phase.WAITING, reason=NO_LOGS_YET)
@@ -119,7 +118,7 @@ class Poller:
             if now_ns < min(start_ns, covered_ns):
                 detail = "the service's clock was set back, to a time that was read before"
                 self._reporter.gap(Window(now_ns, start_ns), GapReason.CLOCK_SET_BACK, detail)
-            if self._status.has_ended or began_s - swept_s >= self._settings.sweep_s:
+            if self._status.drain.has_begun or began_s - swept_s >= self._settings.sweep_s:
                 swept_s = began_s
             else:
                 edge_ns = min(covered_ns, now_ns) - round(self._settings.edge_s * NS_PER_S)
@@ -127,7 +126,7 @@ class Poller:
             found = await self._read_or_wait(self._read(Window(start_ns, now_ns + AHEAD_NS)))
             if found is not None:
                 covered_ns = max(covered_ns, now_ns)
-                if self._status.is_drained(began_s, found_lines=found > 0):
+                if self._status.drain.is_over_after(began_s, found_lines=found > 0):
                     self._reporter.enter(Phase.ENDED, reason=self._health.status)
                     break
             if self._status.is_due():
@@ -171,13 +170,18 @@ class Poller:
             self._reporter.enter(Phase.WAITING, reason=reason)
             if self._status.is_not_found:
                 return None
-            return 0 if self._status.logs_not_found() else None
-        self._status.logs_found()
-        if self._status.has_ended:
+            return 0 if self._has_no_logs() else None
+        self._status.logs_missing.end()
+        if self._status.drain.has_begun:
             self._reporter.enter(Phase.DRAINING, reason=self._health.status)
         elif self._health.status not in NOT_STARTED or self._health.totals.lines:
             self._reporter.enter(Phase.FOLLOWING)
         return found
+
+    def _has_no_logs(self) -> bool:
+        """Whether the 404s of the logs, with this one, are believed."""
+        self._status.logs_missing.record(self._clock.monotonic_s())
+        return self._status.logs_missing.is_believed
 
     async def _read(self, window: Window) -> int:
         """Read `window` completely; each slice is stored before the next page is requested."""
@@ -256,7 +260,7 @@ class Poller:
             self._report_gone()
 
     def _report_gone(self) -> None:
-        if not self._status.has_ended:
+        if not self._status.drain.has_begun:
             window = Window(self._cursor.watermark_ns, self._logs.now_ns())
             self._reporter.gap(window, GapReason.GONE, "it was deleted while it was followed")
         self._reporter.enter(Phase.GONE)

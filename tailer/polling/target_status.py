@@ -58,9 +58,9 @@ class StatusTracker:
         if details is not None:
             health.details, health.status = details, details.status
         self._asked_s = float("-inf")
-        self._drain = Drain(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
+        self.drain = Drain(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
         self._target_missing = NotFoundStreak(believed_after_s=_GONE_AFTER_S)
-        self._logs_missing = NotFoundStreak(believed_after_s=_NO_LOGS_AFTER_S)
+        self.logs_missing = NotFoundStreak(believed_after_s=_NO_LOGS_AFTER_S)
 
     @property
     def is_gone(self) -> bool:
@@ -72,22 +72,6 @@ class StatusTracker:
         """Whether the last response was a 404, which may be temporary."""
         return self._target_missing.has_begun
 
-    @property
-    def has_ended(self) -> bool:
-        return self._drain.has_begun
-
-    def is_drained(self, read_began_s: float, *, found_lines: bool) -> bool:
-        """Whether the complete read that began then was the last one needed."""
-        return self._drain.is_over_after(read_began_s, found_lines=found_lines)
-
-    def logs_not_found(self) -> bool:
-        """Record a 404 of the logs. Whether the target is confirmed to have none."""
-        self._logs_missing.record(self._clock.monotonic_s())
-        return self._logs_missing.is_believed
-
-    def logs_found(self) -> None:
-        self._logs_missing.end()
-
     async def start(self) -> None:
         if self._details is None:
             await self.ask()
@@ -96,7 +80,7 @@ class StatusTracker:
 
     def is_due(self) -> bool:
         """Whether to ask now. An execution that has ended stays so; a deployment may not."""
-        if self.has_ended and self._target.kind is Kind.EXECUTION:
+        if self.drain.has_begun and self._target.kind is Kind.EXECUTION:
             return False
         interval_s = self._interval_s
         sighting = self._sighted()
@@ -144,7 +128,7 @@ class StatusTracker:
         self._health.details = self._details
         server_now_ns = self._source.server_now_ns()
         assert server_now_ns is not None, "the service has just answered"
-        self._drain.record_status(workload, now_s=self._asked_s, server_now_ns=server_now_ns)
+        self.drain.record_status(workload, now_s=self._asked_s, server_now_ns=server_now_ns)
         if workload.status in NOT_STARTED and not self._health.totals.lines:
             self._reporter.enter(Phase.WAITING, reason=f"not started ({workload.status})")
 
@@ -197,25 +181,22 @@ class NotFoundStreak:
 
     def __init__(self, *, believed_after_s: float) -> None:
         self._believed_after_s = believed_after_s
-        self._since_s: float | None = None
-        self._last_s = 0.0
+        self._first_s = self._last_s = 0.0
         self._responses = 0
 
     def record(self, now_s: float) -> None:
-        self._since_s = now_s if self._since_s is None else self._since_s
+        self._first_s = self._first_s if self._responses else now_s
         self._last_s = now_s
         self._responses += 1
 
     def end(self) -> None:
-        self._since_s = None
         self._responses = 0
 
     @property
     def has_begun(self) -> bool:
-        return self._since_s is not None
+        return self._responses > 0
 
     @property
     def is_believed(self) -> bool:
-        if self._since_s is None or self._responses < _RESPONSES_NEEDED:
-            return False
-        return self._last_s - self._since_s >= self._believed_after_s
+        lasted_s = self._last_s - self._first_s
+        return self._responses >= _RESPONSES_NEEDED and lasted_s >= self._believed_after_s
