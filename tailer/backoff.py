@@ -5,6 +5,7 @@ Also the pause after a refusal, which grows, and the notice that reports an outa
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeAlias, TypeVar
 
 import structlog
@@ -84,6 +85,7 @@ def _error(state: RetryCallState) -> TransientApiError:
 OUTAGE_S = 3.0  # a shorter outage is not reported
 
 
+@dataclass(slots=True)
 class OutageNotice:
     """Log an outage once: event `failing` when it has lasted `after_s`, `recovered` at its end.
 
@@ -91,44 +93,33 @@ class OutageNotice:
     that differs from the one reported last is reported, too.
     """
 
-    def __init__(
-        self,
-        failing: str = "service_unavailable",
-        recovered: str = "",
-        *,
-        fields: Mapping[str, str] | None = None,
-        clock: Clock | None = None,
-        after_s: float = OUTAGE_S,
-        each_error: bool = False,
-    ) -> None:
-        self._failing = failing
-        self._recovered = recovered
-        self._fields = fields or {}
-        self._clock = clock or SystemClock()
-        self._after_s = after_s
-        self._each_error = each_error
-        self._since_s: float | None = None
-        self._reported = ""  # the error of the last notice; empty before the first
+    failing: str = "service_unavailable"
+    recovered: str = ""
+    _: KW_ONLY
+    fields: Mapping[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
+    after_s: float = OUTAGE_S
+    each_error: bool = False
+    _since_s: float | None = field(init=False, default=None)
+    _reported: str = field(init=False, default="")  # the error of the last notice
 
     def __call__(self, error: TailerError, retry_in_s: float) -> None:
         """Record a failure that is retried in `retry_in_s`."""
-        now_s = self._clock.monotonic_s()
+        now_s = self.clock.monotonic_s()
         self._since_s = now_s if self._since_s is None else self._since_s
         for_s = now_s - self._since_s
         text = str(error)
-        is_reported = self._reported and (not self._each_error or text == self._reported)
-        if not is_reported and for_s + retry_in_s >= self._after_s:
+        is_reported = self._reported and (not self.each_error or text == self._reported)
+        if not is_reported and for_s + retry_in_s >= self.after_s:
             self._reported = text
             for_s, retry_in_s = round(for_s, 1), round(retry_in_s, 1)
-            log.warning(
-                self._failing, **self._fields, error=text, for_s=for_s, retry_in_s=retry_in_s
-            )
+            log.warning(self.failing, **self.fields, error=text, for_s=for_s, retry_in_s=retry_in_s)
 
     def end(self) -> None:
         """Record a success."""
         if self._reported and self._since_s is not None:
-            after_s = round(self._clock.monotonic_s() - self._since_s, 1)
-            log.info(self._recovered, **self._fields, after_s=after_s)
+            after_s = round(self.clock.monotonic_s() - self._since_s, 1)
+            log.info(self.recovered, **self.fields, after_s=after_s)
         self._since_s, self._reported = None, ""
 
 

@@ -42,7 +42,7 @@ async def reasons_after(
     """What there is to say of a target that is followed from `source`."""
     health = Health()
     poller = Poller(
-        TARGET,
+        target=TARGET,
         source=source,
         spool=MemorySpool(sinks=["s"], max_bytes=10**9),
         clock=clock,
@@ -123,7 +123,7 @@ class Lists:
 async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     health = Health()
     scanner = Scanner(
-        [EXECUTIONS],
+        selectors=[EXECUTIONS],
         source=lists,
         spool=MemorySpool(sinks=["s"], max_bytes=10**9),
         clock=clock,

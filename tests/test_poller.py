@@ -42,7 +42,7 @@ class Rig:
 
     def new_poller(self, *, max_keys: int = MAX_KEYS) -> Poller:
         return Poller(
-            TARGET,
+            target=TARGET,
             source=self.source,
             spool=self.spool,
             clock=self.clock,

@@ -23,7 +23,7 @@ class Rig:
         self.source = MemorySource(clock)
         self.health = TargetHealth(target)
         self.tracker = StatusTracker(
-            target,
+            target=target,
             source=self.source,
             clock=clock,
             health=self.health,

@@ -211,7 +211,7 @@ class Follower:
 
     def _poller(self, target: Target, known: Workload | None, sighted: Sighted) -> Poller:
         return Poller(
-            target,
+            target=target,
             source=self.source,
             spool=self.spool,
             clock=self.clock,

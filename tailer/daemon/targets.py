@@ -151,7 +151,7 @@ class TargetSet:
         if not wanted.selectors:
             return
         self._lookout = Scanner(
-            wanted.selectors,
+            selectors=wanted.selectors,
             source=self._source,
             spool=self._spool,
             clock=self._clock,

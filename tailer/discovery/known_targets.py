@@ -11,7 +11,7 @@ Laws of this file:
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tailer.discovery.selector import Selector
@@ -89,29 +89,20 @@ class _Missing:
         return self.listings >= _LISTINGS_UNTIL_LOST and now_ns - self.since_ns >= _LAG_NS
 
 
+@dataclass(slots=True, kw_only=True)
 class KnownTargets:
     """Its size is bounded by the workloads of the listings of the last hours."""
 
-    def __init__(
-        self,
-        resource_group: str,
-        kind: Kind,
-        selectors: Sequence[Selector],
-        *,
-        backfill_ns: int,
-        lateness_ns: int,
-    ) -> None:
-        self._resource_group = resource_group
-        self._kind = kind
-        self._selectors = selectors
-        self._backfill_ns = backfill_ns
-        self._lateness_ns = lateness_ns
-        # Older targets have ended too long ago to be read if they are ever listed again.
-        self._memory_ns = max(_MIN_MEMORY_NS, backfill_ns + lateness_ns) + _LAG_NS
-        self._seen: dict[Target, _Seen] = {}
-        self._missing_since_ns: dict[Target, int] = {}  # retired targets that are not listed
-        self._alive_since_ns: dict[Target, int] = {}  # retired targets that are listed as alive
-        self._unfinished: dict[Target, _Missing] | None = None  # None before the first listing
+    resource_group: str
+    kind: Kind
+    selectors: Sequence[Selector]
+    backfill_ns: int
+    lateness_ns: int
+    _seen: dict[Target, _Seen] = field(init=False, default_factory=dict)
+    # Retired targets that are not listed, and those that are listed as alive, each since when.
+    _missing_since_ns: dict[Target, int] = field(init=False, default_factory=dict)
+    _alive_since_ns: dict[Target, int] = field(init=False, default_factory=dict)
+    _unfinished: dict[Target, _Missing] | None = None  # None before the first listing
 
     @property
     def needs_all(self) -> bool:
@@ -131,7 +122,7 @@ class KnownTargets:
         `watched_since_ns` is when the scanner started: earlier listings may have been denied.
         """
         lost = self._lost(listed, stored, now_ns=now_ns)
-        last_ns = stored.last_listing_ns(self._resource_group, self._kind)
+        last_ns = stored.last_listing_ns(self.resource_group, self.kind)
         past = _Past(watched_since_ns, 0)
         if last_ns is not None:  # an undated workload may be new
             past = _Past(last_ns - _LAG_NS, last_ns - _LAG_NS)
@@ -149,9 +140,9 @@ class KnownTargets:
             if not is_found and (not is_retired or self._is_back(target, now_ns=now_ns)):
                 start_ns = self._start_ns(workload, before, past, now_ns=now_ns)
                 if stored.is_known(target):  # its stored position takes precedence
-                    is_found = any(one.describes(workload) for one in self._selectors)
+                    is_found = any(one.describes(workload) for one in self.selectors)
                 else:
-                    is_over = 0 < ended_ns(workload) < start_ns - self._lateness_ns
+                    is_over = 0 < ended_ns(workload) < start_ns - self.lateness_ns
                     is_found = not is_over and self._is_new(workload, before, past)
                 if is_found:
                     found[target] = start_ns
@@ -165,7 +156,7 @@ class KnownTargets:
 
         A target that was listed once is followed, or does not match anymore.
         """
-        unfinished = stored.unfinished(self._resource_group, self._kind) if self.needs_all else {}
+        unfinished = stored.unfinished(self.resource_group, self.kind) if self.needs_all else {}
         if self._unfinished is None:
             self._unfinished = {target: _Missing(now_ns) for target in unfinished}
         for workload in listed:
@@ -191,7 +182,7 @@ class KnownTargets:
             since = Status.UNKNOWN
         else:
             since = None
-        return any(one.has_matched(workload, since=since) for one in self._selectors)
+        return any(one.has_matched(workload, since=since) for one in self.selectors)
 
     def _start_ns(
         self, workload: Workload, before: _Seen | None, past: _Past, *, now_ns: int
@@ -200,7 +191,7 @@ class KnownTargets:
 
         It is never later than the last listing if the workload has changed since.
         """
-        created_ns, earliest_ns = past.created_ns(workload), now_ns - self._backfill_ns
+        created_ns, earliest_ns = past.created_ns(workload), now_ns - self.backfill_ns
         if created_ns >= past.since_ns:
             return created_ns - _CLOCK_SKEW_NS
         if before is not None or past.changed_ns(workload) >= past.since_ns:
@@ -208,13 +199,15 @@ class KnownTargets:
         return max(created_ns - _CLOCK_SKEW_NS, earliest_ns)
 
     def _forgettable(self, stored: StoredTargets, *, now_ns: int) -> tuple[Target, ...]:
-        limit_ns = now_ns - self._memory_ns
+        # Older targets have ended too long ago to be read if they are ever listed again.
+        memory_ns = max(_MIN_MEMORY_NS, self.backfill_ns + self.lateness_ns) + _LAG_NS
+        limit_ns = now_ns - memory_ns
         self._seen = {
             target: seen for target, seen in self._seen.items() if seen.last_ns > limit_ns
         }
         self._missing_since_ns = {
             target: self._missing_since_ns.get(target, now_ns)
-            for target in stored.retired(self._resource_group, self._kind)
+            for target in stored.retired(self.resource_group, self.kind)
             if target not in self._seen or self._seen[target].last_ns < now_ns
         }
         return tuple(

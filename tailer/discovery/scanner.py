@@ -6,7 +6,7 @@ is found only in a status that the selector may not name.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -53,6 +53,7 @@ async def _ignore(_: Gap) -> None:
     pass
 
 
+@dataclass(slots=True, kw_only=True)
 class Scanner:
     """Used for one `watch`. Targets found and times of listings are stored in the spool.
 
@@ -61,41 +62,35 @@ class Scanner:
     of the spool.
     """
 
-    def __init__(
-        self,
-        selectors: Sequence[Selector],
-        *,
-        source: ListSource,
-        spool: Spool,
-        clock: Clock,
-        health: Health,
-        backfill_ns: int,
-        lateness_ns: int,
-        interval_s: float,
-    ) -> None:
-        self._selectors = selectors
-        self._source = source
-        self._spool = spool
-        self._clock = clock
-        self._health = health
-        self._backfill_ns = backfill_ns
-        self._lateness_ns = lateness_ns
-        self._interval_s = interval_s
-        self._sightings: dict[tuple[str, Kind], Mapping[Target, Sighting]] = {}
-        self._denied: dict[str, set[Kind | None]] = {}
-        self._reports = SelectorReports(selectors)
-        self._watched_since_s = clock.monotonic_s()
+    selectors: Sequence[Selector]
+    source: ListSource
+    spool: Spool
+    clock: Clock
+    health: Health
+    backfill_ns: int
+    lateness_ns: int
+    interval_s: float
+    _sightings: dict[tuple[str, Kind], Mapping[Target, Sighting]] = field(
+        init=False, default_factory=dict
+    )
+    _denied: dict[str, set[Kind | None]] = field(init=False, default_factory=dict)
+    _reports: SelectorReports = field(init=False)
+    _watched_since_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reports = SelectorReports(self.selectors)
+        self._watched_since_s = self.clock.monotonic_s()
 
     def register(self) -> None:
         """Create the health records of all listings: tailer is not ready before they are done."""
-        for group in named_groups(self._selectors):
+        for group in named_groups(self.selectors):
             self._register_group(group)
-        if means_all_groups(self._selectors):
-            self._health.of_listing(_GROUPS)
+        if means_all_groups(self.selectors):
+            self.health.of_listing(_GROUPS)
 
     def _register_group(self, group: str) -> None:
-        for kind in kinds_in(group, self._selectors):
-            self._health.of_listing(_listing_name(kind, group))
+        for kind in kinds_in(group, self.selectors):
+            self.health.of_listing(_listing_name(kind, group))
 
     def sighting(self, target: Target) -> Sighting | None:
         """`target` in the last listing of its resource group; None if it is not followed."""
@@ -113,31 +108,30 @@ class Scanner:
             async def watch_group(group: str) -> None:
                 with scopes[group]:
                     async with anyio.create_task_group() as watching:
-                        for kind in kinds_in(group, self._selectors):
+                        for kind in kinds_in(group, self.selectors):
                             watching.start_soon(self._watch_kind, group, kind, on_found, on_lost)
 
             while True:
                 groups = await self._groups()
-                for group in dict.fromkeys(groups or ()):
-                    if group not in scopes:
-                        scopes[group] = anyio.CancelScope()
-                        self._reports.wait_for(group)
-                        scanning.start_soon(watch_group, group)
                 if groups is not None:
+                    added = [group for group in dict.fromkeys(groups) if group not in scopes]
+                    self._reports.wait_for(added)
+                    for group in added:
+                        scopes[group] = anyio.CancelScope()
+                        scanning.start_soon(watch_group, group)
                     for group in scopes.keys() - set(groups):
                         scopes.pop(group).cancel()
-                    self._reports.start()
-                if not means_all_groups(self._selectors):
+                if not means_all_groups(self.selectors):
                     return
-                await self._clock.sleep(_GROUPS_INTERVAL_S)
+                await self.clock.sleep(_GROUPS_INTERVAL_S)
 
     async def _groups(self) -> Sequence[str] | None:
         """All groups to watch; None if the service does not list them."""
-        named = named_groups(self._selectors)
-        if not means_all_groups(self._selectors):
+        named = named_groups(self.selectors)
+        if not means_all_groups(self.selectors):
             return named
-        request, notice = self._source.resource_groups, self._notice(_GROUPS)
-        pause_s = max(self._interval_s, RetryPause.LAST_S)
+        request, notice = self.source.resource_groups, self._notice(_GROUPS)
+        pause_s = max(self.interval_s, RetryPause.LAST_S)
         try:
             listed = await self._request(_GROUPS, request, notice, pause_s=pause_s)
         except (ApiError, AuthError) as error:
@@ -148,30 +142,30 @@ class Scanner:
         for group in groups:
             self._register_group(group)
         current = {_listing_name(kind, group) for group in groups for kind in Kind} | {_GROUPS}
-        for what in self._health.listings.keys() - current:
-            del self._health.listings[what]
+        for what in self.health.listings.keys() - current:
+            del self.health.listings[what]
         return groups
 
     async def _watch_kind(self, group: str, kind: Kind, on_found: OnFound, on_lost: OnLost) -> None:
         known_targets = KnownTargets(
-            group,
-            kind,
-            [one for one in self._selectors if one.is_for(group, kind)],
-            backfill_ns=self._backfill_ns,
-            lateness_ns=self._lateness_ns,
+            resource_group=group,
+            kind=kind,
+            selectors=[one for one in self.selectors if one.is_for(group, kind)],
+            backfill_ns=self.backfill_ns,
+            lateness_ns=self.lateness_ns,
         )
         what = _listing_name(kind, group)
         notice = self._notice(what)
         retry_pause = RetryPause()
         while True:
-            began_s = self._clock.monotonic_s()
+            began_s = self.clock.monotonic_s()
             filter_by = self._filter(group, kind, known_targets)
-            request = partial(self._source.list, kind, group, filter_by)
+            request = partial(self.source.list, kind, group, filter_by)
             try:
-                listed = await self._request(what, request, notice, pause_s=self._interval_s)
+                listed = await self._request(what, request, notice, pause_s=self.interval_s)
             except (ApiError, AuthError) as error:
                 self._deny(group, kind, error)
-                await self._clock.sleep(retry_pause.pause_s())
+                await self.clock.sleep(retry_pause.pause_s())
                 continue
             retry_pause = RetryPause()
             self._allow(group, kind)
@@ -179,11 +173,11 @@ class Scanner:
                 known_targets, group, kind, listed, began_s=began_s, on_found=on_found
             ):
                 await on_lost(gap)
-            await self._clock.sleep(self._interval_s)
+            await self.clock.sleep(self.interval_s)
 
     def _notice(self, what: str) -> OutageNotice:
         fields = {"what": what}
-        return OutageNotice("list_failed", "list_recovered", fields=fields, clock=self._clock)
+        return OutageNotice("list_failed", "list_recovered", fields=fields, clock=self.clock)
 
     async def _request(
         self,
@@ -194,21 +188,21 @@ class Scanner:
         pause_s: float,
     ) -> Listed:
         """Send `request` and record its health. After a response it is sent again in `pause_s`."""
-        health = self._health.of_listing(what)
+        health = self.health.of_listing(what)
 
         def on_retry(error: TransientApiError, retry_in_s: float) -> None:
-            now_s = self._clock.monotonic_s()
+            now_s = self.clock.monotonic_s()
             health.fail(error.message, now_s=now_s, retry_in_s=retry_in_s)
             notice(error, retry_in_s)
 
-        health.activity.start("asking the service", now_s=self._clock.monotonic_s())
+        health.activity.start("asking the service", now_s=self.clock.monotonic_s())
         try:
             listed = await request(on_retry=on_retry)
         except (ApiError, AuthError) as error:
-            now_s = self._clock.monotonic_s()
+            now_s = self.clock.monotonic_s()
             health.answered(error.message, now_s=now_s, pause_s=RetryPause.LAST_S)
             raise
-        health.answered(now_s=self._clock.monotonic_s(), pause_s=pause_s)
+        health.answered(now_s=self.clock.monotonic_s(), pause_s=pause_s)
         notice.end()
         return listed
 
@@ -216,7 +210,7 @@ class Scanner:
         """None for the first listing, which is summarized; later what all selectors share."""
         if known_targets.needs_all:
             return NO_FILTER
-        selectors = [one for one in self._selectors if one.is_for(group, kind)]
+        selectors = [one for one in self.selectors if one.is_for(group, kind)]
         scenarios = {one.scenarios for one in selectors}
         executables = {one.executables for one in selectors}
         only_scenario = scenarios.pop() if len(scenarios) == 1 else ()
@@ -236,22 +230,22 @@ class Scanner:
         on_found: OnFound,
     ) -> Sequence[Gap]:
         """Store a listing and report new targets; returns a gap for each lost one."""
-        now_ns = self._source.server_now_ns()
+        now_ns = self.source.server_now_ns()
         assert now_ns is not None, "the service has just answered"
-        now_s = self._clock.monotonic_s()
+        now_s = self.clock.monotonic_s()
         # A target created before the request was sent is listed; a later one may be.
         asked_ns = now_ns - round((now_s - began_s) * NS_PER_S)
         since_ns = now_ns - round((now_s - self._watched_since_s) * NS_PER_S)
         changes = known_targets.compare(
-            listed, self._spool, now_ns=asked_ns, watched_since_ns=since_ns
+            listed, self.spool, now_ns=asked_ns, watched_since_ns=since_ns
         )
-        await self._spool.record_listing(
+        await self.spool.record_listing(
             group, kind, at_ns=asked_ns, starts=changes.found, forgettable=changes.forgettable
         )
         self._sightings[(group, kind)] = {
             one.target: Sighting(one, began_s)
             for one in listed
-            if self._spool.is_known(one.target) and not self._spool.is_retired(one.target)
+            if self.spool.is_known(one.target) and not self.spool.is_retired(one.target)
         }
         self._reports.record(group, kind, listed)
         for workload in listed:
@@ -265,7 +259,7 @@ class Scanner:
 
     def _deny(self, group: str, kind: Kind | None, error: ApiError | AuthError) -> None:
         """Log the first refusal of a group. Before any response of the service, raise it."""
-        if self._source.server_now_ns() is None:
+        if self.source.server_now_ns() is None:
             raise error
         kinds = self._denied.setdefault(group, set())
         if not kinds:

@@ -1,6 +1,6 @@
 """List everything that selectors may match, once; report the first result per selector."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,33 +92,29 @@ def available(workloads: Sequence[Workload], selector: Selector) -> str:
 class SelectorReports:
     """Logs once per selector what it matches, when all first listings are recorded.
 
-    Call `wait_for` for each resource group, then `start`; `record` each listing.
+    Call `wait_for` with all resource groups, then `record` each listing.
     """
 
     def __init__(self, selectors: Sequence[Selector]) -> None:
         self._selectors = selectors
         self._awaited: set[tuple[str, Kind]] = set()
         self._workloads: list[Workload] = []
-        self._has_started = False
         self._is_reported = False
 
-    def wait_for(self, group: str) -> None:
-        self._awaited |= {(group, kind) for kind in kinds_in(group, self._selectors)}
-
-    def start(self) -> None:
-        """Report as soon as nothing is awaited: every resource group is known."""
-        self._has_started = True
-        self._report_when_complete()
+    def wait_for(self, groups: Iterable[str]) -> None:
+        self._awaited |= {
+            (group, kind) for group in groups for kind in kinds_in(group, self._selectors)
+        }
+        self._report_if_complete()
 
     def record(self, group: str, kind: Kind, listed: Collection[Workload]) -> None:
-        if (group, kind) in self._awaited:
+        if (group, kind) in self._awaited and not self._is_reported:
             self._awaited.remove((group, kind))
-            if not self._is_reported:
-                self._workloads += listed
-                self._report_when_complete()
+            self._workloads += listed
+            self._report_if_complete()
 
-    def _report_when_complete(self) -> None:
-        if self._is_reported or self._awaited or not self._has_started:
+    def _report_if_complete(self) -> None:
+        if self._is_reported or self._awaited:
             return
         self._is_reported = True
         for selector in self._selectors:

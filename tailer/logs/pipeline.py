@@ -116,7 +116,7 @@ async def run_logs(
 
     def poller_for(reading: Reading) -> Poller:
         return Poller(
-            reading.target,
+            target=reading.target,
             source=source,
             spool=spool,
             clock=clock,

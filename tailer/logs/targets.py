@@ -72,7 +72,7 @@ class SelectedTargets:
         """`readings` are what is there at first, which alone has lines before now."""
         at_first = {reading.target: reading for reading in readings}
         scanner = Scanner(
-            [self._selector],
+            selectors=[self._selector],
             source=self._client,
             spool=arrivals.spool,
             clock=self._clock,

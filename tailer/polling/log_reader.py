@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tailer.backoff import OnRetry
@@ -35,6 +36,7 @@ class LogSource(Protocol):
     ) -> Workload: ...
 
 
+@dataclass(frozen=True, slots=True)
 class LogReader:
     """Reads `target` from `source`, and learns how the service interprets `start` and `end`.
 
@@ -42,19 +44,18 @@ class LogReader:
     PermanentApiError. The source retries transient errors.
     """
 
-    def __init__(self, target: Target, source: LogSource, reporter: TargetReporter) -> None:
-        self._target = target
-        self._source = source
-        self._reporter = reporter
-        self._dialect = ServiceDialect()
+    target: Target
+    source: LogSource
+    reporter: TargetReporter
+    dialect: ServiceDialect = field(default_factory=ServiceDialect)
 
     def now_ns(self) -> int:
-        now_ns = self._source.server_now_ns()
+        now_ns = self.source.server_now_ns()
         assert now_ns is not None, "the service's clock is needed only after its first answer"
         return now_ns
 
     async def slices(self, window: Window) -> AsyncIterator[Slice]:
-        reader = RangeReader(window, self._dialect)
+        reader = RangeReader(window, self.dialect)
         while reader.query is not None:
             slice_ = reader.feed(await self._request(reader.query))
             if slice_ is not None:
@@ -74,18 +75,18 @@ class LogReader:
         return [entry for entry, _ in lines], [time_ns for _, time_ns in lines]
 
     async def _request(self, query: Query, *, top: int = MAX_TOP) -> Page:
-        page = await self._source.logs(
-            self._target,
+        page = await self.source.logs(
+            self.target,
             start_ns=query.window.start_ns,
             end_ns=query.window.end_ns,
             order=query.order,
             top=top,
-            on_retry=self._reporter.failed,
+            on_retry=self.reporter.failed,
         )
-        self._reporter.answered()
+        self.reporter.answered()
         return page
 
     def _report_hole(self, hole: Window | None) -> None:
         if hole is not None:
             detail = f"more lines at {format_ns(hole.start_ns)} than the service returns"
-            self._reporter.gap(hole, GapReason.SATURATED, detail)
+            self.reporter.gap(hole, GapReason.SATURATED, detail)

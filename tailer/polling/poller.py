@@ -6,6 +6,7 @@ watermark and so covers the whole lateness. The pure core (`range_reader`, `curs
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from tailer.clock import Clock
 from tailer.config import PollSettings
@@ -31,6 +32,7 @@ StartAt = Callable[[int], int]
 """Where to start a target that was never read, given the service's current time."""
 
 
+@dataclass(slots=True, kw_only=True)
 class Poller:
     """Follows or reads one target, once. `details` is a response about it just received.
 
@@ -40,42 +42,39 @@ class Poller:
     source and recorded in `health`. A full spool makes it wait.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        source: LogSource,
-        spool: Spool,
-        clock: Clock,
-        health: TargetHealth,
-        settings: PollSettings,
-        jitter: Callable[[], float],
-        max_keys: int = MAX_KEYS,
-        details: Workload | None = None,
-        sighted: Sighted = lambda: None,
-    ) -> None:
-        self._target = target
-        self._source = source
-        self._spool = spool
-        self._clock = clock
-        self._health = health
-        self._reporter = TargetReporter(health, clock)
-        self._settings = settings
-        self._jitter = jitter
-        self._max_keys = max_keys
-        self._lateness_ns = round(settings.lateness_s * NS_PER_S)
-        self._logs = LogReader(target, source, self._reporter)
+    target: Target
+    source: LogSource
+    spool: Spool
+    clock: Clock
+    health: TargetHealth
+    settings: PollSettings
+    jitter: Callable[[], float]
+    max_keys: int = MAX_KEYS
+    details: Workload | None = None
+    sighted: Sighted = lambda: None
+    _reporter: TargetReporter = field(init=False)
+    _logs: LogReader = field(init=False)
+    _status: StatusTracker = field(init=False)
+    _cursor: Cursor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reporter = TargetReporter(self.health, self.clock)
+        self._logs = LogReader(self.target, self.source, self._reporter)
         self._cursor = self._new_cursor(0, lateness_ns=self._lateness_ns)
         self._status = StatusTracker(
-            target,
-            source=source,
-            clock=clock,
-            health=health,
+            target=self.target,
+            source=self.source,
+            clock=self.clock,
+            health=self.health,
             reporter=self._reporter,
-            settings=settings,
-            details=details,
-            sighted=sighted,
+            settings=self.settings,
+            details=self.details,
+            sighted=self.sighted,
         )
+
+    @property
+    def _lateness_ns(self) -> int:
+        return round(self.settings.lateness_s * NS_PER_S)
 
     async def read(self, *, start_ns: int, end_ns: int, last: int | None = None) -> None:
         """Read [start_ns, end_ns) once, in order of time; with `last`, its last lines only."""
@@ -89,11 +88,11 @@ class Poller:
                     await self._take_lines(*await self._logs.last_lines(last, window))
             except NotFoundError:
                 await self._ask_status()
-                if not self._has_no_logs() and self._health.status not in NOT_STARTED:
-                    await self._clock.sleep(self._settings.pace.interval_s)
+                if not self._has_no_logs() and self.health.status not in NOT_STARTED:
+                    await self.clock.sleep(self.settings.pace.interval_s)
                     continue
                 self._reporter.enter(Phase.WAITING, reason=NO_LOGS_YET)
-                if self._health.totals.lines:
+                if self.health.totals.lines:
                     missing = Window(self._cursor.watermark_ns, end_ns)
                     self._reporter.gap(
                         missing, GapReason.GONE, "its logs disappeared during the read"
@@ -110,51 +109,51 @@ class Poller:
         start_ns = start(self._logs.now_ns())
         await self._resume(start_ns, lateness_ns=self._lateness_ns)
         while last is not None and not await self._has_read_last(last, start_ns):
-            await self._pause(self._settings.pace.interval_s)
+            await self._pause(self.settings.pace.interval_s)
         pause_s, swept_s, covered_ns = 0.0, float("-inf"), self._cursor.watermark_ns
-        while self._health.phase is not Phase.GONE:
-            began_s, now_ns = self._clock.monotonic_s(), self._logs.now_ns()
+        while self.health.phase is not Phase.GONE:
+            began_s, now_ns = self.clock.monotonic_s(), self._logs.now_ns()
             start_ns = self._cursor.watermark_ns
             if now_ns < min(start_ns, covered_ns):
                 detail = "the service's clock was set back, to a time that was read before"
                 self._reporter.gap(Window(now_ns, start_ns), GapReason.CLOCK_SET_BACK, detail)
-            if self._status.drain.has_begun or began_s - swept_s >= self._settings.sweep_s:
+            if self._status.drain.has_begun or began_s - swept_s >= self.settings.sweep_s:
                 swept_s = began_s
             else:
-                edge_ns = min(covered_ns, now_ns) - round(self._settings.edge_s * NS_PER_S)
+                edge_ns = min(covered_ns, now_ns) - round(self.settings.edge_s * NS_PER_S)
                 start_ns = max(start_ns, edge_ns)
             found = await self._read_or_wait(self._read(Window(start_ns, now_ns + AHEAD_NS)))
             if found is not None:
                 covered_ns = max(covered_ns, now_ns)
                 if self._status.drain.is_over_after(began_s, found_lines=found > 0):
-                    self._reporter.enter(Phase.ENDED, reason=self._health.status)
+                    self._reporter.enter(Phase.ENDED, reason=self.health.status)
                     break
             if self._status.is_due():
                 await self._ask_status()
             pause_s = pause_after(
                 pause_s,
                 found_lines=bool(found),
-                settings=self._settings.pace,
-                jitter=self._jitter(),
+                settings=self.settings.pace,
+                jitter=self.jitter(),
             )
             await self._pause(pause_s)
         self._reporter.finish()
-        return self._health.status
+        return self.health.status
 
     async def _pause(self, pause_s: float) -> None:
-        self._health.pause_s = pause_s
+        self.health.pause_s = pause_s
         self._reporter.start("pausing", within_s=pause_s)
-        await self._clock.sleep(pause_s)
+        await self.clock.sleep(pause_s)
         self._reporter.start()
 
     def _new_cursor(self, watermark_ns: int, *, lateness_ns: int) -> Cursor:
-        return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self._max_keys)
+        return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self.max_keys)
 
     async def _resume(self, start_ns: int, *, lateness_ns: int) -> None:
-        stored = await self._spool.place_of(self._target, start_ns=start_ns)
+        stored = await self.spool.place_of(self.target, start_ns=start_ns)
         self._cursor = self._new_cursor(stored.watermark_ns, lateness_ns=lateness_ns)
         self._cursor.remember(stored.entries, stored.times_ns)
-        self._health.covered_ns = stored.watermark_ns
+        self.health.covered_ns = stored.watermark_ns
 
     async def _read_or_wait(self, read: Awaitable[int]) -> int | None:
         """The number of fresh lines; None while a 404 of the logs may be temporary.
@@ -173,14 +172,14 @@ class Poller:
             return 0 if self._has_no_logs() else None
         self._status.logs_missing.end()
         if self._status.drain.has_begun:
-            self._reporter.enter(Phase.DRAINING, reason=self._health.status)
-        elif self._health.status not in NOT_STARTED or self._health.totals.lines:
+            self._reporter.enter(Phase.DRAINING, reason=self.health.status)
+        elif self.health.status not in NOT_STARTED or self.health.totals.lines:
             self._reporter.enter(Phase.FOLLOWING)
         return found
 
     def _has_no_logs(self) -> bool:
         """Whether the 404s of the logs, with this one, are believed."""
-        self._status.logs_missing.record(self._clock.monotonic_s())
+        self._status.logs_missing.record(self.clock.monotonic_s())
         return self._status.logs_missing.is_believed
 
     async def _read(self, window: Window) -> int:
@@ -188,13 +187,13 @@ class Poller:
         found = 0
         async for slice_ in self._logs.slices(window):
             found += await self._take(slice_)
-        self._health.totals.reads += 1
+        self.health.totals.reads += 1
         return found
 
     async def _has_read_last(self, count: int, start_ns: int) -> bool:
         """Whether the last lines are read, or there are none: then all later lines are read."""
         found = await self._read_or_wait(self._read_last(count, start_ns))
-        is_over = self._health.phase is Phase.GONE or self._health.status in NOT_STARTED
+        is_over = self.health.phase is Phase.GONE or self.health.status in NOT_STARTED
         return found is not None or is_over
 
     async def _read_last(self, count: int, start_ns: int) -> int:
@@ -218,21 +217,18 @@ class Poller:
 
     async def _take_lines(self, entries: Sequence[Entry], times_ns: Sequence[int]) -> int:
         await self._store(entries, times_ns, watermark_ns=self._cursor.watermark_ns)
-        self._count_lines(entries, times_ns)
         return len(entries)
 
     async def _store(
         self, entries: Sequence[Entry], times_ns: Sequence[int], *, watermark_ns: int
     ) -> None:
         self._reporter.start("storing lines")
-        await self._spool.append(self._target, entries, times_ns, watermark_ns=watermark_ns)
+        await self.spool.append(self.target, entries, times_ns, watermark_ns=watermark_ns)
         self._reporter.start()
-
-    def _count_lines(self, entries: Sequence[Entry], times_ns: Sequence[int]) -> None:
-        self._health.totals.lines += len(entries)
-        self._health.totals.text_bytes += text_bytes(entries)
+        self.health.totals.lines += len(entries)
+        self.health.totals.text_bytes += text_bytes(entries)
         if times_ns:
-            self._health.last_line_ns = max(self._health.last_line_ns or 0, *times_ns)
+            self.health.last_line_ns = max(self.health.last_line_ns or 0, *times_ns)
 
     async def _take(self, slice_: Slice) -> int:
         """Store the fresh lines of a slice with the watermark; returns their number."""
@@ -240,12 +236,11 @@ class Poller:
         if step.fresh or step.watermark_ns > self._cursor.watermark_ns:
             await self._store(step.fresh, step.times_ns, watermark_ns=step.watermark_ns)
         self._cursor.commit(step)
-        self._count_lines(step.fresh, step.times_ns)
-        totals = self._health.totals
+        totals = self.health.totals
         totals.late += len(step.late_ns)
         totals.lateness.record((slice_.server_now_ns - ns) / NS_PER_S for ns in step.late_ns)
         totals.repeated += step.repeated
-        self._health.covered_ns = step.covered_ns
+        self.health.covered_ns = step.covered_ns
         if step.forgotten is not None:
             self._reporter.gap(
                 step.forgotten,

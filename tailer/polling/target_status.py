@@ -8,6 +8,7 @@ continues after the end of the target until a drain time has passed without a ne
 """
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from tailer.clock import Clock
 from tailer.config import PollSettings
@@ -25,6 +26,7 @@ _RESPONSES_NEEDED = 3  # one may come from a replica that lags, a second one fro
 _LISTING_VALID_S = 60.0  # beyond that the target is asked for although listings have it
 
 
+@dataclass(slots=True, kw_only=True)
 class StatusTracker:
     """Tracks the status of one target in `health`. `details` is a response just received.
 
@@ -35,32 +37,25 @@ class StatusTracker:
     Errors: AuthError and PermanentApiError; NotFoundError only for a target never found.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        source: LogSource,
-        clock: Clock,
-        health: TargetHealth,
-        reporter: TargetReporter,
-        settings: PollSettings,
-        details: Workload | None = None,
-        sighted: Sighted = lambda: None,
-    ) -> None:
-        self._target = target
-        self._source = source
-        self._clock = clock
-        self._health = health
-        self._reporter = reporter
-        self._interval_s = settings.status_s
-        self._details = details
-        self._sighted = sighted
-        if details is not None:
-            health.details, health.status = details, details.status
-        self._asked_s = float("-inf")
-        self.drain = Drain(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
-        self._target_missing = NotFoundStreak(believed_after_s=_GONE_AFTER_S)
-        self.logs_missing = NotFoundStreak(believed_after_s=_NO_LOGS_AFTER_S)
+    target: Target
+    source: LogSource
+    clock: Clock
+    health: TargetHealth
+    reporter: TargetReporter
+    settings: PollSettings
+    details: Workload | None = None
+    sighted: Sighted = lambda: None
+    drain: "Drain" = field(init=False)
+    logs_missing: "NotFoundStreak" = field(init=False)
+    _target_missing: "NotFoundStreak" = field(init=False)
+    _asked_s: float = field(init=False, default=float("-inf"))
+
+    def __post_init__(self) -> None:
+        if self.details is not None:
+            self.health.details, self.health.status = self.details, self.details.status
+        self.drain = Drain(self.settings.drain_s, self.settings.lateness_s)
+        self.logs_missing = NotFoundStreak(_NO_LOGS_AFTER_S)
+        self._target_missing = NotFoundStreak(_GONE_AFTER_S)
 
     @property
     def is_gone(self) -> bool:
@@ -73,74 +68,74 @@ class StatusTracker:
         return self._target_missing.has_begun
 
     async def start(self) -> None:
-        if self._details is None:
+        if self.details is None:
             await self.ask()
         else:
-            self._record(self._details)
+            self._record(self.details)
 
     def is_due(self) -> bool:
         """Whether to ask now. An execution that has ended stays so; a deployment may not."""
-        if self.drain.has_begun and self._target.kind is Kind.EXECUTION:
+        if self.drain.has_begun and self.target.kind is Kind.EXECUTION:
             return False
-        interval_s = self._interval_s
-        sighting = self._sighted()
+        interval_s = self.settings.status_s
+        sighting = self.sighted()
         if sighting is not None:
             if sighting.seen_s > self._asked_s:
-                if sighting.workload.status is not self._health.status:
+                if sighting.workload.status is not self.health.status:
                     return True
                 self._asked_s = sighting.seen_s
             interval_s = max(interval_s, _LISTING_VALID_S)
-        return self._clock.monotonic_s() - self._asked_s >= interval_s
+        return self.clock.monotonic_s() - self._asked_s >= interval_s
 
     async def ask(self) -> None:
         try:
             workload = await self._request()
         except NotFoundError:
-            if self._details is None:
+            if self.details is None:
                 raise
-            self._asked_s = self._clock.monotonic_s()
+            self._asked_s = self.clock.monotonic_s()
             self._target_missing.record(self._asked_s)
             return
         self._target_missing.end()
-        self._reporter.answered()
+        self.reporter.answered()
         self._record(workload)
 
     async def _request(self) -> Workload:
-        if self._details is None:
+        if self.details is None:
             return await self._get(only_status=False)
         workload = await self._get(only_status=True)
-        if workload.status is not self._health.status:
+        if workload.status is not self.health.status:
             with suppress(NotFoundError):  # deleted in between: the new status is valid
                 return await self._get(only_status=False)
         return workload
 
     async def _get(self, *, only_status: bool) -> Workload:
-        workload = await self._source.get(
-            self._target, only_status=only_status, on_retry=self._reporter.failed
+        workload = await self.source.get(
+            self.target, only_status=only_status, on_retry=self.reporter.failed
         )
         if not only_status:
-            self._details = workload
+            self.details = workload
         return workload
 
     def _record(self, workload: Workload) -> None:
-        self._asked_s = self._clock.monotonic_s()
-        self._health.status = workload.status
-        self._health.details = self._details
-        server_now_ns = self._source.server_now_ns()
+        self._asked_s = self.clock.monotonic_s()
+        self.health.status = workload.status
+        self.health.details = self.details
+        server_now_ns = self.source.server_now_ns()
         assert server_now_ns is not None, "the service has just answered"
         self.drain.record_status(workload, now_s=self._asked_s, server_now_ns=server_now_ns)
-        if workload.status in NOT_STARTED and not self._health.totals.lines:
-            self._reporter.enter(Phase.WAITING, reason=f"not started ({workload.status})")
+        if workload.status in NOT_STARTED and not self.health.totals.lines:
+            self.reporter.enter(Phase.WAITING, reason=f"not started ({workload.status})")
 
 
+@dataclass(slots=True)
 class Drain:
     """The time from a terminal status to the last read. Pure; times of `now_s` are monotonic."""
 
-    def __init__(self, *, drain_s: float, lateness_s: float) -> None:
-        self._drain_s = drain_s
-        self._settled_s = drain_s + lateness_s
-        self._quiet_since_s: float | None = None
-        self._alive_s = float("-inf")
+    drain_s: float
+    lateness_s: float
+    _quiet_since_s: float | None = None
+    _alive_s: float = float("-inf")
 
     @property
     def has_begun(self) -> bool:
@@ -162,10 +157,10 @@ class Drain:
         if self._quiet_since_s is None:
             return False
         quiet_s = read_began_s - self._quiet_since_s
-        if found_lines and quiet_s < self._settled_s:
+        if found_lines and quiet_s < self.drain_s + self.lateness_s:
             self._quiet_since_s = read_began_s
             return False
-        return quiet_s >= self._drain_s
+        return quiet_s >= self.drain_s
 
 
 def _ended_ago_s(workload: Workload, server_now_ns: int) -> float:
@@ -176,13 +171,14 @@ def _ended_ago_s(workload: Workload, server_now_ns: int) -> float:
     return max(0.0, (server_now_ns - ended_ns) / NS_PER_S)
 
 
+@dataclass(slots=True)
 class NotFoundStreak:
     """404s without another response between them; believed after three. Monotonic times."""
 
-    def __init__(self, *, believed_after_s: float) -> None:
-        self._believed_after_s = believed_after_s
-        self._first_s = self._last_s = 0.0
-        self._responses = 0
+    believed_after_s: float
+    _first_s: float = 0.0
+    _last_s: float = 0.0
+    _responses: int = 0
 
     def record(self, now_s: float) -> None:
         self._first_s = self._first_s if self._responses else now_s
@@ -199,4 +195,4 @@ class NotFoundStreak:
     @property
     def is_believed(self) -> bool:
         lasted_s = self._last_s - self._first_s
-        return self._responses >= _RESPONSES_NEEDED and lasted_s >= self._believed_after_s
+        return self._responses >= _RESPONSES_NEEDED and lasted_s >= self.believed_after_s
