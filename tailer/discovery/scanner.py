@@ -33,7 +33,8 @@ from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.parts import ListingHealth
 from tailer.model import Gap, GapReason, Kind, Sighting, Target, Workload
-from tailer.spool.contract import Spool
+from tailer.spool.contract import ListingMemory
+from tailer.spool.ledger import Listing
 from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()
@@ -70,7 +71,7 @@ class Scanner:
         selectors: Sequence[Selector],
         *,
         source: ListSource,
-        spool: Spool,
+        spool: ListingMemory,
         clock: Clock,
         backfill_ns: int,
         lateness_ns: int,
@@ -202,15 +203,16 @@ class Scanner:
         asked_ns = now_ns - round((now_s - began_s) * NS_PER_S)
         since_ns = now_ns - round((now_s - self._watched_since_s) * NS_PER_S)
         changes = known_targets.compare(
-            listed, self._spool, now_ns=asked_ns, watched_since_ns=since_ns
+            listed, self._spool.targets, now_ns=asked_ns, watched_since_ns=since_ns
         )
         await self._spool.record_listing(
-            group, kind, at_ns=asked_ns, starts=changes.found, forgettable=changes.forgettable
+            Listing(group, kind, asked_ns, changes.found, changes.forgettable)
         )
+        targets = self._spool.targets
         self._sightings[(group, kind)] = {
             one.target: Sighting(one, began_s)
             for one in listed
-            if self._spool.is_known(one.target) and not self._spool.is_retired(one.target)
+            if targets.is_known(one.target) and not targets.is_retired(one.target)
         }
         self._first_looks.note(group, kind, listed)
         for workload in listed:

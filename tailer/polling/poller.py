@@ -19,7 +19,7 @@ from tailer.polling.pacing import pause_after
 from tailer.polling.pages import Slice
 from tailer.polling.reporter import TargetReporter
 from tailer.polling.target_status import NOT_STARTED, Absence, Ending, StatusTracker
-from tailer.spool.contract import Spool
+from tailer.spool.contract import LineQueue
 from tailer.timestamp import NS_PER_S, format_ns
 
 # A read ends this far ahead of the service's clock as we know it: our knowledge is a lower
@@ -49,7 +49,7 @@ class Poller:
         target: Target,
         *,
         source: LogSource,
-        spool: Spool,
+        spool: LineQueue,
         clock: Clock,
         health: TargetHealth,
         settings: PollSettings,
@@ -156,7 +156,7 @@ class Poller:
         return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self._max_keys)
 
     async def _resume(self, start_ns: int, *, lateness_ns: int) -> None:
-        place = await self._spool.place_of(self._target, start_ns=start_ns)
+        place = await self._spool.target_position(self._target, start_ns=start_ns)
         self._cursor = self._new_cursor(place.watermark_ns, lateness_ns=lateness_ns)
         self._cursor.remember(place.entries, place.times_ns)
         self._health.covered_ns = place.watermark_ns
