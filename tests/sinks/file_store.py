@@ -64,7 +64,7 @@ class Store:
         rotate_s: float = 0,
         keep_files: int = 0,
         compress: bool = False,
-        remembered_files: int = 64,
+        tracked_files: int = 64,
     ) -> None:
         self.folder = folder
         self.template = PathTemplate(f"{folder}/{template}")
@@ -74,7 +74,7 @@ class Store:
         self._rotation = Rotation(
             max_bytes=rotate_bytes, every_s=rotate_s, keep_files=keep_files, compress=compress
         )
-        self._remembered_files = remembered_files
+        self._tracked_files = tracked_files
 
     def start(
         self, disk: Disk = THE_DISK, housekeeper: type[Housekeeper] = PromptHousekeeper
@@ -87,10 +87,10 @@ class Store:
             tree=tree,
             rotation=self._rotation,
             housekeeper=housekeeper(tree, self._rotation),
-            remembered_files=self._remembered_files,
-            tell_gap=lambda path, detail: self.gaps.append((path, detail)),
+            tracked_files=self._tracked_files,
+            report_gap=lambda path, detail: self.gaps.append((path, detail)),
         )
-        writer.begin(self.mark, now_ns=TIME_NS)
+        writer.recover(self.mark, now_ns=TIME_NS)
         self.mark = writer.mark
         return writer
 

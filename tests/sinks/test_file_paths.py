@@ -9,11 +9,11 @@ from sinks.file_store import Store, batch_for, fast_folder
 from tailer.errors import ConfigError
 from tailer.model import Entry, Kind, Target
 from tailer.sinks.file.paths import (
-    MOST_NEW_FILES,
+    MAX_NEW_FILES,
     NewFiles,
     PathTemplate,
     day_of,
-    routed,
+    route,
     safe_component,
 )
 from tailer.sinks.file.rotation import closed_name, closed_number, closed_numbers
@@ -125,8 +125,8 @@ def test_no_pod_writes_into_the_closed_file_of_another(pod: str) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("/logs/{podd}.log", r"no field 'podd' \(there are resource_group, .*date\)"),
-        ("/logs/{}.log", "no field ''"),
+        ("/logs/{podd}.log", r"unknown field 'podd' \(the fields are resource_group, .*date\)"),
+        ("/logs/{}.log", "unknown field ''"),
         ("/logs/{pod.log", "'{' has no partner"),
         ("/logs/{id}/pod}.log", "'}' has no partner"),
         ("/logs/{id}/../x.log", "no name below"),
@@ -155,10 +155,10 @@ def test_any_template_is_either_refused_or_works(template: str) -> None:
     assert not {"", ".", ".."} & set(path.split("/"))
 
 
-def parts(may_begin: int, there: str = "") -> dict[str, list[object]]:
+def parts(max_new: int, there: str = "") -> dict[str, list[object]]:
     source = batch(*(line(str(number), pod=f"p{number % 4}") for number in range(8)))
-    found = routed(
-        source, PathTemplate("{pod}.log"), exists=lambda path: path == there, may_begin=may_begin
+    found = route(
+        source, PathTemplate("{pod}.log"), exists=lambda path: path == there, max_new_files=max_new
     )
     return {path: [entry.msg for entry in part.entries] for path, part in found.items()}
 
@@ -184,7 +184,7 @@ def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
         store.deliver(
             store.start(),
             [
-                batch_for(1, *((f"a{number}", "x") for number in range(MOST_NEW_FILES - 1))),
+                batch_for(1, *((f"a{number}", "x") for number in range(MAX_NEW_FILES - 1))),
                 batch_for(2, ("b1", "x"), ("b2", "x"), ("a1", "x")),
                 batch_for(3, ("b3", "x"), ("b1", "x")),
                 batch_for(4, ("b1", "x"), ("b2", "x"), id_="d2"),
@@ -194,17 +194,17 @@ def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
         found = {path: page.count(b"x") for path, page in store.read().items()}
 
     assert [found[f"d1/{name}.log"] for name in ("a0", "a1", "b1", "other")] == [1, 2, 2, 2]
-    assert len(found) == MOST_NEW_FILES + 1 + 2
+    assert len(found) == MAX_NEW_FILES + 1 + 2
 
 
 def test_a_target_may_begin_new_files_again_the_next_day() -> None:
     new_files = NewFiles()
     before = new_files.left(TARGET, now_ns=TIME_NS)
-    new_files.note(TARGET, before)
+    new_files.record(TARGET, before)
     then = new_files.left(TARGET, now_ns=TIME_NS)
     next_day = new_files.left(TARGET, now_ns=TIME_NS + 86_400 * 10**9)
 
-    assert (before, then, next_day) == (MOST_NEW_FILES, 0, MOST_NEW_FILES)
+    assert (before, then, next_day) == (MAX_NEW_FILES, 0, MAX_NEW_FILES)
 
 
 def test_closed_files_come_before_the_active_one_and_in_order() -> None:
