@@ -10,9 +10,9 @@ from virtual_time import VirtualClock
 
 from tailer.model import Entry, Kind, Target
 from tailer.spool.contract import SinkPosition, Spool, TargetPosition
-from tailer.spool.ledger import Listing
 from tailer.spool.memory import MemorySpool
 from tailer.spool.open import open_spool
+from tailer.spool.targets import Listing
 
 pytestmark = pytest.mark.anyio
 

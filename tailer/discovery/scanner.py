@@ -34,7 +34,7 @@ from tailer.health.health import Health
 from tailer.health.parts import ListingHealth
 from tailer.model import Gap, GapReason, Kind, Sighting, Target, Workload
 from tailer.spool.contract import ListingMemory
-from tailer.spool.ledger import Listing
+from tailer.spool.targets import Listing
 from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()

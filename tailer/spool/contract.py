@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tailer.model import Batch, Entry, Target
-from tailer.spool.ledger import Listing, TargetRegistry
+from tailer.spool.targets import Listing, TargetRegistry
 
 
 @dataclass(frozen=True, slots=True)

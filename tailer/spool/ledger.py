@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailer.model import Entry, ExtendedEntry, Kind, Target
+from tailer.model import Entry, ExtendedEntry, Target
+from tailer.spool.contract import SinkPosition
+from tailer.spool.targets import Listing, TargetRegistry
 
 # A line's fixed cost in memory, measured: a struct, its time, and four strings of its own.
 _LINE_OVERHEAD_BYTES = 450
@@ -43,85 +45,13 @@ class Backlog:
     since_ns: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """One listing of a resource group at `at_ns`, and the new targets with their watermarks.
-
-    A target in `starts` that is known keeps its watermark, and is no longer retired. A target
-    in `forgettable` is forgotten if it is retired and none of its batches is left.
-    """
-
-    resource_group: str
-    kind: Kind
-    at_ns: int
-    starts: Mapping[Target, int]
-    forgettable: Collection[Target] = ()
-
-
-class TargetRegistry:
-    """Watermarks, retired targets and listing times. Queries cost no disk access.
-
-    Only the `Ledger` changes it.
-    """
-
-    def __init__(self) -> None:
-        self._watermarks: dict[Target, int] = {}
-        self._retired: dict[tuple[str, Kind], set[Target]] = {}
-        self._listings_ns: dict[tuple[str, Kind], int] = {}
-
-    def watermark_ns(self, target: Target) -> int | None:
-        return self._watermarks.get(target)
-
-    def is_known(self, target: Target) -> bool:
-        """Whether a watermark of `target` is stored; true for retired targets too."""
-        return target in self._watermarks
-
-    def is_retired(self, target: Target) -> bool:
-        return target in self.retired(target.resource_group, target.kind)
-
-    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
-        return self._retired.get((resource_group, kind), ())
-
-    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
-        """The watermarks of all targets that are not retired. Scans all targets."""
-        retired = self.retired(resource_group, kind)
-        return {
-            target: watermark_ns
-            for target, watermark_ns in self._watermarks.items()
-            if (target.resource_group, target.kind) == (resource_group, kind)
-            and target not in retired
-        }
-
-    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
-        return self._listings_ns.get((resource_group, kind))
-
-    def move(self, target: Target, watermark_ns: int) -> None:
-        self._watermarks[target] = watermark_ns
-
-    def retire(self, target: Target) -> None:
-        self._retired.setdefault((target.resource_group, target.kind), set()).add(target)
-
-    def record_listing(self, listing: Listing) -> None:
-        """`forgettable` targets are forgotten without further checks."""
-        key = (listing.resource_group, listing.kind)
-        self._listings_ns[key] = listing.at_ns
-        retired = self._retired.get(key, set())
-        for target, start_ns in listing.starts.items():
-            self._watermarks.setdefault(target, start_ns)
-            retired.discard(target)
-        for target in listing.forgettable:
-            self._watermarks.pop(target, None)
-            retired.discard(target)
-
-
 class Ledger:
     """Positions of batches and sinks, in order. Methods that return positions: delete those."""
 
-    def __init__(self, sinks: Mapping[str, int]) -> None:
-        """`sinks`: each with the last position that it has acknowledged."""
+    def __init__(self, sinks: Mapping[str, SinkPosition]) -> None:
         self.targets = TargetRegistry()
+        self.sinks = dict(sinks)
         self.undelivered_bytes = 0
-        self._acknowledged = dict(sinks)
         self._pending: dict[str, deque[Item]] = {sink: deque() for sink in sinks}
         self._pending_lines = dict.fromkeys(sinks, 0)
         self._kept: dict[Target, deque[Item]] = {}
@@ -129,13 +59,13 @@ class Ledger:
     @property
     def delivered_upto(self) -> int | None:
         """The last position that every sink has acknowledged; None without sinks."""
-        return min(self._acknowledged.values(), default=None)
+        return min((sink.position for sink in self.sinks.values()), default=None)
 
     def is_full_for(self, size: int, *, max_bytes: int) -> bool:
         """Whether a batch of `size` bytes must wait. A batch above `max_bytes` goes alone."""
         return size > 0 and 0 < self.undelivered_bytes > max_bytes - size
 
-    def kept(self, target: Target) -> Iterable[int]:
+    def kept(self, target: Target) -> Sequence[int]:
         """The positions of the batches with lines at or after the watermark of `target`."""
         watermark_ns = self.targets.watermark_ns(target) or 0
         kept = self._kept.get(target, ())
@@ -169,7 +99,7 @@ class Ledger:
         None when a drop would free no space.
         """
         needed = min(
-            (last for sink, last in self._acknowledged.items() if sink not in droppers),
+            (each.position for sink, each in self.sinks.items() if sink not in droppers),
             default=None,
         )
         candidates = [
@@ -212,40 +142,48 @@ class Ledger:
         self._kept.setdefault(item.target, deque()).append(item)
         is_pending = False
         for sink, pending in self._pending.items():
-            if item.position > self._acknowledged[sink]:
+            if item.position > self.sinks[sink].position:
                 pending.append(item)
                 self._pending_lines[sink] += item.lines
                 is_pending = True
         if is_pending:
             self.undelivered_bytes += item.size
 
-    def acknowledge(self, sink: str, position: int) -> list[int]:
-        """Record that `sink` has taken every batch up to `position`."""
+    def acknowledge(self, sink: str, position: int, mark: bytes | None) -> list[int]:
+        """Record that `sink` has taken every batch up to `position`, and returned `mark`."""
         before = self.delivered_upto
         pending = self._pending[sink]
         acknowledged = []
         while pending and pending[0].position <= position:
             acknowledged.append(pending.popleft())
         self._pending_lines[sink] -= sum(item.lines for item in acknowledged)
-        self._acknowledged[sink] = max(self._acknowledged[sink], position)
+        self.sinks[sink] = SinkPosition(max(self.sinks[sink].position, position), mark)
         after = self.delivered_upto
         assert before is not None
         assert after is not None
         return self._delivered([item for item in acknowledged if before < item.position <= after])
 
-    def add_sink(self, sink: str, position: int) -> None:
-        """Add a sink that skips every batch up to `position`, the last stored one."""
-        self._acknowledged[sink] = position
-        self._pending[sink] = deque()
-        self._pending_lines[sink] = 0
+    def change_sinks(
+        self, *, gone: Collection[str], new: Collection[str], position: int
+    ) -> tuple[dict[str, int], list[int]]:
+        """Forget the sinks in `gone`; those in `new` skip every batch up to `position`, the last.
 
-    def remove_sink(self, sink: str) -> tuple[int, list[int]]:
-        """Forget `sink`. Returns also how many batches it had not acknowledged."""
-        pending = self._pending.pop(sink)
-        del self._acknowledged[sink], self._pending_lines[sink]
-        after = self.delivered_upto
-        delivered = [item for item in pending if after is None or item.position <= after]
-        return len(pending), self._delivered(delivered)
+        Returns also how many batches each sink in `gone` had not acknowledged.
+        """
+        abandoned = {}
+        deletable: list[int] = []
+        for sink in gone:
+            pending = self._pending.pop(sink)
+            del self.sinks[sink], self._pending_lines[sink]
+            after = self.delivered_upto
+            delivered = [item for item in pending if after is None or item.position <= after]
+            deletable += self._delivered(delivered)
+            abandoned[sink] = len(pending)
+        for sink in new:
+            self.sinks[sink] = SinkPosition(position, None)
+            self._pending[sink] = deque()
+            self._pending_lines[sink] = 0
+        return abandoned, deletable
 
     def _delivered(self, items: Sequence[Item]) -> list[int]:
         """Account for batches that every sink has acknowledged."""

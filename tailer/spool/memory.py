@@ -7,7 +7,8 @@ import anyio
 
 from tailer.model import Batch, Entry, Target
 from tailer.spool.contract import SinkPosition, TargetPosition
-from tailer.spool.ledger import Item, Ledger, Listing, TargetRegistry, size_of
+from tailer.spool.ledger import Item, Ledger, size_of
+from tailer.spool.targets import Listing, TargetRegistry
 
 
 class MemorySpool:
@@ -18,8 +19,7 @@ class MemorySpool:
 
     def __init__(self, *, sinks: Sequence[str], max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._ledger = Ledger(dict.fromkeys(sinks, 0))
-        self._sink_positions = {sink: SinkPosition(0, None) for sink in sinks}
+        self._ledger = Ledger(dict.fromkeys(sinks, SinkPosition(0, None)))
         self._batches: dict[int, Batch] = {}
         self._last_position = 0
         self._is_closed = False
@@ -68,7 +68,7 @@ class MemorySpool:
         self._ledger.record_listing(replace(listing, forgettable=forgotten))
 
     async def sink_position(self, sink: str) -> SinkPosition:
-        return self._sink_positions[sink]
+        return self._ledger.sinks[sink]
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
         while not (positions := self._ledger.next_positions(sink, max_lines=max_lines)):
@@ -78,20 +78,15 @@ class MemorySpool:
         return tuple(self._batches[position] for position in positions)
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
-        self._sink_positions[sink] = SinkPosition(position, mark)
-        self._delete(self._ledger.acknowledge(sink, position))
+        self._delete(self._ledger.acknowledge(sink, position, mark))
 
     async def change_sinks(
         self, *, gone: Collection[str], new: Collection[str]
     ) -> Mapping[str, int]:
-        abandoned = {}
-        for sink in gone:
-            abandoned[sink], positions = self._ledger.remove_sink(sink)
-            del self._sink_positions[sink]
-            self._delete(positions)
-        for sink in new:
-            self._ledger.add_sink(sink, self._last_position)
-            self._sink_positions[sink] = SinkPosition(self._last_position, None)
+        abandoned, deletable = self._ledger.change_sinks(
+            gone=gone, new=new, position=self._last_position
+        )
+        self._delete(deletable)
         return abandoned
 
     async def flush(self) -> None:

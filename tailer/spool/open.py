@@ -17,6 +17,7 @@ from tailer.clock import Clock
 from tailer.errors import ConfigError, SinkError
 from tailer.model import Batch
 from tailer.spool import schema
+from tailer.spool.ledger import Ledger
 from tailer.spool.sqlite import SqliteSpool
 from tailer.spool.transactions import GroupCommit
 from tailer.timestamp import NS_PER_S
@@ -47,7 +48,7 @@ class OpenedSpool:
     abandoned: Mapping[str, int]
 
 
-_Opened: TypeAlias = tuple[sqlite3.Connection, schema.Stored, Path | None]
+_Opened: TypeAlias = tuple[sqlite3.Connection, Ledger, dict[str, int], Path | None]
 
 
 @asynccontextmanager
@@ -72,7 +73,7 @@ async def open_spool(
     path = await anyio.to_thread.run_sync(_resolved, path)
     with _locked(path):
         stamp = datetime.fromtimestamp(clock.wall_ns() // NS_PER_S, UTC).strftime("%Y%m%dT%H%M%SZ")
-        connection, stored, set_aside = await anyio.to_thread.run_sync(
+        connection, ledger, abandoned, set_aside = await anyio.to_thread.run_sync(
             _open_or_replace, path, sinks, stamp
         )
         with closing(connection):
@@ -80,9 +81,9 @@ async def open_spool(
             if set_aside is not None:
                 store.defer(schema.clear_replaces_damaged)
             spool = SqliteSpool(
-                store, stored, max_bytes=max_bytes, clock=clock, droppers=droppers, on_drop=on_drop
+                store, ledger, max_bytes=max_bytes, clock=clock, droppers=droppers, on_drop=on_drop
             )
-            yield OpenedSpool(spool, set_aside, stored.abandoned)
+            yield OpenedSpool(spool, set_aside, abandoned)
 
 
 def _resolved(path: Path) -> Path:
@@ -191,12 +192,13 @@ def _open(path: Path, sinks: Sequence[str]) -> _Opened:
     try:
         connection.executescript(_PRAGMAS)
         _check(connection, path)
-        stored = schema.load(connection, sinks=sinks)
+        ledger, abandoned = schema.load(connection, sinks=sinks)
         is_replacement = schema.replaces_damaged(connection)
-        return connection, stored, (_latest_set_aside(path) or path) if is_replacement else None
+        set_aside = (_latest_set_aside(path) or path) if is_replacement else None
     except BaseException:
         connection.close()
         raise
+    return connection, ledger, abandoned, set_aside
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

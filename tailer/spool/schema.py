@@ -6,14 +6,14 @@ Long, because all SQL is here: one file shows everything that is stored.
 import sqlite3
 import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import msgspec
 from msgspec import Raw, Struct
 
 from tailer.model import Batch, Entry, ExtendedEntry, Kind, Target
 from tailer.spool.contract import SinkPosition
-from tailer.spool.ledger import Item, Ledger, Listing
+from tailer.spool.ledger import Item, Ledger
+from tailer.spool.targets import Listing
 
 VERSION = 3
 # The application_id of a spool that replaces a damaged one, until its first transaction.
@@ -58,15 +58,6 @@ _MIGRATIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The database's contents without the lines; `abandoned` as in `OpenedSpool`."""
-
-    ledger: Ledger
-    sink_positions: dict[str, SinkPosition]
-    abandoned: dict[str, int]
-
-
 def create(db: sqlite3.Connection, *, replaces_damaged: bool) -> None:
     mark = f"PRAGMA application_id = {_REPLACES_DAMAGED};" if replaces_damaged else ""
     db.executescript(
@@ -91,10 +82,11 @@ def clear_replaces_damaged(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA application_id = 0")
 
 
-def load(db: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
+def load(db: sqlite3.Connection, *, sinks: Sequence[str]) -> tuple[Ledger, dict[str, int]]:
     """Read everything but the lines. A new sink starts after the last stored batch.
 
-    A sink that is no longer configured is forgotten, so that its backlog can be deleted.
+    A sink that is no longer configured is forgotten. These sinks are returned, too, each with
+    the number of batches that it had not acknowledged.
 
     Raises:
         ValueError: A stored page is damaged.
@@ -102,8 +94,7 @@ def load(db: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
     rows = db.execute("SELECT name, position, mark FROM sink")
     stored = {name: SinkPosition(position, mark) for name, position, mark in rows}
     new = SinkPosition(_last_position(db), None)
-    sink_positions = {name: stored.get(name, new) for name in sinks}
-    ledger = Ledger({name: each.position for name, each in sink_positions.items()})
+    ledger = Ledger({name: stored.get(name, new) for name in sinks})
     deletable: list[int] = []
     positions: list[int] = []
     rows = db.execute(
@@ -128,15 +119,15 @@ def load(db: sqlite3.Connection, *, sinks: Sequence[str]) -> Stored:
     db.execute("DELETE FROM sink")
     db.executemany(
         "INSERT INTO sink VALUES (?, ?, ?)",
-        [(name, each.position, each.mark) for name, each in sink_positions.items()],
+        [(name, each.position, each.mark) for name, each in ledger.sinks.items()],
     )
     db.execute("COMMIT")
     abandoned = {
         name: sum(position > each.position for position in positions)
         for name, each in stored.items()
-        if name not in sink_positions
+        if name not in ledger.sinks
     }
-    return Stored(ledger, sink_positions, {name: n for name, n in abandoned.items() if n})
+    return ledger, {name: count for name, count in abandoned.items() if count}
 
 
 def append(

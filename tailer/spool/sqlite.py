@@ -21,7 +21,8 @@ from tailer.clock import Clock
 from tailer.model import Batch, Entry, Target
 from tailer.spool import schema
 from tailer.spool.contract import SinkPosition, TargetPosition
-from tailer.spool.ledger import Backlog, Item, Listing, TargetRegistry, size_of
+from tailer.spool.ledger import Backlog, Item, Ledger, size_of
+from tailer.spool.targets import Listing, TargetRegistry
 from tailer.spool.transactions import GroupCommit
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ class SqliteSpool:
     def __init__(
         self,
         store: GroupCommit,
-        stored: schema.Stored,
+        ledger: Ledger,
         *,
         max_bytes: int,
         clock: Clock,
@@ -49,16 +50,14 @@ class SqliteSpool:
     ) -> None:
         self.droppers = droppers
         self.on_drop = on_drop
+        self.is_full = False  # from the first append that waits until the spool is half empty
         self._store = store
         self._clock = clock
         self._max_bytes = max_bytes
-        self._ledger = stored.ledger
-        self._sink_positions = stored.sink_positions
-        self._is_full = False
+        self._ledger = ledger
         self._is_closed = False
         self._changed = anyio.Event()
         self._append_queue = anyio.Lock()
-        self._dropping = anyio.Lock()
         self._cache: OrderedDict[int, tuple[Batch, int]] = OrderedDict()
         self._cached_bytes = 0
 
@@ -69,11 +68,6 @@ class SqliteSpool:
     @property
     def targets(self) -> TargetRegistry:
         return self._ledger.targets
-
-    @property
-    def is_full(self) -> bool:
-        """True from the first append that had to wait until the spool is half empty."""
-        return self._is_full
 
     @property
     def blocked_reason(self) -> str:
@@ -88,10 +82,9 @@ class SqliteSpool:
         if watermark_ns is None:
             await self.append(target, (), (), watermark_ns=start_ns)
             return TargetPosition(start_ns, (), ())
-        found = [await self._batch(position) for position in self._ledger.kept(target)]
-        # A batch that was deleted since then has no line at or after the watermark.
+        # A batch that is deleted meanwhile has no line at or after the watermark.
         return TargetPosition.from_batches(
-            watermark_ns, [batch for batch in found if batch is not None]
+            watermark_ns, await self._batches(self._ledger.kept(target))
         )
 
     async def append(
@@ -135,7 +128,7 @@ class SqliteSpool:
         )
 
     async def sink_position(self, sink: str) -> SinkPosition:
-        return self._sink_positions[sink]
+        return self._ledger.sinks[sink]
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
         while True:
@@ -153,27 +146,19 @@ class SqliteSpool:
                 await self._changed.wait()
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
-        def stored(_: object) -> None:
-            latest = max(position, self._sink_positions[sink].position)
-            self._sink_positions[sink] = SinkPosition(latest, mark)
-            self._delete(self._ledger.acknowledge(sink, position))
-
-        await self._store.commit(lambda db: schema.acknowledge(db, sink, position, mark), stored)
+        await self._store.commit(
+            lambda db: schema.acknowledge(db, sink, position, mark),
+            lambda _: self._delete(self._ledger.acknowledge(sink, position, mark)),
+        )
 
     async def change_sinks(
         self, *, gone: Collection[str], new: Collection[str]
     ) -> Mapping[str, int]:
-        abandoned = {}
+        abandoned: dict[str, int] = {}
 
-        def stored(last_position: int) -> None:
-            deletable: list[int] = []
-            for sink in gone:
-                abandoned[sink], positions = self._ledger.remove_sink(sink)
-                del self._sink_positions[sink]
-                deletable += positions
-            for sink in new:
-                self._ledger.add_sink(sink, last_position)
-                self._sink_positions[sink] = SinkPosition(last_position, None)
+        def stored(position: int) -> None:
+            counts, deletable = self._ledger.change_sinks(gone=gone, new=new, position=position)
+            abandoned.update(counts)
             self._delete(deletable)
 
         await self._store.commit(lambda db: schema.change_sinks(db, gone=gone, new=new), stored)
@@ -190,49 +175,41 @@ class SqliteSpool:
     async def _wait_for_room(self, size: int) -> None:
         """Wait until a batch of `size` bytes fits, or drop batches of `droppers` until it does.
 
-        First come, first served: small batches must not overtake a large one forever.
+        First come, first served: small batches must not overtake a large one forever, and two
+        appends must not drop the same batch.
         """
         if not size:
             return
         async with self._append_queue:
             while self._ledger.is_full_for(size, max_bytes=self._max_bytes):
-                if await self._drop_oldest(size):
+                if await self._drop_oldest():
                     continue
-                if not self._is_full:
-                    self._is_full = True
+                if not self.is_full:
+                    self.is_full = True
                     log.warning("spool_full", undelivered_bytes=self.undelivered_bytes)
                 await self._changed.wait()
 
-    async def _drop_oldest(self, size: int) -> bool:
-        """Drop one batch; False when no batch may be dropped. Locked: no batch is counted twice.
+    async def _drop_oldest(self) -> bool:
+        """Drop one batch; False when no batch may be dropped.
 
         The sink may be writing the batch at this moment. Then it is counted as dropped although
         it is delivered, which is better than a drop that is not counted.
         """
-        async with self._dropping:
-            if not self._ledger.is_full_for(size, max_bytes=self._max_bytes):
-                return True
-            candidate = self._ledger.drop_candidate(self.droppers)
-            if candidate is None:
-                return False
-            sink, position = candidate
-            batch = await self._batch(position)
+        candidate = self._ledger.drop_candidate(self.droppers)
+        if candidate is None:
+            return False
+        sink, position = candidate
+        batches = await self._batches([position])
 
-            def stored(_: object) -> None:
-                before = self._sink_positions.get(sink)
-                if batch is None or before is None or position <= before.position:
-                    return  # acknowledged meanwhile, or the sink was removed
-                self._sink_positions[sink] = SinkPosition(position, before.mark)
-                self._delete(self._ledger.acknowledge(sink, position))
-                self.on_drop(sink, batch)
+        def stored(_: object) -> None:
+            before = self._ledger.sinks.get(sink)
+            if not batches or before is None or position <= before.position:
+                return  # acknowledged meanwhile, or the sink was removed
+            self._delete(self._ledger.acknowledge(sink, position, before.mark))
+            self.on_drop(sink, batches[0])
 
-            await self._store.commit(lambda db: schema.skip(db, sink, position), stored)
-            return True
-
-    async def _batch(self, position: int) -> Batch | None:
-        """None when it is deleted."""
-        found = await self._batches([position])
-        return found[0] if found else None
+        await self._store.commit(lambda db: schema.skip(db, sink, position), stored)
+        return True
 
     async def _batches(self, positions: Sequence[int]) -> list[Batch]:
         """In order; deleted batches are left out. At most one read from disk."""
@@ -260,8 +237,8 @@ class SqliteSpool:
             cached = self._cache.pop(position, None)
             if cached is not None:
                 self._cached_bytes -= cached[1]
-        if self._is_full and self.undelivered_bytes * 2 <= self._max_bytes:
-            self._is_full = False  # at half: at the limit itself the event would flap
+        if self.is_full and self.undelivered_bytes * 2 <= self._max_bytes:
+            self.is_full = False  # at half: at the limit itself the event would flap
             log.info("spool_below_limit", undelivered_bytes=self.undelivered_bytes)
         self._changed.set()
         self._changed = anyio.Event()

@@ -12,7 +12,7 @@ from spool.spool_on_disk import add, opening, remembered, take, take_all
 from tailer.model import Kind, Target
 from tailer.spool import schema
 from tailer.spool.contract import SinkPosition
-from tailer.spool.ledger import Listing
+from tailer.spool.targets import Listing
 
 pytestmark = pytest.mark.anyio
 
