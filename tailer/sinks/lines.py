@@ -7,6 +7,7 @@ They come from the operator, never from a log.
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tailer.errors import ConfigError
@@ -99,16 +100,18 @@ class LineFilter:
         """The batch at its old position with the lines that pass, possibly none."""
         if self.passes_everything:
             return batch
-        kept = [
-            (entry, time_ns)
-            for entry, time_ns in zip(batch.entries, batch.times_ns, strict=True)
-            if self.passes(entry)
-        ]
-        return replace(
-            batch,
-            entries=tuple(entry for entry, _ in kept),
-            times_ns=tuple(time_ns for _, time_ns in kept),
-        )
+        return part_of(batch, [i for i, entry in enumerate(batch.entries) if self.passes(entry)])
+
+
+def part_of(batch: Batch, indices: Sequence[int]) -> Batch:
+    """The batch at its old position with only the lines at `indices`."""
+    if len(indices) == len(batch.entries):
+        return batch
+    return replace(
+        batch,
+        entries=tuple(batch.entries[index] for index in indices),
+        times_ns=tuple(batch.times_ns[index] for index in indices),
+    )
 
 
 def _matches(patterns: _Patterns, text: Text) -> bool:

@@ -12,7 +12,7 @@ from sinks.batches import TIME_NS, line
 from tailer.model import Batch, Kind, Target
 from tailer.sinks.file.disk import THE_DISK, Disk, Tree
 from tailer.sinks.file.paths import PathTemplate
-from tailer.sinks.file.rotation import Housekeeper, Rotation, closed_number, tidy
+from tailer.sinks.file.rotation import Housekeeper, Rotation, closed_number
 from tailer.sinks.file.writer import FileWriter
 from tailer.sinks.formats.structured import format_raw
 
@@ -36,13 +36,8 @@ def batch_for(position: int, *lines_: tuple[str, str], id_: str = "d1") -> Batch
 class PromptHousekeeper(Housekeeper):
     """Does at once what the real one leaves to its thread."""
 
-    def __init__(self, tree: Tree, rotation: Rotation) -> None:
-        super().__init__(tree, rotation)
-        self._place = (tree, rotation)
-
     def submit(self, path: str, up_to: int) -> None:
-        tree, rotation = self._place
-        tidy(tree, path, up_to, rotation)
+        self.tidy(path, up_to)
 
 
 class IdleHousekeeper(Housekeeper):

@@ -1,5 +1,7 @@
 """Which file a line belongs in, whatever other people call their pods."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +12,9 @@ from tailer.errors import ConfigError
 from tailer.model import Entry, Kind, Target
 from tailer.sinks.file.paths import (
     MAX_NEW_FILES,
-    NewFiles,
     PathTemplate,
+    Router,
     day_of,
-    route,
     safe_component,
 )
 from tailer.sinks.file.rotation import closed_name, closed_number, closed_numbers
@@ -157,10 +158,11 @@ def test_any_template_is_either_refused_or_works(template: str) -> None:
 
 def parts(max_new: int, there: str = "") -> dict[str, list[object]]:
     source = batch(*(line(str(number), pod=f"p{number % 4}") for number in range(8)))
-    found = route(
-        source, PathTemplate("{pod}.log"), exists=lambda path: path == there, max_new_files=max_new
-    )
-    return {path: [entry.msg for entry in part.entries] for path, part in found.items()}
+    router = Router(PathTemplate("{pod}.log"), exists=lambda path: path == there)
+    router.route([], now_ns=TIME_NS)
+    router.record(Counter({TARGET: MAX_NEW_FILES - max_new}))
+    found, _ = router.route([source], now_ns=TIME_NS)
+    return {path: [entry.msg for entry in part.entries] for path, part in found}
 
 
 def test_lines_do_not_mint_files_without_end() -> None:
@@ -198,13 +200,14 @@ def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
 
 
 def test_a_target_may_begin_new_files_again_the_next_day() -> None:
-    new_files = NewFiles()
-    before = new_files.left(TARGET, now_ns=TIME_NS)
-    new_files.record(TARGET, before)
-    then = new_files.left(TARGET, now_ns=TIME_NS)
-    next_day = new_files.left(TARGET, now_ns=TIME_NS + 86_400 * 10**9)
+    router = Router(PathTemplate("{pod}.log"), exists=lambda _: False)
+    batches = [batch(line("x", pod="p"))]
+    router.route(batches, now_ns=TIME_NS)
+    router.record(Counter({TARGET: MAX_NEW_FILES}))
+    [(then, _)], _ = router.route(batches, now_ns=TIME_NS)
+    [(next_day, _)], _ = router.route(batches, now_ns=TIME_NS + 86_400 * 10**9)
 
-    assert (before, then, next_day) == (MAX_NEW_FILES, 0, MAX_NEW_FILES)
+    assert (then, next_day) == ("other.log", "p.log")
 
 
 def test_closed_files_come_before_the_active_one_and_in_order() -> None:

@@ -10,14 +10,14 @@ Ids, pods and containers are untrusted text. Laws, for all their values:
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
 from tailer.config.fields import Field, Template, parse_path
 from tailer.model import Batch, Entry, Target, Text
+from tailer.sinks.lines import part_of
 from tailer.timestamp import NS_PER_S
 
 _LINE_FIELDS: Final = ("pod", "container", "date")
@@ -116,51 +116,58 @@ class PathTemplate:
         return text
 
 
-class NewFiles:
-    """The number of files that each target has created on the present day (UTC)."""
+class Router:
+    """Splits batches by path, and counts the files that each target creates on a day (UTC)."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: PathTemplate, *, exists: Callable[[str], bool]) -> None:
+        self._template = template
+        self._exists = exists
         self._day = ""
         self._created: Counter[Target] = Counter()
 
-    def left(self, target: Target, *, now_ns: int) -> int:
+    def route(
+        self, batches: Sequence[Batch], *, now_ns: int
+    ) -> tuple[list[tuple[str, Batch]], Counter[Target]]:
+        """The parts with their paths, in order, and how many files each target creates."""
         today = day_of(now_ns)
         if today != self._day:
             self._day = today
             self._created.clear()
-        return MAX_NEW_FILES - self._created[target]
+        created: Counter[Target] = Counter()
+        usable: dict[str, bool] = {}
+        parts: list[tuple[str, Batch]] = []
+        for batch in batches:
+            indices: dict[str, list[int]] = {}
+            for names, some in self._by_names(batch).items():
+                path = self._template.path(batch.target, names)
+                if self._template.is_per_line:
+                    path = self._limited(path, batch.target, usable, created)
+                indices.setdefault(path, []).extend(some)
+            parts += ((path, part_of(batch, sorted(some))) for path, some in indices.items())
+        return parts, created
 
-    def record(self, target: Target, count: int) -> None:
-        self._created[target] += count
+    def record(self, created: Counter[Target]) -> None:
+        """Count the created files, after they are written."""
+        self._created += created
 
+    def _by_names(self, batch: Batch) -> dict[tuple[str, str, str], list[int]]:
+        if not self._template.is_per_line and batch.entries:
+            return {("", "", ""): list(range(len(batch.entries)))}
+        found: dict[tuple[str, str, str], list[int]] = {}
+        for index, (entry, time_ns) in enumerate(zip(batch.entries, batch.times_ns, strict=True)):
+            found.setdefault(self._template.names(entry, time_ns), []).append(index)
+        return found
 
-def route(
-    batch: Batch, template: PathTemplate, *, exists: Callable[[str], bool], max_new_files: int
-) -> dict[str, Batch]:
-    """Split `batch` by path. Each part keeps the order of the batch."""
-    if not batch.entries:
-        return {}
-    if not template.is_per_line:
-        return {template.path(batch.target, ("", "", "")): batch}
-    by_names: dict[tuple[str, str, str], list[int]] = {}
-    for index, (entry, time_ns) in enumerate(zip(batch.entries, batch.times_ns, strict=True)):
-        by_names.setdefault(template.names(entry, time_ns), []).append(index)
-    parts: dict[str, list[int]] = {}
-    for names, indices in by_names.items():
-        path = template.path(batch.target, names)
-        if path not in parts and not exists(path):
-            max_new_files -= 1
-            if max_new_files < 0:
-                path = template.path(batch.target, _OTHER)
-        parts.setdefault(path, []).extend(indices)
-    return {path: _part(batch, sorted(indices)) for path, indices in parts.items()}
-
-
-def _part(batch: Batch, indices: list[int]) -> Batch:
-    if len(indices) == len(batch.entries):
-        return batch
-    return replace(
-        batch,
-        entries=tuple(batch.entries[index] for index in indices),
-        times_ns=tuple(batch.times_ns[index] for index in indices),
-    )
+    def _limited(
+        self, path: str, target: Target, usable: dict[str, bool], created: Counter[Target]
+    ) -> str:
+        """`path`; the path for `other` if the target may not create it."""
+        if path not in usable:
+            usable[path] = self._exists(path)
+        if not usable[path]:
+            if self._created[target] + created[target] < MAX_NEW_FILES:
+                created[target] += 1
+            else:
+                path = self._template.path(target, _OTHER)
+            usable[path] = True
+        return path

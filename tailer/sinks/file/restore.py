@@ -19,7 +19,7 @@ ReportGap = Callable[[str, str], None]
 
 
 def restore(tree: Tree, files: Mapping[str, Before], report_gap: ReportGap) -> dict[str, FileState]:
-    """Roll back `files`; the states of those that exist then.
+    """Roll back `files`; the states of the files that exist then.
 
     A file that another process changed is reported, and stays as it is.
     """
@@ -87,7 +87,7 @@ def _report_loss(
     state: FileState,
     report_gap: ReportGap,
 ) -> None:
-    """Report a file that was deleted, replaced or truncated; not one that was moved aside."""
+    """Report a file that was deleted, replaced or truncated; a file that was moved aside is none of these."""
     if found is not None and is_same(found, state):
         if found.st_size < state.length:
             report_gap(path, f"had {state.length} bytes and has {found.st_size} now")

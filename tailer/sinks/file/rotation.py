@@ -11,7 +11,7 @@ unlink. After a kill one of the two is whole, and `remove_leftovers` deletes the
 
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -81,6 +81,23 @@ def closed_numbers(names: Iterable[str], of: str) -> list[int]:
     return sorted({number for number in numbers if number is not None})
 
 
+def remove_leftovers(directory: Directory, name: str, up_to: int) -> list[int]:
+    """Delete what a killed compression left; the numbers of the closed files up to `up_to`."""
+    names = {each for each, _ in directory.disk.names(directory.fd)}
+    numbers = [number for number in closed_numbers(names, name) if number <= up_to]
+    for number in numbers:
+        closed = closed_name(name, number)
+        if closed + _UNFINISHED in names:
+            directory.remove(closed + _UNFINISHED)
+        if closed in names and closed + _COMPRESSED in names:
+            directory.remove(closed)
+    return numbers
+
+
+class _StoppedError(Exception):
+    """The sink is being closed; the next start does the rest."""
+
+
 class Housekeeper:
     """One background thread that compresses and deletes closed files.
 
@@ -119,7 +136,7 @@ class Housekeeper:
         if self._stopped.is_set():
             return
         try:
-            tidy(self._tree, path, up_to, self._rotation, self._stopped.is_set)
+            self.tidy(path, up_to)
         except _StoppedError:
             return
         except (OSError, SinkError) as error:
@@ -131,6 +148,48 @@ class Housekeeper:
             if self._pending.get(path) == up_to:
                 del self._pending[path]
 
+    def tidy(self, path: str, up_to: int) -> None:
+        """Delete and compress the closed files of `path` up to that number. May be repeated."""
+        name = PurePosixPath(path).name
+        with self._tree.directory(path, create=False) as directory:
+            numbers = remove_leftovers(directory, name, up_to)
+            kept = numbers[-self._rotation.keep_files :]  # all for 0
+            for number in numbers[: len(numbers) - len(kept)]:
+                for suffix in ("", _COMPRESSED):
+                    if directory.status(closed_name(name, number) + suffix) is not None:
+                        directory.remove(closed_name(name, number) + suffix)
+            for number in kept if self._rotation.compress else ():
+                self._compress(directory, closed_name(name, number))
+
+    def _compress(self, directory: Directory, closed: str) -> None:
+        if directory.status(closed) is None:
+            return  # already compressed
+        unfinished = closed + _UNFINISHED
+        try:
+            with (
+                directory.opened(closed, os.O_RDONLY) as source,
+                directory.opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as target,
+            ):
+                self._copy_compressed(directory, source, target)
+                directory.sync_file(target, unfinished)
+        except (OSError, SinkError, _StoppedError):
+            if directory.status(unfinished) is not None:
+                directory.remove(unfinished)
+            raise
+        directory.disk.rename(unfinished, closed + _COMPRESSED, directory.fd)
+        directory.sync()
+        directory.remove(closed)
+
+    def _copy_compressed(self, directory: Directory, source: int, target: int) -> None:
+        """Not by `gzip.GzipFile`, whose destructor may write."""
+        compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+        while chunk := directory.disk.read(source, _CHUNK_BYTES):
+            if self._stopped.is_set():
+                raise _StoppedError
+            if compressed := compressor.compress(chunk):
+                directory.write(target, compressed)
+        directory.write(target, compressor.flush())
+
     def close(self, timeout_s: float) -> None:
         """Stop the thread, after at most `timeout_s` for submitted work."""
         if self._thread is None:
@@ -139,74 +198,3 @@ class Housekeeper:
         self._stopped.set()
         self._thread.shutdown(wait=True)
         self._thread = None
-
-
-class _StoppedError(Exception):
-    """The sink is being closed; the next start does the rest."""
-
-
-def tidy(
-    tree: Tree,
-    path: str,
-    up_to: int,
-    rotation: Rotation,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Delete and compress the closed files of `path` up to that number. May be repeated."""
-    name = PurePosixPath(path).name
-    with tree.directory(path, create=False) as directory:
-        numbers = remove_leftovers(directory, name, up_to)
-        kept = numbers[-rotation.keep_files :]  # all for 0
-        for number in numbers[: len(numbers) - len(kept)]:
-            for suffix in ("", _COMPRESSED):
-                if directory.status(closed_name(name, number) + suffix) is not None:
-                    directory.remove(closed_name(name, number) + suffix)
-        if rotation.compress:
-            for number in kept:
-                _compress(directory, closed_name(name, number), is_stopped)
-
-
-def remove_leftovers(directory: Directory, name: str, up_to: int) -> list[int]:
-    """Delete what a killed compression left; the numbers of the closed files up to `up_to`."""
-    names = {each for each, _ in directory.disk.names(directory.fd)}
-    numbers = [number for number in closed_numbers(names, name) if number <= up_to]
-    for number in numbers:
-        closed = closed_name(name, number)
-        if closed + _UNFINISHED in names:
-            directory.remove(closed + _UNFINISHED)
-        if closed in names and closed + _COMPRESSED in names:
-            directory.remove(closed)
-    return numbers
-
-
-def _compress(directory: Directory, closed: str, is_stopped: Callable[[], bool]) -> None:
-    if directory.status(closed) is None:
-        return  # already compressed
-    unfinished = closed + _UNFINISHED
-    try:
-        with (
-            directory.opened(closed, os.O_RDONLY) as source,
-            directory.opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as target,
-        ):
-            _copy_compressed(directory, source, target, is_stopped)
-            directory.sync_file(target, unfinished)
-    except (OSError, SinkError, _StoppedError):
-        if directory.status(unfinished) is not None:
-            directory.remove(unfinished)
-        raise
-    directory.disk.rename(unfinished, closed + _COMPRESSED, directory.fd)
-    directory.sync()
-    directory.remove(closed)
-
-
-def _copy_compressed(
-    directory: Directory, source: int, target: int, is_stopped: Callable[[], bool]
-) -> None:
-    """Not by `gzip.GzipFile`, whose destructor may write."""
-    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
-    while chunk := directory.disk.read(source, _CHUNK_BYTES):
-        if is_stopped():
-            raise _StoppedError
-        if compressed := compressor.compress(chunk):
-            directory.write(target, compressed)
-    directory.write(target, compressor.flush())

@@ -8,7 +8,6 @@ Laws of this file:
 """
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
@@ -16,7 +15,7 @@ from pathlib import PurePosixPath
 from msgspec.structs import replace
 
 from tailer.errors import TransientSinkError
-from tailer.model import Batch, Target
+from tailer.model import Batch
 from tailer.sinks.file.disk import Tree
 from tailer.sinks.file.marks import (
     Before,
@@ -27,7 +26,7 @@ from tailer.sinks.file.marks import (
     encode_mark,
     fingerprint,
 )
-from tailer.sinks.file.paths import NewFiles, PathTemplate, route, safe_component
+from tailer.sinks.file.paths import PathTemplate, Router, safe_component
 from tailer.sinks.file.restore import ReportGap, TrackedFiles, is_same, restore
 from tailer.sinks.file.rotation import (
     Housekeeper,
@@ -76,7 +75,7 @@ class FileWriter:
         self._tracked = TrackedFiles(tree, report_gap, max_files=tracked_files)
         self._undo: dict[str, Before] = {}  # of a write that failed
         self._just_closed: dict[str, int] = {}
-        self._new_files = NewFiles()
+        self._router = Router(template, exists=self._tracked.exists)
 
     def recover(self, mark: bytes | None, *, now_ns: int) -> None:
         """Roll back all changes after `mark`."""
@@ -116,7 +115,11 @@ class FileWriter:
         """Write all batches or none; each file is written once."""
         self._roll_back()
         self._submit_closed()
-        pages, created = self._pages(batches, now_ns)
+        parts, created = self._router.route(batches, now_ns=now_ns)
+        pieces: dict[str, list[bytes]] = {}
+        for path, part in parts:
+            pieces.setdefault(path, []).append(self._formatter(part))
+        pages = {path: page for path, each in pieces.items() if (page := b"".join(each))}
         if not pages:
             return self.mark
         before = {path: self._plan(path, len(page), now_ns) for path, page in pages.items()}
@@ -130,34 +133,9 @@ class FileWriter:
                 self._roll_back()
             raise
         self._undo = {}
-        for target, count in created.items():
-            self._new_files.record(target, count)
+        self._router.record(created)
         self._update_mark(written, before)
         return self.mark
-
-    def _pages(
-        self, batches: Sequence[Batch], now_ns: int
-    ) -> tuple[dict[str, bytes], Counter[Target]]:
-        """The bytes to append to each file, and the number of files each target creates."""
-        pieces: dict[str, list[bytes]] = {}
-        created: Counter[Target] = Counter()
-        existing: dict[str, bool] = {}
-
-        def exists(path: str) -> bool:
-            if path not in existing:
-                existing[path] = self._tracked.exists(path)
-            return existing[path]
-
-        for batch in batches:
-            left = self._new_files.left(batch.target, now_ns=now_ns) - created[batch.target]
-            parts = route(batch, self._template, exists=exists, max_new_files=left)
-            for path, part in parts.items():
-                pieces.setdefault(path, []).append(self._formatter(part))
-                if not existing.get(path, True):
-                    created[batch.target] += 1
-                existing[path] = True
-        pages = {path: b"".join(each) for path, each in pieces.items()}
-        return {path: page for path, page in pages.items() if page}, created
 
     def forget_replaced(self) -> None:
         """Stop tracking files that were moved away: no gap, the next line creates a new file."""

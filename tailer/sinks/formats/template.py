@@ -1,6 +1,6 @@
 r"""A line format defined by the user: `--template '{pod:30} {msg}'`.
 
-The syntax is that of `tailer.config.fields`.
+Syntax: see `tailer.config.fields`.
 """
 
 from collections.abc import Callable, Mapping
