@@ -38,8 +38,7 @@ from tailer.clock import SystemClock
 from tailer.errors import NotFoundError
 from tailer.model import Kind
 from tailer.simulator import Fault, Simulator, SimulatorSettings, TargetSettings, TokenSettings
-from tailer.status.address import HostPort
-from tailer.status.client import ask_for_status
+from tailer.status.client import HostPort, ask_for_status
 from tailer.status.document import Document
 from tailer.timestamp import NS_PER_MS
 
@@ -85,9 +84,9 @@ ack_timeout_s = 4.0
 """
 
 # What `tailer status` has on a bad day only: reasons below the verdict, phases, sinks and
-# the spool in trouble, gaps; and what it says when nobody answers.
+# a full or blocked spool, gaps; and the error when there is no response.
 _TELLING = re.compile(
-    r"^tailer:|^  \S|^no list of|^gaps: \d|^spool:.*(FULL|waits:)|^(file|syslog) +(?! |up )"
+    r"^tailer:|^  \S|^no list of|^gaps: \d|^spool:.*(FULL|blocked:)|^(file|syslog) +(?! |up )"
     r"|\b(backing.off|failed|starting|waiting|catching_up|gone) "
 )
 # Of a row of `tailer status`: what the reader of a narrow cell can do without.
@@ -332,7 +331,7 @@ def is_well(it: Bench) -> bool:
         and all(one.phase == "following" for one in seen.targets)
         and all(one.is_up for one in seen.sinks)
         and not (seen.spool.is_full or seen.spool.blocked_reason)
-        and not any(look.reason for look in seen.looks)
+        and not any(listing.reason for listing in seen.listings)
     )
 
 

@@ -1,4 +1,4 @@
-"""What a supervisor is told, heard at a real socket; time is virtual."""
+"""Notifications of systemd, received at a real socket; time is virtual."""
 
 import socket
 import subprocess
@@ -25,15 +25,15 @@ WATCHDOG_S = 60.0
 
 @dataclass
 class Ear:
-    """The supervisor's end of the socket, and what the service has to say of itself."""
+    """The receiving end of the socket, and the state that the service reports."""
 
     socket: socket.socket
     address: str
     status: str = "all is quiet"
-    is_well: bool = True
+    is_healthy: bool = True
 
     def heard(self) -> list[str]:
-        """What was said since the last time."""
+        """Datagrams received since the last call."""
         said = []
         with suppress(BlockingIOError):
             while True:
@@ -50,12 +50,14 @@ class Ear:
         return said
 
     @asynccontextmanager
-    async def kept_told_by(self, supervisor: Supervisor) -> AsyncIterator[None]:
-        keep_told = partial(
-            supervisor.keep_told, status=lambda: self.status, is_well=lambda: self.is_well
+    async def notified_by(self, supervisor: Supervisor) -> AsyncIterator[None]:
+        notify = partial(
+            supervisor.keep_notifying,
+            status=lambda: self.status,
+            is_healthy=lambda: self.is_healthy,
         )
         async with anyio.create_task_group() as telling:
-            telling.start_soon(keep_told)
+            telling.start_soon(notify)
             yield
             telling.cancel_scope.cancel()
 
@@ -82,9 +84,7 @@ def supervisor(ear: Ear, clock: VirtualClock) -> Iterator[Supervisor]:
     made.close()
 
 
-def test_it_is_told_that_the_service_runs_and_that_it_stops(
-    ear: Ear, supervisor: Supervisor
-) -> None:
+def test_ready_and_stopping_are_sent(ear: Ear, supervisor: Supervisor) -> None:
     supervisor.ready()
     supervisor.stopping()
 
@@ -102,10 +102,10 @@ async def test_a_reload_begins_with_the_time_and_ends_with_ready(
     assert ear.heard() == ["RELOADING=1\nMONOTONIC_USEC=12500000", "READY=1"]
 
 
-async def test_a_service_that_is_well_pings_at_least_twice_in_the_time_it_has(
+async def test_a_healthy_service_pings_at_least_twice_in_a_watchdog_period(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         pings = [
             (await ear.heard_for(WATCHDOG_S / 2, clock)).count("WATCHDOG=1") for _ in range(10)
         ]
@@ -113,37 +113,37 @@ async def test_a_service_that_is_well_pings_at_least_twice_in_the_time_it_has(
     assert min(pings) >= 1
 
 
-async def test_a_service_that_is_not_well_does_not_ping_until_it_is(
+async def test_an_unhealthy_service_does_not_ping(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     has_pinged = []
-    async with ear.kept_told_by(supervisor):
-        for is_well in (True, False, True):
-            ear.is_well = is_well
+    async with ear.notified_by(supervisor):
+        for is_healthy in (True, False, True):
+            ear.is_healthy = is_healthy
             has_pinged.append("WATCHDOG=1" in await ear.heard_for(2 * WATCHDOG_S, clock))
 
     assert has_pinged == [True, False, True]
 
 
-async def test_a_status_is_told_when_it_has_changed(
+async def test_a_status_line_is_sent_when_it_has_changed(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         said = await ear.heard_for(WATCHDOG_S, clock)
         ear.status = "something happened"
         said += await ear.heard_for(WATCHDOG_S, clock)
 
-    told = [text for text in said if text.startswith("STATUS=")]
-    assert told == ["STATUS=all is quiet", "STATUS=something happened"]
+    sent = [text for text in said if text.startswith("STATUS=")]
+    assert sent == ["STATUS=all is quiet", "STATUS=something happened"]
 
 
-async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
+async def test_a_status_line_that_changes_often_is_sent_every_five_seconds(
     ear: Ear, clock: VirtualClock
 ) -> None:
-    """A short watchdog makes it look often, but not talk often."""
+    """Also with a short watchdog, for which it pings more often."""
     supervisor = Supervisor(clock, address=ear.address, watchdog_s=0.2)
     said: list[str] = []
-    async with ear.kept_told_by(supervisor):
+    async with ear.notified_by(supervisor):
         for number in range(600):
             ear.status = f"{number} things happened"
             await clock.sleep(0.1)
@@ -151,30 +151,31 @@ async def test_a_status_that_changes_all_the_time_is_told_now_and_then(
         said += await ear.heard_for(10, clock)
     supervisor.close()
 
-    told = [text for text in said if text.startswith("STATUS=")]
-    assert told[-1] == "STATUS=599 things happened"
-    assert 10 <= len(told) <= 15
+    sent = [text for text in said if text.startswith("STATUS=")]
+    assert sent[-1] == "STATUS=599 things happened"
+    assert 10 <= len(sent) <= 15
 
 
-async def test_what_it_must_know_waits_for_a_supervisor_that_does_not_listen(
+async def test_stopping_is_queued_while_the_socket_is_full(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
-    async with ear.kept_told_by(supervisor):
-        await clock.sleep(5 * WATCHDOG_S)  # nobody reads, so the kernel has no room any more
+    async with ear.notified_by(supervisor):
+        await clock.sleep(5 * WATCHDOG_S)  # unread: the buffer of the socket is full
         supervisor.stopping()
         said = await ear.heard_for(WATCHDOG_S, clock)
 
     assert said.count("STOPPING=1") == 1
 
 
-async def test_a_supervisor_that_is_away_is_no_failure(tmp_path: Path, clock: VirtualClock) -> None:
-    """What it must know it is told as soon as it is there."""
+async def test_ready_is_queued_while_the_socket_is_absent(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
     address = f"{tmp_path}/later"
     supervisor = Supervisor(clock, address=address, watchdog_s=WATCHDOG_S)
     supervisor.ready()
 
     with listening(address) as ear:
-        async with ear.kept_told_by(supervisor):
+        async with ear.notified_by(supervisor):
             await clock.sleep(1)
         supervisor.close()
         said = ear.heard()
@@ -182,14 +183,14 @@ async def test_a_supervisor_that_is_away_is_no_failure(tmp_path: Path, clock: Vi
     assert said[0] == "READY=1"
 
 
-async def test_without_a_supervisor_nothing_is_told(clock: VirtualClock) -> None:
+async def test_without_a_notify_socket_nothing_is_sent(clock: VirtualClock) -> None:
     supervisor = supervisor_from({}, clock=clock, process_id=PROCESS_ID)
     supervisor.ready()
 
-    await supervisor.keep_told(status=lambda: "", is_well=lambda: True)  # and returns
+    await supervisor.keep_notifying(status=lambda: "", is_healthy=lambda: True)  # and returns
 
 
-def test_its_variables_are_for_nobody_else(clock: VirtualClock) -> None:
+def test_its_variables_are_removed_from_the_environment(clock: VirtualClock) -> None:
     environ = {
         "NOTIFY_SOCKET": "/run/notify",
         "WATCHDOG_USEC": "60000000",
@@ -211,13 +212,13 @@ def test_its_variables_are_for_nobody_else(clock: VirtualClock) -> None:
     ],
     ids=lambda watchdog: " ".join(map("=".join, watchdog.items())) or "none",
 )
-async def test_a_watchdog_that_is_not_meant_for_it_gets_no_pings(
+async def test_a_watchdog_of_another_process_gets_no_pings(
     tmp_path: Path, clock: VirtualClock, watchdog: dict[str, str]
 ) -> None:
     with listening(f"{tmp_path}/notify") as ear:
         environ = {"NOTIFY_SOCKET": ear.address, **watchdog}
         supervisor = supervisor_from(environ, clock=clock, process_id=PROCESS_ID)
-        async with ear.kept_told_by(supervisor):
+        async with ear.notified_by(supervisor):
             await clock.sleep(2 * WATCHDOG_S)
         supervisor.close()
 
@@ -231,7 +232,7 @@ async def test_an_address_that_is_no_unix_socket_counts_as_none(
     supervisor = supervisor_from({"NOTIFY_SOCKET": address}, clock=clock, process_id=PROCESS_ID)
     supervisor.ready()
 
-    await supervisor.keep_told(status=lambda: "", is_well=lambda: True)  # and returns
+    await supervisor.keep_notifying(status=lambda: "", is_healthy=lambda: True)  # and returns
 
 
 @pytest.mark.usefixtures("ear")
@@ -249,17 +250,17 @@ def test_a_program_that_is_started_does_not_have_the_socket(supervisor: Supervis
 BLOCKED = """
 import sys, time, anyio
 from tailer.clock import SystemClock
-from tailer.supervisor import Supervisor
+from tailer.status.systemd import Supervisor
 
 supervisor = Supervisor(SystemClock(), address=sys.argv[1], watchdog_s=0.4)
 
-def well():
+def healthy():
     print("pings", flush=True)
     return True
 
 async def main():
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(lambda: supervisor.keep_told(status=lambda: "", is_well=well))
+        tasks.start_soon(lambda: supervisor.keep_notifying(status=lambda: "", is_healthy=healthy))
         await anyio.sleep(1)
         print("hangs", flush=True)
         time.sleep(3600)

@@ -29,8 +29,8 @@ SLIPS = {
     "half a brace": (["--template", "{msg", A_TARGET], "has no partner"),
     "no time zone": (["--timezone", "Mars/Port", A_TARGET], "no time zone is named 'Mars/Port'"),
     "no form": (["-o", "xml", A_TARGET], "'xml' is not one of"),
-    "follow until": (["-f", "--until", "5m", A_TARGET], "--until and --follow contradict"),
-    "two forms": (["-o", "json", "--template", "{msg}", A_TARGET], "contradict each other"),
+    "follow until": (["-f", "--until", "5m", A_TARGET], "--until and --follow exclude"),
+    "two forms": (["-o", "json", "--template", "{msg}", A_TARGET], "exclude each other"),
 }
 
 

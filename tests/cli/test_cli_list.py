@@ -139,7 +139,7 @@ def test_the_command_that_is_told_follows(populated: World) -> None:
     words = shlex.split(command)[1:]
 
     with populated.running(*words) as process:
-        said = process.wait_for("event=following", on="err")
+        said = process.wait_for("phase=following", on="err")
 
     assert "deployment/d7654321" in said
 

@@ -27,7 +27,7 @@ def test_head_leaves_nothing_but_notices_on_stderr(world: World) -> None:
 
     ended = shell(f"{FOLLOW} | head -1", environ=world.environ, timeout_s=10)
 
-    assert all("level=info event=following" in line for line in ended.err.splitlines())
+    assert all("phase=following" in line for line in ended.err.splitlines())
 
 
 def test_head_ends_a_long_one_shot_without_a_word(world: World) -> None:

@@ -144,7 +144,7 @@ def test_followed_it_goes_on_when_all_have_ended_until_it_is_told_to_stop(crowde
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["-A", "-g", "default", "--executions"], "-A and -g contradict each other"),
+        (["-A", "-g", "default", "--executions"], "-A and -g exclude each other"),
         (["-A"], "no TARGET given"),
         (["--wait", "1m", "--executions"], "--wait without TARGET"),
         (["--id", "e("], "--id"),

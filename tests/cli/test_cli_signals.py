@@ -37,7 +37,7 @@ def test_it_ends_a_follower_whose_output_nobody_reads(
     world.say(world.add(), *MUCH, ago_s=1)
 
     with world.running("logs", "-f", "deployment/d1234567", stdout=unread_pipe) as process:
-        process.wait_for("event=following", on="err")
+        process.wait_for("phase=following", on="err")
         process.process.send_signal(number)
         ended = process.end(timeout_s=SOON_S)
 

@@ -1,4 +1,4 @@
-"""A plain client for status pages: what it sends and gets are bytes."""
+"""A plain client of status pages; requests and answers are bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

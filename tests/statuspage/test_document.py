@@ -12,7 +12,7 @@ from tailer.model import Kind, Target
 from tailer.status.document import (
     PHASES,
     Document,
-    LookStatus,
+    ListingStatus,
     RequestsStatus,
     SinkStatus,
     SpoolStatus,
@@ -23,7 +23,7 @@ from tailer.timestamp import NS_PER_S
 
 MANUAL = (Path(__file__).parents[2] / "docs/operating.md").read_text(encoding="utf-8")
 SCHEMA = MANUAL.partition("## `/status`")[2].partition("\n## ")[0]
-STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, LookStatus, RequestsStatus)
+STRUCTS = (Document, TargetStatus, SinkStatus, SpoolStatus, ListingStatus, RequestsStatus)
 
 
 def document(health: Health, *, now_s: float = 100.0) -> Document:
@@ -48,7 +48,7 @@ def test_targets_that_need_attention_come_first_and_no_more_than_a_thousand() ->
     assert (len(seen.targets), seen.targets_left_out) == (1000, 501)
 
 
-def test_a_name_that_nobody_knows_is_a_target_that_failed() -> None:
+def test_a_name_that_does_not_resolve_is_a_failed_target() -> None:
     health = Health()
     named = health.named("d404", "default")
     before = document(health).targets[0]
