@@ -87,7 +87,7 @@ def _report_loss(
     state: FileState,
     report_gap: ReportGap,
 ) -> None:
-    """Report a file that was deleted, replaced or truncated; a file that was moved aside is none of these."""
+    """Report a deleted, replaced or truncated file, but not a file that was moved aside."""
     if found is not None and is_same(found, state):
         if found.st_size < state.length:
             report_gap(path, f"had {state.length} bytes and has {found.st_size} now")
