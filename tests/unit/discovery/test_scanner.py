@@ -107,7 +107,7 @@ async def test_what_no_selector_means_is_not_reported(clock: VirtualClock) -> No
 async def test_a_retired_workload_is_not_reported(clock: VirtualClock) -> None:
     spool = MemorySpool(sinks=["s"], max_bytes=10**9)
     known = execution("e1")
-    await spool.place_of(known.target, start_ns=START_NS)
+    await spool.target_position(known.target, start_ns=START_NS)
     await spool.retire(known.target)
     async with scanning(ListedService(clock, listed=[known]), clock, spool=spool) as rig:
         await clock.sleep(1)
@@ -190,7 +190,7 @@ async def test_one_that_an_earlier_process_left_unfinished_and_that_is_gone_is_a
 ) -> None:
     left = execution("e1").target
     async with opening(tmp_path / "spool.db") as opened:
-        await opened.spool.place_of(left, start_ns=START_NS)
+        await opened.spool.target_position(left, start_ns=START_NS)
     async with (
         opening(tmp_path / "spool.db") as opened,
         scanning(ListedService(clock), clock, spool=opened.spool) as rig,
