@@ -4,14 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Literal, Protocol, TypeAlias, assert_never
+from typing import Protocol, assert_never
 
+from tailer.config.settings import Format
 from tailer.model import Batch, Target
 from tailer.sinks.formats.structured import JsonFormatter, LogfmtFormatter, format_raw
 from tailer.sinks.formats.template import TemplateFormatter
 from tailer.sinks.formats.text import TextFormatter
-
-Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
 
 
 class Formatter(Protocol):
