@@ -23,7 +23,7 @@ from tailer.aicore.api import ApiAccess, ApiRequests
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.rate_limit import RateLimiter
-from tailer.aicore.tls import trusting_context
+from tailer.aicore.tls import api_context
 from tailer.aicore.token import TokenCache, TokenEndpoint
 from tailer.aicore.transport import HttpTransport
 from tailer.clock import Clock
@@ -96,7 +96,7 @@ async def connect(
     settings = settings or ClientSettings()
     connector = aiohttp.TCPConnector(
         limit=settings.max_connections,
-        ssl=trusting_context(settings.ca_file),
+        ssl=api_context(settings.ca_file),
         keepalive_timeout=_KEEP_ALIVE_S,
     )
     async with aiohttp.ClientSession(

@@ -21,7 +21,7 @@ from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import damaged
 from tailer.aicore.error_responses import error_from_response
 from tailer.aicore.secret import Secret
-from tailer.aicore.tls import presenting_context
+from tailer.aicore.tls import token_context
 from tailer.aicore.transport import CertificateRefusedError, HttpResponse, HttpTransport
 from tailer.clock import Clock
 from tailer.errors import AuthError, TransientApiError
@@ -154,7 +154,7 @@ class TokenEndpoint:
         if isinstance(credentials.proof, Secret):
             form["client_secret"] = credentials.proof.reveal()
         else:
-            tls = presenting_context(credentials.proof, ca_file=self._ca_file)
+            tls = token_context(credentials.proof, ca_file=self._ca_file)
         try:
             answer = await self._transport.send(
                 "POST",
