@@ -143,6 +143,19 @@ class Workload:
     status_details: object = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """Filters of a listing that the service applies. An empty field matches everything."""
+
+    scenario_id: str = ""
+    executable_ids: tuple[str, ...] = ()  # one match is enough
+    configuration_id: str = ""
+    status: Status | None = None
+
+
+NO_FILTER = ListFilter()
+
+
 class GapReason(StrEnum):
     SATURATED = "saturated"  # more lines in one instant than any query returns
     LATENESS_SHRUNK = "lateness_shrunk"  # too many remembered lines: late ones may be missed

@@ -19,7 +19,7 @@ from tailer.errors import NotFoundError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.liveness import stalled
 from tailer.health.parts import STALL_S
-from tailer.model import Kind, Workload
+from tailer.model import NO_FILTER, Kind, ListFilter, Workload
 from tailer.polling.poller import Poller
 from tailer.spool.memory import MemorySpool
 
@@ -104,9 +104,8 @@ class Lists:
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
         on_retry: OnRetry,
     ) -> Sequence[Workload]:
         if self.refuses:

@@ -19,7 +19,7 @@ import click
 from tailer.aicore.client import AiCoreClient
 from tailer.backoff import OutageNotice
 from tailer.errors import PermanentApiError
-from tailer.model import Kind, Status, Target, Workload
+from tailer.model import NO_FILTER, Kind, ListFilter, Status, Target, Workload
 from tailer.text import visible
 from tailer.timestamp import NS_PER_S, parse_ns
 
@@ -29,9 +29,7 @@ class ListRequest:
     """A list to ask for, as far as the service itself can narrow it down."""
 
     kind: Kind
-    status: Status | None = None
-    scenario_id: str | None = None
-    executable_ids: tuple[str, ...] = ()
+    filter_by: ListFilter = NO_FILTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +60,7 @@ async def query_inventory(
     async def ask(group: str, question: ListRequest) -> None:
         try:
             listed = await client.list(
-                question.kind,
-                group,
-                scenario_id=question.scenario_id,
-                executable_ids=question.executable_ids,
-                status=question.status,
-                on_retry=OutageNotice(),
+                question.kind, group, question.filter_by, on_retry=OutageNotice()
             )
         except PermanentApiError as error:
             refusals.setdefault(group, error)

@@ -32,7 +32,16 @@ from tailer.discovery.survey import (
 from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.parts import ListingHealth
-from tailer.model import Gap, GapReason, Kind, Sighting, Target, Workload
+from tailer.model import (
+    NO_FILTER,
+    Gap,
+    GapReason,
+    Kind,
+    ListFilter,
+    Sighting,
+    Target,
+    Workload,
+)
 from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S
 
@@ -176,13 +185,11 @@ class Scanner:
         scenarios = {one.scenarios for one in concerned}
         executables = {one.executables for one in concerned}
         only_scenario = scenarios.pop() if len(scenarios) == 1 else ()
-        return await self._source.list(
-            kind,
-            group,
-            scenario_id=only_scenario[0] if len(only_scenario) == 1 else None,
+        filter_by = ListFilter(
+            scenario_id=only_scenario[0] if len(only_scenario) == 1 else "",
             executable_ids=executables.pop() if len(executables) == 1 else (),
-            on_retry=trouble,
         )
+        return await self._source.list(kind, group, filter_by, on_retry=trouble)
 
     async def _take(
         self,
@@ -300,20 +307,15 @@ class NotedLists:
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
         on_retry: OnRetry,
     ) -> Sequence[Workload]:
         look = self.health.of_look(_what(kind, resource_group))
         self._begin(look)
         try:
             listed = await self.source.list(
-                kind,
-                resource_group,
-                scenario_id=scenario_id,
-                executable_ids=executable_ids,
-                on_retry=self._noting(look, on_retry),
+                kind, resource_group, filter_by, on_retry=self._noting(look, on_retry)
             )
         except (ApiError, AuthError) as error:
             self._fail(look, error)

@@ -10,7 +10,7 @@ import structlog
 from tailer.backoff import OnRetry
 from tailer.discovery.selector import Selector, summarize_workloads
 from tailer.errors import ApiError
-from tailer.model import Kind, Workload
+from tailer.model import NO_FILTER, Kind, ListFilter, Workload
 
 log = structlog.get_logger()
 
@@ -81,9 +81,8 @@ class ListSource(Protocol):
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
         on_retry: OnRetry,
     ) -> Sequence[Workload]:
         """All of them, whatever their status."""
