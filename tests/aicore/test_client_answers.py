@@ -118,7 +118,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "cut chunk": (cut_chunk, "cut short"),
     "cut gzip": (says(PACKED[:-12], Content_Encoding="gzip"), "cut"),
     "not gzip": (says(b"plain", Content_Encoding="gzip"), "cannot be unpacked"),
-    "drip": (drip, "no whole answer within 60 s"),
+    "drip": (drip, "no complete answer within 60 s"),
     "silence": (silence, "silent for 20 s"),
 }
 
@@ -260,7 +260,7 @@ async def test_a_wrong_token_address_is_told_within_seconds(service: FakeService
 
 async def test_a_name_that_does_not_resolve_is_unreachable(service: FakeService) -> None:
     credentials = service.credentials(api_url="https://api.invalid/v2")
-    settings = ClientSettings(first_contact_patience_s=0)
+    settings = ClientSettings(first_contact_timeout_s=0)
     async with calling(credentials, settings=settings) as caller:
         with pytest.raises(UnreachableError, match=r"api\.invalid: the name cannot be resolved"):
             await caller.logs()
@@ -310,7 +310,7 @@ async def test_no_secret_shows_in_any_error(service: FakeService, caller: Caller
 async def test_a_group_that_is_no_header_value_is_refused_before_it_is_sent(
     service: FakeService, caller: Caller
 ) -> None:
-    with pytest.raises(PermanentApiError, match="no id of a resource group"):
+    with pytest.raises(PermanentApiError, match="not a resource group id"):
         await caller.logs(Target("a\r\nX: y", TARGET.kind, TARGET.id))
 
     assert service.asked == []
