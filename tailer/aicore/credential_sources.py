@@ -1,8 +1,7 @@
 """Read credentials from each source, unchecked, under the same names.
 
 Sources: service key, variables, config file, VCAP_SERVICES. The names are those of
-`sap-ai-sdk-core`: `client_id`, `client_secret`, `auth_url`,
-`base_url`, `cert_url`, `cert_file_path`, `key_file_path`, `cert_str`, `key_str`.
+`sap-ai-sdk-core`.
 """
 
 import json
@@ -14,15 +13,8 @@ from typing import Any
 from tailer.errors import AuthError
 
 _NAMES = (
-    "client_id",
-    "client_secret",
-    "auth_url",
-    "base_url",
-    "cert_url",
-    "cert_file_path",
-    "key_file_path",
-    "cert_str",
-    "key_str",
+    *("client_id", "client_secret", "auth_url", "base_url", "cert_url"),
+    *("cert_file_path", "key_file_path", "cert_str", "key_str"),
 )
 _KEY_PATHS = {  # in a service key, and under `credentials` in VCAP_SERVICES
     "client_id": ("clientid",),

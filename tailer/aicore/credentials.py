@@ -7,7 +7,7 @@ Only the resource group is looked up separately.
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +20,7 @@ from tailer.errors import AuthError
 _TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path, not a password
 _API_PATH: Final = "/v2"
 _DEFAULT_GROUP: Final = "default"  # every tenant has it
-_PROOFS: Final = (
-    ("client_secret",),
-    ("cert_str", "key_str"),
-    ("cert_file_path", "key_file_path"),
-)
+_PROOFS: Final = (("client_secret",), ("cert_str", "key_str"), ("cert_file_path", "key_file_path"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +81,13 @@ def find_credentials(
         sources = (key_file_source(service_key_file), *sources)
     for source in sources:
         if source.values:
-            return _checked(source, resource_group=_resource_group(sources))
+            groups = (each.resource_group for each in sources if each.resource_group)
+            return _checked(source, resource_group=next(groups, None))
     states = "; ".join(f"{source.name}: {source.state}" for source in sources)
     raise AuthError(
         f"no credentials found. Looked at {states}",
         hint="set AICORE_SERVICE_KEY to the JSON of a service key of the AI Core instance",
     )
-
-
-def _resource_group(sources: Sequence[CredentialSource]) -> str | None:
-    return next((source.resource_group for source in sources if source.resource_group), None)
 
 
 def _checked(source: CredentialSource, *, resource_group: str | None) -> Credentials:
@@ -111,7 +104,7 @@ def _checked(source: CredentialSource, *, resource_group: str | None) -> Credent
         raise AuthError(
             f"the credentials in {source.name} are incomplete: missing {', '.join(missing)}; "
             f"present {present}",
-            hint="all values must come from one source, the first one that has any",
+            hint="all values must come from one source, the first with any value",
         )
     if len(complete) > 1:
         found = "; ".join(_labels(source, names) for names in complete)
@@ -148,10 +141,7 @@ def _proof(
 def token_url(text: str, *, name: str) -> str:
     """Normalize to exactly one `/oauth/token` at the end. `name` is the origin, for errors.
 
-    `aicore configure` writes `…//oauth/token` if the host ended in a slash.
-
-    Raises:
-        AuthError: Not an https address (http is for loopback only).
+    `aicore configure` writes `…//oauth/token` if the host ended in a slash. Raises: AuthError.
     """
     return _with_path(text, _TOKEN_PATH, name=name)
 
@@ -159,10 +149,7 @@ def token_url(text: str, *, name: str) -> str:
 def api_url(text: str, *, name: str) -> str:
     """Normalize to exactly one `/v2` at the end, also from the `/v2/lm` of the SDK's client.
 
-    Service keys have the bare host, the SDK's config files the full path.
-
-    Raises:
-        AuthError: Not an https address (http is for loopback only).
+    Service keys have the bare host, the SDK's config files the full path. Raises: AuthError.
     """
     return _with_path(text.strip().rstrip("/").removesuffix("/lm"), _API_PATH, name=name)
 
@@ -176,7 +163,7 @@ def _with_path(text: str, path: str, *, name: str) -> str:
 
 
 def _checked_url(text: str, *, name: str) -> SplitResult:
-    """Errors do not quote `text`: users paste secrets into the wrong variable."""
+    """An https address, or http for loopback. Errors never quote `text`: it may be a secret."""
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname or "", parts.port  # `port` raises if it is no number

@@ -1,7 +1,7 @@
 """Decode response bodies into values, keeping unknown fields. Pure.
 
 Law: a body is decoded completely or rejected as damaged; a page never silently lacks an
-entry. Damage is transient: the request is retried.
+entry. Each function raises TransientApiError for a damaged body: the request is retried.
 """
 
 import json
@@ -57,9 +57,6 @@ def decode_page(body: bytes) -> list[Entry]:
 
     Half a surrogate pair (`\ud800`), which is no valid text, always becomes U+FFFD, so a line
     that is read twice is the same line.
-
-    Raises:
-        TransientApiError: Damaged.
     """
     try:
         return _decode_page(body)
@@ -127,22 +124,13 @@ def _without_half_pairs(body: bytes) -> bytes:
 
 
 def decode_workload(body: bytes, *, resource_group: str, kind: Kind) -> Workload:
-    """A single workload.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
     return _workload(_object(body), body, resource_group=resource_group, kind=kind)
 
 
 def decode_workloads(
     body: bytes, *, resource_group: str, kind: Kind
 ) -> tuple[list[Workload], int | None]:
-    """One page of a list, and the total count if the service gives it.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
+    """One page of a list, and the total count if the service gives it."""
     resources, count = decode_resources(body)
     workloads = [
         _workload(resource, body, resource_group=resource_group, kind=kind)
@@ -152,11 +140,7 @@ def decode_workloads(
 
 
 def decode_resources(body: bytes) -> tuple[list[dict[str, Any]], int | None]:
-    """The objects of one page of any list, and the total count if the service gives it.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
+    """The objects of one page of any list, and the total count if the service gives it."""
     whole = _object(body)
     resources = whole.get("resources")
     if not isinstance(resources, list) or not all(isinstance(one, dict) for one in resources):
@@ -166,11 +150,7 @@ def decode_resources(body: bytes) -> tuple[list[dict[str, Any]], int | None]:
 
 
 def decode_count(body: bytes) -> int:
-    """A response to `$count`, which is a bare number.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
+    """A response to `$count`, which is a bare number."""
     digits = body.strip()
     if not digits.isdigit() or len(digits) > 18:  # noqa: PLR2004 - what fits 64 bits
         raise damaged(body, "not a number")

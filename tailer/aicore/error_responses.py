@@ -19,6 +19,7 @@ _TRANSIENT = {
     HTTPStatus.TOO_EARLY,
     HTTPStatus.TOO_MANY_REQUESTS,
 }
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d*)?", re.ASCII)
 
 
@@ -29,7 +30,7 @@ def error_from_response(
 
     `wall_ns` replaces a missing `Date` header if `Retry-After` is a date.
     """
-    reason = f"{subject}: {status} {_phrase(status)}{_explanation(body)}"
+    reason = f"{subject}: {status} {_PHRASES.get(status, '(unknown status)')}{_explanation(body)}"
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return TransientApiError(f"{reason}, where 200 was expected", status=status)
     if status < HTTPStatus.BAD_REQUEST:
@@ -69,13 +70,6 @@ def http_date_ns(text: str) -> int | None:
         return round(date.replace(tzinfo=date.tzinfo or UTC).timestamp()) * NS_PER_S
     except (ValueError, OverflowError):
         return None
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "(unknown status)"
 
 
 def _explanation(body: bytes) -> str:

@@ -8,7 +8,8 @@ import json
 import math
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,6 @@ class TokenCache:
         self._current: Secret | None = None
         self._refresh_s = 0.0
         self._expiry_s = 0.0
-        self._failures = 0
         self._last_failure: TransientApiError | None = None
         self.granted = self.failed = 0  # numbers of token requests
 
@@ -83,63 +83,44 @@ class TokenCache:
         return await self._replace(token)
 
     async def _replace(self, token: Secret | None) -> Secret:
-        failures_before = self._failures
+        failure_before = self._last_failure
         async with self._fetch_lock:
             if self._current is not None and self._current is not token:
                 return self._current  # replaced in the meantime
-            if self._last_failure is not None and self._failures != failures_before:
-                # One failure is for all waiting requests.
-                raise _copy(self._last_failure) from self._last_failure
+            failure = self._last_failure
+            if failure is not None and failure is not failure_before:  # of all waiting requests
+                raise copy(failure) from failure  # a shared one would collect their tracebacks
             sent_s = self._clock.monotonic_s()
             try:
                 fetched = await self._fetch()
-            except (TransientApiError, AuthError) as error:
+            except AuthError:
                 self.failed += 1
-                if isinstance(error, AuthError):
+                raise
+            except TransientApiError as error:
+                self.failed += 1
+                if self._current is None or not self.life_left_s:
+                    self._last_failure = error
                     raise
-                return self._current_or_raise(error)
+                self._refresh_s = self._clock.monotonic_s() + _REFRESH_RETRY_S
+                log.debug("token_refresh_postponed", error=str(error), retry_in_s=_REFRESH_RETRY_S)
+                return self._current
             self.granted += 1
             self._current = fetched.secret
             self._expiry_s = sent_s + fetched.life_s
             self._refresh_s = sent_s + fetched.life_s * REFRESH_SHARE
             return fetched.secret
 
-    def _current_or_raise(self, error: TransientApiError) -> Secret:
-        now_s = self._clock.monotonic_s()
-        if self._current is not None and now_s < self._expiry_s:
-            self._refresh_s = now_s + _REFRESH_RETRY_S
-            log.debug("token_refresh_postponed", error=str(error), retry_in_s=_REFRESH_RETRY_S)
-            return self._current
-        self._failures += 1
-        self._last_failure = error
-        raise error
 
-
-def _copy(error: TransientApiError) -> TransientApiError:
-    """One exception object that many tasks raise would collect all their tracebacks."""
-    copy = type(error)(error.message, hint=error.hint, status=error.status)
-    copy.retry_after_s = error.retry_after_s
-    return copy
-
-
+@dataclass(slots=True, repr=False)
 class TokenEndpoint:
     """Requests a token: a POST form with the client secret or over a client certificate."""
 
-    def __init__(
-        self,
-        credentials: Credentials,
-        *,
-        transport: HttpTransport,
-        clock: Clock,
-        proxy: str | None,
-        ca_file: Path | None,
-    ) -> None:
-        self._credentials = credentials
-        self._transport = transport
-        self._clock = clock
-        self._proxy = proxy
-        self._ca_file = ca_file
-        self._was_granted = False
+    credentials: Credentials
+    transport: HttpTransport
+    clock: Clock
+    proxy: str | None
+    ca_file: Path | None
+    _was_granted: bool = field(default=False, init=False)
 
     async def fetch(self) -> Token:
         """A new token.
@@ -148,20 +129,20 @@ class TokenEndpoint:
             AuthError: The credentials are refused, or the certificate cannot be read.
             TransientApiError: No response, or a damaged one.
         """
-        credentials = self._credentials
+        credentials = self.credentials
         form = {"grant_type": "client_credentials", "client_id": credentials.client_id}
         tls = None
         if isinstance(credentials.proof, Secret):
             form["client_secret"] = credentials.proof.reveal()
         else:
-            tls = token_context(credentials.proof, ca_file=self._ca_file)
+            tls = token_context(credentials.proof, ca_file=self.ca_file)
         try:
-            response = await self._transport.send(
+            response = await self.transport.send(
                 "POST",
                 URL(credentials.token_url, encoded=True),
                 headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
                 form=form,
-                proxy=self._proxy,
+                proxy=self.proxy,
                 tls=tls,
             )
         except CertificateRefusedError as error:
@@ -177,7 +158,7 @@ class TokenEndpoint:
         raise self._error(response)
 
     def _error(self, response: HttpResponse) -> AuthError | TransientApiError:
-        credentials = self._credentials
+        credentials = self.credentials
         body = response.body
         if isinstance(credentials.proof, Secret) and (
             credentials.proof.is_in(body) or b"client_secret=" in body
@@ -188,7 +169,7 @@ class TokenEndpoint:
             response.headers,
             body,
             subject=credentials.token_url,
-            wall_ns=self._clock.wall_ns(),
+            wall_ns=self.clock.wall_ns(),
         )
         if response.status in _REFUSED_STATUSES:
             return self._auth_error(error.message)
@@ -199,7 +180,7 @@ class TokenEndpoint:
         return self._auth_error(error.message)
 
     def _auth_error(self, reason: str) -> AuthError:
-        source = self._credentials.source
+        source = self.credentials.source
         return AuthError(
             f"no token for the client id from {source}: {reason}",
             hint="do the id, its secret or certificate and the address belong to the same key, "

@@ -47,21 +47,14 @@ class HttpResponse:
     received_s: float
 
 
+@dataclass(frozen=True, slots=True)
 class HttpTransport:
     """Follows no redirect, keeps no cookie. Does not close the session."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        *,
-        clock: Clock,
-        timeout: aiohttp.ClientTimeout,
-        max_body_bytes: int,
-    ) -> None:
-        self._session = session
-        self._clock = clock
-        self._timeout = timeout
-        self._max_body_bytes = max_body_bytes
+    session: aiohttp.ClientSession
+    clock: Clock
+    timeout: aiohttp.ClientTimeout
+    max_body_bytes: int
 
     async def send(
         self,
@@ -79,19 +72,19 @@ class HttpTransport:
             UnreachableError: No connection: refused, unknown name, no TLS, timeout.
             TransientApiError: A connection, but no complete response.
         """
-        sent_s = self._clock.monotonic_s()
+        sent_s = self.clock.monotonic_s()
         try:
-            async with self._session.request(
+            async with self.session.request(
                 method,
                 url,
                 headers=headers,
                 data=form,
                 proxy=proxy,
                 ssl=True if tls is None else tls,
-                timeout=self._timeout,
+                timeout=self.timeout,
                 allow_redirects=False,
             ) as response:
-                received_s = self._clock.monotonic_s()
+                received_s = self.clock.monotonic_s()
                 body = await self._body(response, host=url.host or "")
                 return HttpResponse(response.status, response.headers, body, sent_s, received_s)
         except (aiohttp.ClientError, OSError, zlib.error) as error:
@@ -100,7 +93,7 @@ class HttpTransport:
     async def _body(self, response: aiohttp.ClientResponse, *, host: str) -> bytes:
         """Unpack while receiving, so that a decompression bomb is noticed before the limit."""
         is_error = response.status != HTTPStatus.OK
-        max_bytes = _MAX_ERROR_BYTES if is_error else self._max_body_bytes
+        max_bytes = _MAX_ERROR_BYTES if is_error else self.max_body_bytes
         body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             body += chunk
@@ -122,7 +115,7 @@ class HttpTransport:
             return CertificateRefusedError(f"{host}: refuses our certificate: {reason}")
         for aiohttp_class, own_class, template, hint in _TRANSLATIONS:
             if isinstance(error, aiohttp_class):
-                message = template.format(reason=reason, timeout=self._timeout)
+                message = template.format(reason=reason, timeout=self.timeout)
                 return own_class(f"{host}: {message}", hint=hint)
         return TransientApiError(f"{host}: connection lost: {reason}")
 

@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -66,30 +66,21 @@ def nonblocking_socket(
         raise
 
 
+@dataclass(slots=True)
 class Connector:
     """Opens connections to one server. `server` is its URL, for messages."""
 
-    def __init__(
-        self,
-        server: str,
-        address: Address,
-        section: SyslogSection,
-        *,
-        has_tls: bool,
-        clock: Clock,
-        resolve: Resolve = resolve,
-    ) -> None:
-        self.server = server
-        self._address = address
-        self._section = section
-        self._has_tls = has_tls
-        self._clock = clock
-        self._resolve = resolve
-        self._timeout_hint = ""
+    server: str
+    address: Address
+    section: SyslogSection
+    has_tls: bool
+    clock: Clock
+    resolve: Resolve = resolve
+    _timeout_hint: str = field(default="", init=False)
 
     async def connect(self) -> StreamSocket:
         """Raises: TransientSinkError."""
-        timeout_s = self._section.connect_timeout_s
+        timeout_s = self.section.connect_timeout_s
         with anyio.move_on_after(timeout_s):
             try:
                 return await self._open_stream()
@@ -102,9 +93,9 @@ class Connector:
     async def _open_stream(self) -> StreamSocket:
         connected = await self._connect()
         try:
-            if self._has_tls:
+            if self.has_tls:
                 connected = await self._add_tls(connected)
-            stream = StreamSocket(connected, server=self.server, clock=self._clock)
+            stream = StreamSocket(connected, server=self.server, clock=self.clock)
             if isinstance(connected, ssl.SSLSocket) and connected.version() == "TLSv1.3":
                 with anyio.move_on_after(_ALERT_WAIT_S):
                     await anyio.wait_readable(connected)
@@ -116,10 +107,10 @@ class Connector:
 
     async def _connect(self) -> socket.socket:
         self._timeout_hint = "is the name server reachable?"
-        endpoints = await self._resolve(self._address, socket.SOCK_STREAM)
+        endpoints = await self.resolve(self.address, socket.SOCK_STREAM)
         self._timeout_hint = "is the host up, and does a firewall let us through?"
         failed: OSError | None = None
-        end_s = anyio.current_time() + self._section.connect_timeout_s
+        end_s = anyio.current_time() + self.section.connect_timeout_s
         for number, (family, endpoint) in enumerate(endpoints):
             # An address that never answers leaves time for the others, and for TLS.
             left_s = max(0.0, end_s - anyio.current_time())
@@ -146,13 +137,13 @@ class Connector:
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # Linux also counts the time in which a live server does not read, so this must
             # not be shorter than `ack_timeout_s`.
-            timeout_ms = round(1000 * max(_MIN_USER_TIMEOUT_S, self._section.ack_timeout_s))
+            timeout_ms = round(1000 * max(_MIN_USER_TIMEOUT_S, self.section.ack_timeout_s))
             connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
 
     async def _add_tls(self, connected: socket.socket) -> ssl.SSLSocket:
         self._timeout_hint = "does the server speak TLS on that port?"
         context = await to_thread.run_sync(
-            partial(_context_for, self._section, server=self.server),
+            partial(_context_for, self.section, server=self.server),
             abandon_on_cancel=True,  # a file system that hangs must not delay shutdown
         )
         try:
@@ -165,7 +156,7 @@ class Connector:
 
     @property
     def _server_name(self) -> str:
-        return self._section.tls_server_name or self._address.host
+        return self.section.tls_server_name or self.address.host
 
     async def _handshake(self, connected: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
         """TLS over `connected`, which the result then owns. Raises: OSError, also SSLError."""

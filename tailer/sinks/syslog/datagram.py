@@ -39,6 +39,7 @@ class DatagramPacer:
             await self._clock.sleep(self._due_s - now_s)
 
 
+@dataclass(frozen=True, slots=True)
 class DatagramConnection:
     """Over `connected`, which it owns. Delivered means: in a buffer of the system.
 
@@ -46,77 +47,68 @@ class DatagramConnection:
     `ack_timeout_s`, and, after all others are sent, when a message is too long.
     """
 
-    def __init__(
-        self,
-        connected: socket.socket,
-        *,
-        server: str,
-        pacer: DatagramPacer,
-        ack_timeout_s: float,
-        clock: Clock,
-    ) -> None:
-        self._socket = connected
-        self._server = server
-        self._pacer = pacer
-        self._ack_timeout_s = ack_timeout_s
-        self._clock = clock
+    connected: socket.socket
+    server: str
+    pacer: DatagramPacer
+    ack_timeout_s: float
+    clock: Clock
 
     async def send(self, unconfirmed: UnconfirmedMessages) -> None:
         too_long = 0
         for count, (number, message) in enumerate(unconfirmed.pending):
             if count % _CHECKPOINT_DATAGRAMS == 0:
                 await checkpoint()
-            await self._pacer.wait()
+            await self.pacer.wait()
             try:
                 await self._send_one(message)
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
-                    raise failure(self._server, error) from error
+                    raise failure(self.server, error) from error
                 unconfirmed.reject_permanently(number, f"{len(message)} bytes are too long")
                 too_long += 1
             else:
                 unconfirmed.confirm([number])
         if too_long:
             raise TransientSinkError(
-                f"{self._server}: {too_long} messages are too long for a datagram",
+                f"{self.server}: {too_long} messages are too long for a datagram",
                 hint="set a smaller max_bytes",
             )
 
     async def is_open(self) -> bool:
-        return self._socket.fileno() >= 0 and not self._pending_error()
+        return self.connected.fileno() >= 0 and not self._pending_error()
 
     async def aclose(self) -> None:
-        self._socket.close()
+        self.connected.close()
 
     async def _send_one(self, message: bytes) -> None:
         """Raises: OSError, also the error that this datagram itself caused."""
         if not self._try_send(message):
-            with anyio.move_on_after(self._ack_timeout_s) as timeout:
+            with anyio.move_on_after(self.ack_timeout_s) as timeout:
                 await self._wait_and_send(message)
             if timeout.cancelled_caught:
-                raise stalled(self._server, self._ack_timeout_s)
+                raise stalled(self.server, self.ack_timeout_s)
         code = self._pending_error()
         if code not in {0, errno.EMSGSIZE}:  # EMSGSIZE is about an earlier datagram
             raise OSError(code, os.strerror(code))
 
     async def _wait_and_send(self, message: bytes) -> None:
         while True:
-            await anyio.wait_writable(self._socket)
+            await anyio.wait_writable(self.connected)
             if self._try_send(message):
                 return
-            await self._clock.sleep(_NO_BUFFER_PAUSE_S)
+            await self.clock.sleep(_NO_BUFFER_PAUSE_S)
 
     def _try_send(self, message: bytes) -> bool:
         """False while the system has no buffer for it. Raises: OSError."""
         try:
             try:
-                self._socket.send(message)
+                self.connected.send(message)
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise
                 # A router may have reported an earlier datagram. The system reports that once
                 # and then sends smaller packets. A message that is too long fails again.
-                self._socket.send(message)
+                self.connected.send(message)
         except OSError as error:
             if isinstance(error, BlockingIOError) or error.errno == errno.ENOBUFS:
                 return False
@@ -125,7 +117,7 @@ class DatagramConnection:
 
     def _pending_error(self) -> int:
         """On the same machine, the refusal of a datagram is known as soon as it is sent."""
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return self.connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +141,9 @@ class UdpTransport:
                 family, endpoint = endpoints[0]
                 with nonblocking_socket(family, socket.SOCK_DGRAM) as connected:
                     connected.connect(endpoint)  # only a connected socket reports a refusal
+                ack_timeout_s = self.section.ack_timeout_s
                 return DatagramConnection(
-                    connected,
-                    server=self.server,
-                    pacer=self.pacer,
-                    ack_timeout_s=self.section.ack_timeout_s,
-                    clock=self.clock,
+                    connected, self.server, self.pacer, ack_timeout_s, self.clock
                 )
         except OSError as error:
             raise failure(self.server, error) from error

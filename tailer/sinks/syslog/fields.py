@@ -116,7 +116,13 @@ def stable_ids(batch: Batch) -> list[str]:
     """
     digests = _digests(batch)
     ids = [f"{digest}-{batch.position}" for digest in digests]
-    return ids if len(set(digests)) == len(digests) else _numbered(ids)
+    if len(set(digests)) == len(digests):
+        return ids
+    counts: Counter[str] = Counter()
+    for index, id_ in enumerate(ids):
+        counts[id_] += 1
+        ids[index] = id_ if counts[id_] == 1 else f"{id_}-{counts[id_]}"
+    return ids
 
 
 def _digests(batch: Batch) -> list[str]:
@@ -124,23 +130,21 @@ def _digests(batch: Batch) -> list[str]:
 
     BLAKE2 takes 0.4 µs so, MD5 as long, SHA-1 twice as long.
     """
+    target = batch.target
     name_digests: dict[tuple[Text, Text, Text], blake2b] = {}
     digests = []
     for entry, content in zip(batch.entries, _contents(batch), strict=True):
         names = (entry.pod, entry.container, entry.stream)
         digest = name_digests.get(names)
         if digest is None:
-            digest = name_digests[names] = _digest_of_names(batch.target, names)
+            # `ascii` quotes each name: names cannot merge, and "" differs from None and UNSET.
+            all_names = ascii((target.resource_group, str(target.kind), target.id, *names))
+            digest = blake2b(all_names.encode(), digest_size=_DIGEST_BYTES)
+            name_digests[names] = digest
         digest = digest.copy()
         digest.update(content)
         digests.append(digest.hexdigest())
     return digests
-
-
-def _digest_of_names(target: Target, names: tuple[Text, Text, Text]) -> blake2b:
-    """`ascii` quotes each name, so names cannot merge, and "" differs from None and UNSET."""
-    all_names = (target.resource_group, str(target.kind), target.id, *names)
-    return blake2b(ascii(all_names).encode(), digest_size=_DIGEST_BYTES)
 
 
 def _contents(batch: Batch) -> list[bytes]:
@@ -153,15 +157,6 @@ def _contents(batch: Batch) -> list[bytes]:
         return [text.encode() for text in texts]
     except UnicodeEncodeError:
         return [text.encode(errors="surrogatepass") for text in texts]
-
-
-def _numbered(ids: list[str]) -> list[str]:
-    counts: Counter[str] = Counter()
-    numbered = []
-    for id_ in ids:
-        counts[id_] += 1
-        numbered.append(id_ if counts[id_] == 1 else f"{id_}-{counts[id_]}")
-    return numbered
 
 
 _SECONDS: Final = len("2024-09-18T16:06:50")
@@ -206,9 +201,8 @@ def utc_timestamp(timestamp: Text, time_ns: int) -> str:
     if not isinstance(timestamp, str) or not _is_valid(timestamp):
         return NILVALUE
     second, fraction_ns = divmod(time_ns, NS_PER_S)
-    try:
-        whole = datetime.fromtimestamp(second, UTC)
-    except (ValueError, OverflowError, OSError):
+    whole = _utc(second)
+    if whole is None:
         return NILVALUE
     return f"{whole.isoformat()[:_SECONDS]}.{fraction_ns // 1000:06d}Z"
 
@@ -243,11 +237,15 @@ class LocalTimestamps:
 
 def _local(second: int, timezone: tzinfo | None) -> datetime:
     """UTC at the edge of the first or the last year, the epoch beyond it."""
+    utc = _utc(second) or _EPOCH
     try:
-        utc = datetime.fromtimestamp(second, UTC)
-    except (ValueError, OverflowError, OSError):
-        return _EPOCH
-    try:
-        return utc.astimezone(timezone)
+        return utc if utc is _EPOCH else utc.astimezone(timezone)
     except (ValueError, OverflowError, OSError):
         return utc
+
+
+def _utc(second: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(second, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -9,7 +9,7 @@ has no confirmation by the server itself.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from tailer.clock import Clock
@@ -25,6 +25,7 @@ _FIRST_ACK_CHECK_S: Final = 0.001  # on a local network the acknowledgement has 
 _MAX_ACK_CHECK_S: Final = 0.020  # the largest delay that the checks add
 
 
+@dataclass(slots=True)
 class StreamConnection:
     """Over `stream`. Received bytes are ignored; a FIN is noticed at once.
 
@@ -34,19 +35,11 @@ class StreamConnection:
     is accepted and none is acknowledged.
     """
 
-    def __init__(
-        self,
-        stream: StreamSocket,
-        section: SyslogSection,
-        *,
-        framed: Callable[[Sequence[bytes]], list[bytes]],
-        clock: Clock,
-    ) -> None:
-        self._stream = stream
-        self._section = section
-        self._framed = framed
-        self._clock = clock
-        self._usable = True
+    stream: StreamSocket
+    section: SyslogSection
+    framed: Callable[[Sequence[bytes]], list[bytes]]
+    clock: Clock
+    _usable: bool = field(default=True, init=False)
 
     async def send(self, unconfirmed: UnconfirmedMessages) -> None:
         if not unconfirmed:
@@ -54,7 +47,7 @@ class StreamConnection:
         assert self._usable, "a broken connection may hold half a frame"
         self._usable = False
         pending = unconfirmed.pending
-        frames = b"".join(self._framed([message for _, message in pending]))
+        frames = b"".join(self.framed([message for _, message in pending]))
         await run_until_first(
             lambda: self._write_and_hold(frames), self._read_forever, self._check_progress
         )
@@ -72,45 +65,45 @@ class StreamConnection:
 
     async def aclose(self) -> None:
         orderly, self._usable = self._usable, False
-        await self._stream.aclose(orderly=orderly)
+        await self.stream.aclose(orderly=orderly)
 
     async def _write_and_hold(self, frames: bytes) -> None:
         """Write, wait for the acknowledgement of the last byte, then for `ack_hold_s`."""
         view = memoryview(frames)
         for start in range(0, len(view), _WRITE_BYTES):
-            await self._stream.send(view[start : start + _WRITE_BYTES])
+            await self.stream.send(view[start : start + _WRITE_BYTES])
         pause_s = _FIRST_ACK_CHECK_S
-        while self._stream.unacknowledged():
-            await self._clock.sleep(pause_s)
+        while self.stream.unacknowledged():
+            await self.clock.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_ACK_CHECK_S)
-        await self._clock.sleep(self._section.ack_hold_s)
+        await self.clock.sleep(self.section.ack_hold_s)
         self._read_pending()  # a FIN that has just arrived counts, even with ack_hold_s = 0
 
     async def _read_forever(self) -> NoReturn:
         while True:
-            self._check_received(await self._stream.receive())
+            self._check_received(await self.stream.receive())
 
     def _read_pending(self) -> None:
-        for received in self._stream.read_all_available():
+        for received in self.stream.read_all_available():
             self._check_received(received)
 
     def _check_received(self, received: bytes) -> None:
         if is_tls_alert(received):
-            raise needs_tls(self._stream.server)
+            raise needs_tls(self.stream.server)
 
     async def _check_progress(self) -> NoReturn:
-        timeout_s = self._section.ack_timeout_s
+        timeout_s = self.section.ack_timeout_s
         last_progress = (-1, -1)
         deadline_s = 0.0
         while True:
-            now_s = self._clock.monotonic_s()
-            unacknowledged = self._stream.unacknowledged()
-            progress = (self._stream.accepted, unacknowledged)
+            now_s = self.clock.monotonic_s()
+            unacknowledged = self.stream.unacknowledged()
+            progress = (self.stream.accepted, unacknowledged)
             if progress != last_progress or not unacknowledged:
                 last_progress, deadline_s = progress, now_s + timeout_s
             elif now_s >= deadline_s:
-                raise stalled(self._stream.server, timeout_s)
-            await self._clock.sleep(min(1.0, timeout_s / 10))
+                raise stalled(self.stream.server, timeout_s)
+            await self.clock.sleep(min(1.0, timeout_s / 10))
 
 
 def require_acknowledgement_count(server: str, *, platform: str = sys.platform) -> None:
@@ -140,4 +133,4 @@ class TcpTransport:
     async def connect(self) -> Connection:
         require_acknowledgement_count(self.server, platform=self.platform)
         stream = await self.connector.connect()
-        return StreamConnection(stream, self.section, framed=self.framed, clock=self.clock)
+        return StreamConnection(stream, self.section, self.framed, self.clock)

@@ -48,17 +48,12 @@ class UnixTransport:
             if error.errno != errno.EPROTOTYPE:
                 raise
         else:
-            return DatagramConnection(
-                connected,
-                server=self.server,
-                pacer=DatagramPacer(_NO_LIMIT, self.clock),
-                ack_timeout_s=self.section.ack_timeout_s,
-                clock=self.clock,
-            )
+            pacer, ack_timeout_s = DatagramPacer(_NO_LIMIT, self.clock), self.section.ack_timeout_s
+            return DatagramConnection(connected, self.server, pacer, ack_timeout_s, self.clock)
         require_acknowledgement_count(self.server)
         connected = await self._connect(socket.SOCK_STREAM)
         stream = StreamSocket(connected, server=self.server, clock=self.clock)
-        return StreamConnection(stream, self.section, framed=self.framed, clock=self.clock)
+        return StreamConnection(stream, self.section, self.framed, self.clock)
 
     async def _connect(self, kind: socket.SocketKind) -> socket.socket:
         timeout_s = self.section.connect_timeout_s

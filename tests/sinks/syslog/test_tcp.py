@@ -290,7 +290,7 @@ async def test_a_system_that_reports_no_acknowledgements_is_refused() -> None:
 async def test_a_dead_peer_is_noticed_by_the_system_itself() -> None:
     async with serving(Keeper()) as port:
         connection = await transport_to(f"tcp://127.0.0.1:{port}", ack_timeout_s=45.0).connect()
-        wire: StreamSocket = connection._stream  # type: ignore[attr-defined]
+        wire: StreamSocket = connection.stream  # type: ignore[attr-defined]
         option = partial(wire._socket.getsockopt, socket.IPPROTO_TCP)
         kept_alive = wire._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         options = [
