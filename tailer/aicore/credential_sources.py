@@ -65,8 +65,7 @@ def environment_sources(
 def key_file_source(path: Path) -> CredentialSource:
     """A service key in a file, or nested under `credentials` as `cf service-key` prints it.
 
-    Raises:
-        AuthError: Unreadable, or not a JSON object.
+    Raises: AuthError.
     """
     name = f"the service key file {path}"
     try:
@@ -163,13 +162,13 @@ def _json_object(text: str, *, name: str) -> dict[str, Any]:
     """The error has no cause: the decoder's exception would keep the whole text."""
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-    else:
-        if isinstance(value, dict):
-            return value
         reason, line = f"a JSON {type(value).__name__}, not an object", 1
+    except json.JSONDecodeError as error:
+        value, reason, line = None, error.msg, error.lineno
+    except (ValueError, RecursionError):
+        value, reason, line = None, "too deep", 1
+    if isinstance(value, dict):
+        return value
     hint = "in a shell, put it in single quotes" if name == "AICORE_SERVICE_KEY" else ""
     raise AuthError(f"{name} is not a JSON object: {reason} (line {line})", hint=hint)
 

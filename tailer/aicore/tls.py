@@ -12,11 +12,7 @@ from tailer.tls import client_context, error_reason, load_client_certificate
 
 
 def api_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Trust the machine's authorities and those in `ca_file`.
-
-    Raises:
-        ConfigError: `ca_file` is unreadable or holds no certificate.
-    """
+    """Trust the machine's authorities and those in `ca_file`. Raises: ConfigError."""
     context = client_context()
     if ca_file is not None:
         try:
@@ -29,11 +25,7 @@ def api_context(ca_file: Path | None) -> ssl.SSLContext:
 def token_context(
     certificate: CertificateText | CertificateFiles, *, ca_file: Path | None
 ) -> ssl.SSLContext:
-    """`api_context` with the client certificate. For the token endpoint only.
-
-    Raises:
-        AuthError: The certificate or key is unreadable, or they do not belong together.
-    """
+    """`api_context` with a client certificate, for the token endpoint only. Raises: AuthError."""
     context = api_context(ca_file)
     try:
         if isinstance(certificate, CertificateFiles):

@@ -73,11 +73,7 @@ class TokenCache:
         return await self._replace(self._current)
 
     async def replace_refused(self, token: Secret) -> Secret:
-        """Replace `token`, which the service refused, unless it was replaced already.
-
-        Raises:
-            AuthError, TransientApiError: As `current`.
-        """
+        """Replace `token`, which the service refused, unless that is done. Raises as `current`."""
         if token is self._current:
             self._expiry_s = self._refresh_s = 0.0
         return await self._replace(token)

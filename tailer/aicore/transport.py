@@ -113,45 +113,39 @@ class HttpTransport:
         reason = _reason(error)
         if _CERTIFICATE_ALERT.search(reason):
             return CertificateRefusedError(f"{host}: refuses our certificate: {reason}")
-        for aiohttp_class, own_class, template, hint in _TRANSLATIONS:
-            if isinstance(error, aiohttp_class):
-                message = template.format(reason=reason, timeout=self.timeout)
-                return own_class(f"{host}: {message}", hint=hint)
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return UntrustedServerError(
+                f"{host}: its certificate cannot be trusted: {reason}",
+                hint="behind an inspecting proxy, add its CA file",
+            )
+        for own_class, templates in _TEMPLATES.items():
+            for aiohttp_class, template in templates.items():
+                if isinstance(error, aiohttp_class):
+                    text = template.format(reason=reason, timeout=self.timeout)
+                    hint = "see HTTPS_PROXY and NO_PROXY" if text.startswith("the proxy") else ""
+                    return own_class(f"{host}: {text}", hint=hint)
         return TransientApiError(f"{host}: connection lost: {reason}")
 
 
-_PROXY_HINT = "see HTTPS_PROXY and NO_PROXY"
-_TRANSLATIONS: tuple[tuple[type[Exception], type[TransientApiError], str, str], ...] = (
-    # The first match counts: some of these classes are ancestors of others.
-    (
-        aiohttp.ClientConnectorCertificateError,
-        UntrustedServerError,
-        "its certificate cannot be trusted: {reason}",
-        "behind an inspecting proxy, add its CA file",
-    ),
-    (aiohttp.ClientConnectorSSLError, UnreachableError, "no TLS connection: {reason}", ""),
-    (aiohttp.ClientConnectorDNSError, UnreachableError, "the name cannot be resolved", ""),
-    (
-        aiohttp.ClientProxyConnectionError,
-        UnreachableError,
-        "the proxy cannot be reached: {reason}",
-        _PROXY_HINT,
-    ),
-    (aiohttp.ClientConnectorError, UnreachableError, "no connection: {reason}", ""),
-    (aiohttp.ClientHttpProxyError, UnreachableError, "the proxy refuses: {reason}", _PROXY_HINT),
-    (
-        aiohttp.ConnectionTimeoutError,
-        UnreachableError,
-        "no connection within {timeout.sock_connect:g} s",
-        "",
-    ),
-    (aiohttp.SocketTimeoutError, TransientApiError, "silent for {timeout.sock_read:g} s", ""),
-    (TimeoutError, TransientApiError, "no complete answer within {timeout.total:g} s", ""),
-    (aiohttp.ServerDisconnectedError, TransientApiError, "it closed the connection", ""),
-    (aiohttp.ClientPayloadError, TransientApiError, "cut short, or cannot be unpacked", ""),
-    (zlib.error, TransientApiError, "the answer cannot be unpacked", ""),
-    (aiohttp.ClientResponseError, TransientApiError, "the answer is not HTTP", ""),
-)
+# The first match counts: some of these classes are ancestors of others.
+_TEMPLATES: dict[type[TransientApiError], dict[type[Exception], str]] = {
+    UnreachableError: {
+        aiohttp.ClientConnectorSSLError: "no TLS connection: {reason}",
+        aiohttp.ClientConnectorDNSError: "the name cannot be resolved",
+        aiohttp.ClientProxyConnectionError: "the proxy cannot be reached: {reason}",
+        aiohttp.ClientConnectorError: "no connection: {reason}",
+        aiohttp.ClientHttpProxyError: "the proxy refuses: {reason}",
+        aiohttp.ConnectionTimeoutError: "no connection within {timeout.sock_connect:g} s",
+    },
+    TransientApiError: {
+        aiohttp.SocketTimeoutError: "silent for {timeout.sock_read:g} s",
+        TimeoutError: "no complete answer within {timeout.total:g} s",
+        aiohttp.ServerDisconnectedError: "it closed the connection without an answer",
+        aiohttp.ClientPayloadError: "the answer is cut short or cannot be unpacked",
+        zlib.error: "the answer cannot be unpacked",
+        aiohttp.ClientResponseError: "the answer is not HTTP",
+    },
+}
 
 
 def _reason(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import tzinfo
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 import structlog
@@ -12,6 +12,7 @@ from tailer.config.settings import SyslogSection
 from tailer.model import Batch, GapReason, Target
 from tailer.sinks.syslog.connect import Address, Connector, Resolve, resolve
 from tailer.sinks.syslog.datagram import DatagramPacer, UdpTransport
+from tailer.sinks.syslog.fields import MessageLimits
 from tailer.sinks.syslog.relp import RelpTransport
 from tailer.sinks.syslog.relp_frames import MAX_DATA_BYTES
 from tailer.sinks.syslog.rfc3164 import Rfc3164Formatter
@@ -71,28 +72,13 @@ def build_format(
 ) -> SyslogFormatter:
     """A formatter for one sink only, because it caches names.
 
-    No message is longer than `max_bytes`, which is 480 or more. `may_hold_newlines` is
-    False where a newline ends a message. `scenario_of` is empty for an unknown target.
-    `timezone` None is the machine's own; only RFC 3164 has local times.
+    `scenario_of` is empty for an unknown target. `timezone` None is the machine's own; only
+    RFC 3164 has local times.
     """
-    match section.format:
-        case "rfc5424":
-            return Rfc5424Formatter(
-                section,
-                max_bytes=max_bytes,
-                may_hold_newlines=may_hold_newlines,
-                scenario_of=scenario_of,
-            )
-        case "rfc3164":
-            return Rfc3164Formatter(
-                section,
-                max_bytes=max_bytes,
-                may_hold_newlines=may_hold_newlines,
-                scenario_of=scenario_of,
-                timezone=timezone,
-            )
-        case _:
-            assert_never(section.format)
+    limits = MessageLimits(max_bytes, may_hold_newlines)
+    if section.format == "rfc3164":
+        return Rfc3164Formatter(section, limits, scenario_of, timezone)
+    return Rfc5424Formatter(section, limits, scenario_of)
 
 
 def build_transport(

@@ -206,30 +206,24 @@ def _context_for(section: SyslogSection, *, server: str) -> ssl.SSLContext:
     Raises:
         TransientSinkError: A file cannot be used. The next attempt may find it.
     """
-    with _translated(server, f"tls_ca_file {section.tls_ca_file}", "an authority's certificate"):
-        context = client_context(section.tls_ca_file)
-    context.options |= ssl.OP_NO_RENEGOTIATION  # a write that must read first could block forever
-    if section.tls_dangerously_accept_any_certificate:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    certificate = section.tls_cert_file
-    if certificate is not None:
-        key = section.tls_key_file or certificate
-        files = f"tls_cert_file {certificate} and tls_key_file {key}"
-        with _translated(server, files, "a certificate and its own key, without a passphrase"):
-            load_client_certificate(context, certificate, key)
-    return context
-
-
-@contextmanager
-def _translated(server: str, files: str, required: str) -> Iterator[None]:
+    files, required = f"tls_ca_file {section.tls_ca_file}", "an authority's certificate"
     try:
-        yield
+        context = client_context(section.tls_ca_file)
+        if (certificate := section.tls_cert_file) is not None:
+            key = section.tls_key_file or certificate
+            files = f"tls_cert_file {certificate} and tls_key_file {key}"
+            required = "a certificate and its own key, without a passphrase"
+            load_client_certificate(context, certificate, key)
     except OSError as error:
         raise TransientSinkError(
             f"{server}: cannot use {files}: {error_reason(error)}",
             hint=f"required, in PEM: {required}",
         ) from error
+    context.options |= ssl.OP_NO_RENEGOTIATION  # a write that must read first could block forever
+    if section.tls_dangerously_accept_any_certificate:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 async def finish_connecting(connecting: socket.socket, endpoint: SocketAddress) -> None:

@@ -104,16 +104,13 @@ def stalled(server: str, timeout_s: float) -> TransientSinkError:
     )
 
 
-def is_tls_alert(received: bytes) -> bool:
-    """Whether a server answered a connection without TLS with a TLS alert."""
-    return received.startswith(_TLS_ALERT)
-
-
-def needs_tls(server: str) -> TransientSinkError:
-    return TransientSinkError(
-        f"{server}: the server speaks TLS on that port",
-        hint="use its port without TLS, or the scheme with TLS: tls:// or relp+tls://",
-    )
+def check_not_tls(server: str, received: bytes) -> None:
+    """Raises: TransientSinkError if a server answered a connection without TLS in TLS."""
+    if received.startswith(_TLS_ALERT):
+        raise TransientSinkError(
+            f"{server}: the server speaks TLS on that port",
+            hint="use its port without TLS, or the scheme with TLS: tls:// or relp+tls://",
+        )
 
 
 def wrong_name(server: str, *, wanted: str, names: tuple[str, ...]) -> TransientSinkError:

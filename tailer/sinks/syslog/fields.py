@@ -22,6 +22,13 @@ _MAX_CHARACTERS_IN_SMALL_MESSAGE: Final = (63, 32, 24, 16)  # a host name is 63,
 _SMALL_MESSAGE_BYTES: Final = 1024  # below it, fields of RFC 5424's length leave no room for text
 
 
+class MessageLimits(NamedTuple):
+    """`may_hold_newlines` is False where a newline ends a message."""
+
+    max_bytes: int  # 480 or more
+    may_hold_newlines: bool
+
+
 class HeaderFields(NamedTuple):
     hostname: str
     app_name: str

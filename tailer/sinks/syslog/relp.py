@@ -11,7 +11,7 @@ from tailer import __version__
 from tailer.config.settings import SyslogSection
 from tailer.errors import TransientSinkError
 from tailer.sinks.syslog.connect import Connector
-from tailer.sinks.syslog.errors import is_tls_alert, needs_tls, printable
+from tailer.sinks.syslog.errors import check_not_tls, printable
 from tailer.sinks.syslog.relp_frames import (
     Frame,
     FrameReader,
@@ -189,8 +189,7 @@ class RelpConnection:
         try:
             frames = self._frames.read(received)
         except RelpError as error:
-            if is_tls_alert(received):
-                raise needs_tls(self._stream.server) from error
+            check_not_tls(self._stream.server, received)
             raise self._not_relp(error) from error
         for frame in frames:
             if frame.command == b"serverclose":

@@ -18,6 +18,7 @@ from tailer.sinks.syslog.fields import (
     NILVALUE,
     HeaderTemplates,
     LocalTimestamps,
+    MessageLimits,
     MessageOrigin,
     OriginCache,
 )
@@ -44,18 +45,18 @@ class Rfc3164Formatter:
     def __init__(
         self,
         section: SyslogSection,
-        *,
-        max_bytes: int,
-        may_hold_newlines: bool,
+        limits: MessageLimits,
         scenario_of: Callable[[Target], str],
         timezone: tzinfo | None,
     ) -> None:
-        self._max_bytes = max_bytes
+        self._max_bytes = limits.max_bytes
         self._scenario_of = scenario_of
-        self._header = HeaderTemplates(section, max_bytes=max_bytes)
+        self._header = HeaderTemplates(section, max_bytes=limits.max_bytes)
         self._severity = Severity(section)
         self._priorities = priorities(section.facility)
-        self._escaper = Escaper(section.control_characters, may_hold_newlines=may_hold_newlines)
+        self._escaper = Escaper(
+            section.control_characters, may_hold_newlines=limits.may_hold_newlines
+        )
         self._is_split = section.oversize == "split"
         self._timestamps = LocalTimestamps(timezone)
         self._frames = OriginCache(self._frame)

@@ -21,6 +21,7 @@ from tailer.sinks.syslog.escaping import Escaper, cut_position, max_parts, split
 from tailer.sinks.syslog.fields import (
     NILVALUE,
     HeaderTemplates,
+    MessageLimits,
     MessageOrigin,
     OriginCache,
     stable_ids,
@@ -50,20 +51,15 @@ class _Frame(NamedTuple):
 
 class Rfc5424Formatter:
     def __init__(
-        self,
-        section: SyslogSection,
-        *,
-        max_bytes: int,
-        may_hold_newlines: bool,
-        scenario_of: Callable[[Target], str],
+        self, section: SyslogSection, limits: MessageLimits, scenario_of: Callable[[Target], str]
     ) -> None:
-        self._max_bytes = max_bytes
+        self._max_bytes = limits.max_bytes
         self._scenario_of = scenario_of
-        self._header = HeaderTemplates(section, max_bytes=max_bytes)
+        self._header = HeaderTemplates(section, max_bytes=limits.max_bytes)
         self._severity = Severity(section)
         self._priorities = tuple(f"{priority}1 " for priority in priorities(section.facility))
         mode = section.control_characters
-        self._escaper = Escaper(mode, may_hold_newlines=may_hold_newlines)
+        self._escaper = Escaper(mode, may_hold_newlines=limits.may_hold_newlines)
         value_mode: ControlCharacters = "octal" if mode == "octal" else "escape"
         self._value_escaper = Escaper(value_mode, may_hold_newlines=False)
         self._sd_id = f"aicore@{section.enterprise_id}"

@@ -133,10 +133,6 @@ def _in_json(message: str) -> int | None:
     return _PINO.get(levels.level) if type(levels.level) is int else None
 
 
-_LOCAL0: Final = 16  # RFC 5424, table 1: FACILITIES has no names for 12 to 15
-_LOCAL0_INDEX: Final = FACILITIES.index("local0")
-
-
 class Severity:
     """The code of RFC 5424, table 2: 0 emergency … 7 debug."""
 
@@ -161,6 +157,7 @@ class Severity:
 
 def priorities(facility: str) -> tuple[str, ...]:
     """`<PRI>` for each severity."""
-    index = FACILITIES.index(facility)
-    code = index if index < _LOCAL0_INDEX else index - _LOCAL0_INDEX + _LOCAL0
+    code = FACILITIES.index(facility)
+    if facility.startswith("local"):
+        code += 4  # RFC 5424, table 1: FACILITIES has no names for 12 to 15
     return tuple(f"<{code * 8 + severity}>" for severity in range(len(SEVERITIES)))

@@ -16,7 +16,7 @@ from tailer.clock import Clock
 from tailer.config.settings import SyslogSection
 from tailer.errors import SinkError, TransientSinkError
 from tailer.sinks.syslog.connect import Connector
-from tailer.sinks.syslog.errors import is_tls_alert, needs_tls, stalled
+from tailer.sinks.syslog.errors import check_not_tls, stalled
 from tailer.sinks.syslog.stream import StreamSocket, run_until_first
 from tailer.sinks.syslog.transport import Connection, UnconfirmedMessages
 
@@ -81,15 +81,11 @@ class StreamConnection:
 
     async def _read_forever(self) -> NoReturn:
         while True:
-            self._check_received(await self.stream.receive())
+            check_not_tls(self.stream.server, await self.stream.receive())
 
     def _read_pending(self) -> None:
         for received in self.stream.read_all_available():
-            self._check_received(received)
-
-    def _check_received(self, received: bytes) -> None:
-        if is_tls_alert(received):
-            raise needs_tls(self.stream.server)
+            check_not_tls(self.stream.server, received)
 
     async def _check_progress(self) -> NoReturn:
         timeout_s = self.section.ack_timeout_s

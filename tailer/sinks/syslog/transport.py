@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-# A server that rejects a message this often, and accepts one that follows, rejects that message.
+# If a server rejects a message this often and accepts a later one, it rejects only that message.
 _MAX_REJECTIONS = 5
 # The last few messages have none that follows. Only time separates a rejected message from a
 # server that rejects everything.
@@ -55,6 +55,7 @@ class UnconfirmedMessages:
         """Remove messages that the transport counts as delivered."""
         for number in numbers:
             self._pending.pop(number, None)
+            self._rejections.pop(number, None)
         for rejection in self._last_rejections:
             rejection.is_singled_out = True
         self._last_rejections = []
@@ -76,21 +77,15 @@ class UnconfirmedMessages:
         """
         are_few = len(self._pending) <= _FEW_MESSAGES
         dropped = [
-            (self._pending.pop(number), rejection)
+            number
             for number, rejection in self._rejections.items()
-            if number in self._pending
-            and rejection.times >= _MAX_REJECTIONS
+            if rejection.times >= _MAX_REJECTIONS
             and (
                 rejection.is_singled_out
                 or (are_few and now_s - rejection.since_s >= _FEW_MESSAGES_S)
             )
         ]
-        self._rejections = {
-            number: rejection
-            for number, rejection in self._rejections.items()
-            if number in self._pending
-        }
-        return dropped
+        return [(self._pending.pop(number), self._rejections.pop(number)) for number in dropped]
 
 
 class Connection(Protocol):
@@ -103,7 +98,7 @@ class Connection(Protocol):
         """
 
     async def is_open(self) -> bool:
-        """False when it accepts no more, for example after the server closed it. Never waits."""
+        """False when no `send` can succeed, for example after a FIN. Never waits."""
 
     async def aclose(self) -> None:
         """Close, in an orderly way if that is quick. Never raises; may be called twice."""
