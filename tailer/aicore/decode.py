@@ -1,7 +1,7 @@
 """Decode response bodies into values, keeping unknown fields. Pure.
 
 Law: a body is decoded completely or rejected as damaged; a page never silently lacks an
-entry. Each function raises TransientApiError for a damaged body: the request is retried.
+entry. Each decoder raises TransientApiError for a damaged body: the request is retried.
 """
 
 import json
@@ -78,9 +78,9 @@ def _decode_page(body: bytes) -> list[Entry]:
         page = _strict.decode(body)
     except msgspec.ValidationError:
         body.decode()  # raw parts are not validated yet
-        page_of_any = _general.decode(body)
-        _check_no_error(page_of_any.error, body)
-        return [_extended_entry(fields) for fields in page_of_any.data.result]
+        raw_page = _general.decode(body)
+        _check_no_error(raw_page.error, body)
+        return [_extended_entry(fields) for fields in raw_page.data.result]
     _check_no_error(page.error, body)
     if isinstance(page.data, _Result) and page.data.result is not None:
         return page.data.result
@@ -97,17 +97,17 @@ def _check_no_error(error: Raw | UnsetType, body: bytes) -> None:
 
 
 def _extended_entry(fields: Mapping[str, Raw]) -> Entry:
-    fields_of_entry: dict[str, Text] = {}
+    entry_fields: dict[str, Text] = {}
     unknown: list[bytes] = []
     for name, raw in fields.items():
         if name in Entry.__struct_fields__:
-            fields_of_entry[name] = _as_text(bytes(raw))
+            entry_fields[name] = _as_text(bytes(raw))
         else:
             compact = msgspec.json.format(bytes(raw), indent=-1)  # keeps numbers as written
             unknown.append(_encoder.encode(name) + b":" + compact)
     if unknown:
-        return ExtendedEntry(**fields_of_entry, extra=Raw(b"{" + b",".join(unknown) + b"}"))
-    return Entry(**fields_of_entry)
+        return ExtendedEntry(**entry_fields, extra=Raw(b"{" + b",".join(unknown) + b"}"))
+    return Entry(**entry_fields)
 
 
 def _as_text(raw: bytes) -> str | None:
@@ -143,7 +143,7 @@ def decode_resources(body: bytes) -> tuple[list[dict[str, Any]], int | None]:
     """The objects of one page of any list, and the total count if the service gives it."""
     whole = _object(body)
     resources = whole.get("resources")
-    if not isinstance(resources, list) or not all(isinstance(one, dict) for one in resources):
+    if not isinstance(resources, list) or not all(isinstance(each, dict) for each in resources):
         raise damaged(body, "not the JSON of a list")
     count = whole.get("count")
     return resources, count if isinstance(count, int) else None
@@ -199,7 +199,7 @@ def damaged(body: bytes, problem: str) -> TransientApiError:
     hint = "is the API address right?" if body.lstrip()[:1] == b"<" else ""
     is_json = body.lstrip()[:1] in {b"{", b"[", b'"', b""}
     text = f"{len(body)} bytes" if is_json else printable_text(body)
-    return TransientApiError(f"damaged answer: {problem} ({text})", hint=hint, status=200)
+    return TransientApiError(f"damaged response: {problem} ({text})", hint=hint, status=200)
 
 
 def printable_text(body: bytes) -> str:

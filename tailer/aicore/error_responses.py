@@ -35,7 +35,7 @@ def error_from_response(
         return TransientApiError(f"{reason}, where 200 was expected", status=status)
     if status < HTTPStatus.BAD_REQUEST:
         return PermanentApiError(
-            f"{reason}: the service answers with a redirect",
+            f"{reason}: the service redirects",
             hint="the API address is wrong; redirects are not followed, they would carry the token",
             status=status,
         )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 
 BURST_S = 0.5  # unused tokens of this time may be spent at once
 FLOOR_SHARE = 1 / 32  # five halvings down; below that even one target would starve
@@ -22,8 +23,7 @@ class RateLimiter:
             raise ValueError(f"requests_per_s must be above 0, not {requests_per_s}")
         self.full_per_s = self._rate_per_s = requests_per_s
         self._burst = self._tokens = max(1.0, requests_per_s * BURST_S)
-        self._now_s: float | None = None
-        self._halved_s: float | None = None
+        self._now_s = self._halved_s = -inf
 
     def limit(self, requests_per_s: float) -> None:
         """Set another full rate; a halved rate grows back to it."""
@@ -55,15 +55,15 @@ class RateLimiter:
     def halve(self, now_s: float, *, sent_s: float) -> None:
         """The service refused a request, sent at `sent_s`, because of its rate."""
         self._advance(now_s)
-        if self._halved_s is not None and sent_s < self._halved_s:
+        if sent_s < self._halved_s:
             return
         self._rate_per_s = max(self.full_per_s * FLOOR_SHARE, self._rate_per_s / 2)
         self._tokens = min(self._tokens, 0.0)
         self._halved_s = now_s
 
     def _advance(self, now_s: float) -> None:
-        elapsed_s = 0.0 if self._now_s is None else max(0.0, now_s - self._now_s)
-        self._now_s = now_s if self._now_s is None else max(self._now_s, now_s)
+        elapsed_s = max(0.0, now_s - self._now_s)
+        self._now_s = max(self._now_s, now_s)
         self._tokens = min(self._burst, self._tokens + elapsed_s * self._rate_per_s)
         recovered_per_s = elapsed_s * self.full_per_s / RECOVERY_S
         self._rate_per_s = min(self.full_per_s, self._rate_per_s + recovered_per_s)
@@ -73,7 +73,7 @@ _PERIOD_S = 300.0
 
 
 class QueueTimes:
-    """How long requests wait in the queue, over the last two periods of 300 s; monotonic."""
+    """How long requests waited in the queue, in this and the previous 300 s. Monotonic."""
 
     def __init__(self) -> None:
         self._arrivals: dict[int, float] = {}
@@ -94,7 +94,7 @@ class QueueTimes:
         self._longest_s = max(self._longest_s, waited_s)
 
     def longest_s(self, now_s: float) -> float:
-        """The longest recent wait, of finished and of present waits."""
+        """The longest wait in both periods, including requests that are still waiting."""
         self._start_period(now_s)
         first_s = next(iter(self._arrivals.values()), now_s)
         return max(self._longest_s, self._longest_before_s, now_s - first_s)

@@ -91,7 +91,7 @@ class HttpTransport:
             raise self._translated(error, host=url.host or "") from error
 
     async def _body(self, response: aiohttp.ClientResponse, *, host: str) -> bytes:
-        """Unpack while receiving, so that a decompression bomb is noticed before the limit."""
+        """Unpack while receiving: a decompression bomb ends at the limit."""
         is_error = response.status != HTTPStatus.OK
         max_bytes = _MAX_ERROR_BYTES if is_error else self.max_body_bytes
         body = bytearray()
@@ -102,7 +102,7 @@ class HttpTransport:
                 if is_error:
                     break
                 raise OversizeError(
-                    f"{host}: the answer is larger than {max_bytes} bytes", status=response.status
+                    f"{host}: the response is larger than {max_bytes} bytes", status=response.status
                 )
         return bytes(body[:max_bytes])
 
@@ -139,11 +139,11 @@ _TEMPLATES: dict[type[TransientApiError], dict[type[Exception], str]] = {
     },
     TransientApiError: {
         aiohttp.SocketTimeoutError: "silent for {timeout.sock_read:g} s",
-        TimeoutError: "no complete answer within {timeout.total:g} s",
-        aiohttp.ServerDisconnectedError: "it closed the connection without an answer",
-        aiohttp.ClientPayloadError: "the answer is cut short or cannot be unpacked",
-        zlib.error: "the answer cannot be unpacked",
-        aiohttp.ClientResponseError: "the answer is not HTTP",
+        TimeoutError: "no complete response within {timeout.total:g} s",
+        aiohttp.ServerDisconnectedError: "it closed the connection without a response",
+        aiohttp.ClientPayloadError: "the response is cut short or cannot be unpacked",
+        zlib.error: "the response cannot be unpacked",
+        aiohttp.ClientResponseError: "the response is not HTTP",
     },
 }
 

@@ -109,8 +109,8 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "429": (says("slow down", 429), "429 Too Many Requests: slow down"),
     "408": (says("", 408), "408"),
     "204": (says("", 204), "204 No Content, where 200 was expected"),
-    "HTML with 200": (says("<html>login</html>"), "damaged answer: not JSON"),
-    "half a page": (says(b'{"data":{"result":[{"msg":"a'), "damaged answer: not JSON, or cut"),
+    "HTML with 200": (says("<html>login</html>"), "damaged response: not JSON"),
+    "half a page": (says(b'{"data":{"result":[{"msg":"a'), "damaged response: not JSON, or cut"),
     "another object": (says({"message": "no healthy upstream"}), "something else"),
     "not UTF-8": (says(b'{"data":{"result":[{"msg":"\xff"}]}}'), "not UTF-8"),
     "reset": (reset, "closed the connection|connection lost"),
@@ -118,7 +118,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "cut chunk": (cut_chunk, "cut short"),
     "cut gzip": (says(PACKED[:-12], Content_Encoding="gzip"), "cut"),
     "not gzip": (says(b"plain", Content_Encoding="gzip"), "cannot be unpacked"),
-    "drip": (drip, "no complete answer within 60 s"),
+    "drip": (drip, "no complete response within 60 s"),
     "silence": (silence, "silent for 20 s"),
 }
 

@@ -102,11 +102,9 @@ class OriginCache(Generic[Built]):
         found: dict[tuple[Text, Text, Text], Built] = {}
         all_names = [(entry.pod, entry.container, entry.stream) for entry in batch.entries]
         for names in set(all_names):
-            is_long = (
-                sum(len(name) for name in names if isinstance(name, str)) > _MAX_CACHED_CHARACTERS
-            )
-            origin = MessageOrigin(batch.target, scenario, *names)
-            found[names] = self._build(origin) if is_long else self._cached(origin)
+            characters = sum(len(name) for name in names if isinstance(name, str))
+            build = self._cached if characters <= _MAX_CACHED_CHARACTERS else self._build
+            found[names] = build(MessageOrigin(batch.target, scenario, *names))
         return [found[names] for names in all_names]
 
 

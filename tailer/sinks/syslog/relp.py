@@ -166,7 +166,7 @@ class RelpConnection:
                         timeout.deadline = anyio.current_time() + self._ack_timeout_s
                 self._has_room.set()
         raise TransientSinkError(
-            f"{self._stream.server}: no response for {self._ack_timeout_s:g} s",
+            f"{self._stream.server}: no answer for {self._ack_timeout_s:g} s",
             hint="it hangs, or is too busy",
         )
 

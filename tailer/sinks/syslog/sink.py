@@ -54,7 +54,10 @@ class SyslogSink:
         return mark
 
     async def write(self, batches: Sequence[Batch]) -> bytes | None:
-        unconfirmed = self._unconfirmed_for(tuple(batches))
+        if self._unfinished is None or self._unfinished[0] != tuple(batches):
+            messages = [message for batch in batches for message in self._to_messages(batch)]
+            self._unfinished = (tuple(batches), UnconfirmedMessages(messages))
+        unconfirmed = self._unfinished[1]
         while unconfirmed:
             connection = await self._open_connection()
             unconfirmed.start_attempt()
@@ -76,12 +79,6 @@ class SyslogSink:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()
-
-    def _unconfirmed_for(self, batches: tuple[Batch, ...]) -> UnconfirmedMessages:
-        if self._unfinished is None or self._unfinished[0] != batches:
-            messages = [message for batch in batches for message in self._to_messages(batch)]
-            self._unfinished = (batches, UnconfirmedMessages(messages))
-        return self._unfinished[1]
 
     async def _open_connection(self) -> Connection:
         """The present connection, or a new one to the first server that accepts it."""

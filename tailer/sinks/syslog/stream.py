@@ -22,7 +22,7 @@ from tailer.errors import SinkError, TransientSinkError
 from tailer.sinks.syslog.errors import closed_by_server, failure
 
 # Linux gives SIOCOUTQ the number of TIOCOUTQ. For TCP: bytes that the peer's system has not
-# acknowledged (tcp(7)); for unix sockets: memory of what the peer has not read (unix(7)).
+# acknowledged (tcp(7)); for unix sockets: memory of unread data (unix(7)).
 _SIOCOUTQ: Final = termios.TIOCOUTQ
 
 _READ_BYTES: Final = 65_536

@@ -159,7 +159,7 @@ async def test_a_server_that_says_goodbye_while_idle_is_not_written_to() -> None
 
 async def test_a_server_that_never_answers_is_left_after_the_ack_timeout() -> None:
     unconfirmed = UnconfirmedMessages(MESSAGES)
-    with pytest.raises(TransientSinkError, match="no response for 12 s"):
+    with pytest.raises(TransientSinkError, match="no answer for 12 s"):
         await send_to(RelpServer(answers_at_once=99), unconfirmed, ack_timeout_s=12.0)
 
     assert len(unconfirmed) == len(MESSAGES)
