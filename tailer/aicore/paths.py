@@ -1,7 +1,7 @@
-"""How a question is spelled as a path below `/v2`, quoted. Pure.
+"""Request paths below `/v2` with their query strings, quoted. Pure.
 
-The names have their `$` (raw, as the vendor's JavaScript client sends it), because the
-service documents no others; times are in the `Z` form.
+Parameter names have a raw `$`, as documented and as the vendor's JavaScript client sends
+them; times are in the `Z` form.
 """
 
 from urllib.parse import parse_qs, quote, urlsplit
@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from tailer.model import Kind, ListFilter, Order, Target
 from tailer.timestamp import format_ns
 
-LIST_TOP = 1000  # about 1 MB an answer; the service's own default is 10000
+LIST_TOP = 1000  # about 1 MB a response; the service's own default is 10000
 
 RESOURCE_GROUPS = "/admin/resourceGroups"
 
@@ -45,9 +45,9 @@ def _filters(filter_by: ListFilter) -> list[str]:
 
 
 def more_resource_groups(link: str, *, seen: int, total: int | None) -> str | None:
-    """Where the list goes on after an answer with the header `link`, or None at its end.
+    """Path of the next page after a response with the header `link`, or None at the end.
 
-    Only the token of the link is used: an address from an answer is never asked.
+    Uses only the token of the link: no request goes to an address from a response.
     """
     for part in link.split(","):
         address = part.partition("<")[2].partition(">")[0]

@@ -97,7 +97,7 @@ async def _follow_and_deliver(
     wanted = watched_by(config, default_group=setup.credentials.default_group_name)
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
-        first_contact_patience_s=inf,  # a service waits for its network
+        first_contact_timeout_s=inf,  # a service waits for its network
     )
     names = [outlet.sink.name for outlet in setup.outlets]
     async with (

@@ -86,7 +86,7 @@ class Reloader:
         if setup.credentials != self.running.credentials:
             await self.client.use(setup.credentials)
             log.info("credentials_changed", source=setup.credentials.source)
-        self.client.budget.limit(setup.config.poll.requests_per_s)
+        self.client.rate_limiter.limit(setup.config.poll.requests_per_s)
         # Sinks first: one that is new has all lines of a target that is new.
         await self.running_sinks.change(setup.outlets)
         wanted = watched_by(setup.config, default_group=setup.credentials.default_group_name)

@@ -62,6 +62,6 @@ class Sampler:
         seen.answers = client.statistics.answers
         seen.longest_wait_s = client.statistics.queue.longest_s(now_s)
         seen.tokens_granted, seen.tokens_failed = client.tokens.granted, client.tokens.failed
-        seen.limit_per_s = client.budget.full_per_s
-        seen.rate_per_s = client.budget.rate_per_s(now_s)
-        seen.budget = client.budget.available(now_s)
+        seen.limit_per_s = client.rate_limiter.full_per_s
+        seen.rate_per_s = client.rate_limiter.rate_per_s(now_s)
+        seen.budget = client.rate_limiter.available(now_s)

@@ -1,4 +1,4 @@
-r"""Control characters: what a receiver would obey is spelled out, what people write survives."""
+"""Control characters are escaped, printable text is kept; a cut divides no escape."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from support.batches import any_text, lines
 from support.syslog.formatted import formatter
 from support.syslog.rfc5424_reader import read
 
-from tailer.sinks.syslog.escaping import Spelling, cut, pieces
+from tailer.sinks.syslog.escaping import Escaper, cut_position, split
 
 FORGED = "x\n<130>1 - - sudo - - - root granted\r<130>1 - - sudo - - - root granted\0"
 
@@ -20,7 +20,7 @@ FORGED = "x\n<130>1 - - sudo - - - root granted\r<130>1 - - sudo - - - root gran
         ("raw", "\x1b \x9b \u2028 \\x00 \x7f \\ud800 \\x0d"),
     ],
 )
-def test_each_mode_spells_as_documented(mode: str, shown: str) -> None:
+def test_each_mode_escapes_as_documented(mode: str, shown: str) -> None:
     [message] = formatter(control_characters=mode)(lines("\x1b \x9b \u2028 \0 \x7f \ud800 \r"))
 
     assert read(message).msg == shown
@@ -48,10 +48,10 @@ def test_newlines_are_kept_where_they_can_be_and_a_nul_never() -> None:
 
 
 @given(st.lists(any_text), st.sampled_from(["escape", "octal", "raw"]), st.booleans())
-def test_a_page_is_spelled_as_its_lines_are(texts: list[str], mode: str, newlines: bool) -> None:
-    spelling = Spelling(mode, may_hold_newlines=newlines)  # type: ignore[arg-type]
+def test_escape_all_escapes_each_line(texts: list[str], mode: str, newlines: bool) -> None:
+    escaper = Escaper(mode, may_hold_newlines=newlines)  # type: ignore[arg-type]
 
-    assert spelling.lines(texts) == [spelling.line(text) for text in texts]
+    assert escaper.escape_all(texts) == [escaper.escape(text) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,16 @@ def test_a_page_is_spelled_as_its_lines_are(texts: list[str], mode: str, newline
         (b"abc#999def", 4, 4),
     ],
 )
-def test_a_cut_splits_no_character_and_none_that_is_spelled_out(
-    text: bytes, end: int, expected: int
-) -> None:
-    assert cut(text, end) == expected
+def test_a_cut_divides_no_character_and_no_escape(text: bytes, end: int, expected: int) -> None:
+    assert cut_position(text, end) == expected
 
 
 @given(any_text, st.integers(1, 60), st.integers(32, 80))
-def test_pieces_are_whole_characters_and_together_the_text(
+def test_parts_of_a_split_are_whole_characters_and_together_the_text(
     text: str, times: int, room: int
 ) -> None:
-    whole = Spelling("escape", may_hold_newlines=False).line(text * times).encode()
-    found = pieces(whole, room)
+    whole = Escaper("escape", may_hold_newlines=False).escape(text * times).encode()
+    parts = split(whole, room)
 
-    assert b"".join(found) == whole
-    assert all(0 < len(piece) <= room and piece.decode() for piece in found)
+    assert b"".join(parts) == whole
+    assert all(0 < len(part) <= room and part.decode() for part in parts)
