@@ -73,9 +73,9 @@ def check_command(
     except ConfigError as error:
         report.announce(_AFTERWARDS)
         for mistake in str(error).splitlines():
-            report.tell(_SUBJECT, failed(mistake, "", exit_code=error.exit_code))
+            report.add(_SUBJECT, failed(mistake, "", exit_code=error.exit_code))
         for subject in _AFTERWARDS:
-            report.tell(subject, not_checked(f"see {_SUBJECT}"))
+            report.add(subject, not_checked(f"see {_SUBJECT}"))
         return error.exit_code
     first = not_checked("none found; --config names one")
     if parsed is not None:
@@ -105,7 +105,7 @@ async def _check(
 ) -> int:
     def announce(subjects: Sequence[str]) -> None:
         report.announce(subjects)
-        report.tell(_SUBJECT, first)
+        report.add(_SUBJECT, first)
 
     findings = await check_everything(
         config,
@@ -114,7 +114,7 @@ async def _check(
         rng=random.Random(),
         environ=os.environ,
         announce=announce,
-        tell=report.tell,
+        report=report.add,
     )
     code = next((each.exit_code for each in findings if each.exit_code), 0)
     if any(each.is_late for each in findings):
@@ -136,7 +136,7 @@ class _Report:
     def announce(self, subjects: Sequence[str]) -> None:
         self.width = min(max(map(len, [_SUBJECT, *subjects])), _LONGEST_SUBJECT)
 
-    def tell(self, subject: str, finding: Finding) -> None:
+    def add(self, subject: str, finding: Finding) -> None:
         if self.as_json:
             click.echo(msgspec.json.encode(_row(subject, finding)))
         else:
@@ -144,19 +144,19 @@ class _Report:
         sys.stdout.flush()
 
     def _line(self, subject: str, finding: Finding) -> str:
-        mark = f"{finding.verdict:<4}"
+        mark = f"{finding.level:<4}"
         if self.in_color:
-            mark = f"\x1b[{_COLORS[finding.verdict]}m{mark}\x1b[0m"
+            mark = f"\x1b[{_COLORS[finding.level]}m{mark}\x1b[0m"
         remedy = f"; {finding.remedy}" if finding.remedy else ""
-        return f"{mark}  {visible(f'{subject:<{self.width}}  {finding.what}{remedy}')}"
+        return f"{mark}  {visible(f'{subject:<{self.width}}  {finding.text}{remedy}')}"
 
 
 def _row(subject: str, finding: Finding) -> dict[str, Any]:
     words = {FindingLevel.FAIL: "fail", FindingLevel.NOT_CHECKED: "not_checked"}
     return {
         "check": subject,
-        "verdict": words.get(finding.verdict, finding.verdict.value),
-        "what": finding.what,
+        "verdict": words.get(finding.level, finding.level.value),
+        "what": finding.text,
         "remedy": finding.remedy,
         "exit_code": finding.exit_code,
     }

@@ -19,7 +19,7 @@ from tailer.clock import SystemClock
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
 from tailer.logs.outcome import EXIT_GAP, Cause, Outcome
-from tailer.logs.pipeline import FilteredSink, Reading, already_found, run_logs
+from tailer.logs.pipeline import FilteredSink, ReadRequest, already_found, run_logs
 from tailer.logs.stops import signaled
 from tailer.model import Batch, Kind, Target
 from tailer.simulator.settings import load_settings
@@ -176,7 +176,7 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
         async with connect(credentials, clock=clock, rng=random.Random(seed)) as client:
             start_ns = clock.wall_ns() - round(2 * _BACKLOG_S * NS_PER_S)
             await run_logs(
-                already_found([Reading(target, start_ns, None) for target in _TARGETS]),
+                already_found([ReadRequest(target, start_ns, None) for target in _TARGETS]),
                 outcome=outcome,
                 source=client,
                 output=FilteredSink(
