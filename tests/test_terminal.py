@@ -19,7 +19,6 @@ from tailer.logs.pipeline import (
     Pipeline,
     ReadRequest,
     already_found,
-    run_logs,
 )
 from tailer.logs.printed import PrintedLines
 from tailer.logs.report import closing_report
@@ -62,16 +61,18 @@ class Rig:
             self.source.store.add(at_ns, message, visible_from_ns=at_ns - number)
 
     async def run(self, *, find: FindTargets | None = None, stops: Sequence[Stop] = ()) -> None:
-        await run_logs(
-            find or already_found([FOLLOW]),
+        pipeline = Pipeline(
             outcome=self.outcome,
             source=self.source,
-            output=FilteredSink(self.output, everything),
-            copies=[FilteredSink(self.copy, everything)],
             settings=SETTINGS,
-            stops=stops,
             clock=self.clock,
             jitter=random.Random(1).random,
+        )
+        await pipeline.run(
+            find or already_found([FOLLOW]),
+            output=FilteredSink(self.output, everything),
+            copies=[FilteredSink(self.copy, everything)],
+            stops=stops,
         )
 
     async def run_while(self, happens: Callable[[], None], *, at_s: float) -> None:

@@ -246,7 +246,7 @@ def _try_path(path: Path) -> None:
 
 
 async def _syslog(section: SyslogSection, clock: Clock, _: LastError) -> Finding:
-    """Connect to every server, not only to the first one that works: all are for fail-over."""
+    """Connect to every server, because the others serve only when the first one fails."""
     failures: dict[str, SinkError] = {}
 
     async def connect(url: str) -> None:

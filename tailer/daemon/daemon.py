@@ -52,98 +52,66 @@ async def run_daemon(
     Errors: ConfigError for a spool or an address that another process uses; AuthError when
     the first token request is rejected; SinkError when it is unknown what is on the disk.
     """
-    sampler = Sampler(health, clock, max_spool_bytes=setup.config.spool.max_bytes)
-    async with (
-        listening_at(setup.config.status.listen) as listening,
-        anyio.create_task_group() as background,
-    ):
-        background.start_soon(sampler.run)
-        background.start_soon(serve_status, listening, health, clock, sampler.sample)
-        await _follow_and_deliver(
-            setup,
-            clock=clock,
-            rng=rng,
-            environ=environ,
-            stop=stop,
-            reloads=reloads,
-            health=health,
-            sampler=sampler,
-            on_running=on_running,
-            strict=strict,
-        )
-        background.cancel_scope.cancel()
-
-
-async def _follow_and_deliver(
-    setup: Setup,
-    *,
-    clock: Clock,
-    rng: random.Random,
-    environ: Mapping[str, str],
-    stop: Callable[[], Awaitable[object]],
-    reloads: ReloadSource | None,
-    health: Health,
-    sampler: Sampler,
-    on_running: Callable[[], None],
-    strict: bool,
-) -> None:
     config, credentials = setup.config, setup.credentials
     watched = watched_by(config, default_group=credentials.default_group_name)
+    names = [each.sink.name for each in setup.sinks]
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
         first_contact_patience_s=inf,  # a service may start before its network
     )
-    names = [each.sink.name for each in setup.sinks]
+    sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
-        open_spool(
-            config.spool.path,
-            sinks=names,
-            droppers=[each.sink.name for each in setup.sinks if each.drops],
-            max_bytes=config.spool.max_bytes,
-            clock=clock,
-        ) as opened,
-        connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as client,
+        listening_at(config.status.listen) as listening,
+        anyio.create_task_group() as background,
     ):
-        spool = opened.spool
-        sampler.spool, sampler.client = spool, client
-        log.info(
-            "started",
-            targets=len(watched.names),
-            selectors=len(watched.selectors),
-            sinks=names,
-            spool=str(config.spool.path),
-        )
-        report_discarded(opened.abandoned, health)
-        if opened.set_aside is not None:
-            backfill_ns = await _report_lost_state(opened.set_aside, config, clock, health)
-            watched = replace(watched, backfill_ns=backfill_ns)
-        async with anyio.create_task_group() as delivering:
-            running_sinks = RunningSinks(delivering, spool=spool, clock=clock, health=health)
-            spool.on_drop = running_sinks.report_drop
-            for sink in setup.sinks:
-                running_sinks.start(sink, strict=strict)
-            async with anyio.create_task_group() as polling:
-                polling.start_soon(_cancel_after, polling.cancel_scope, stop)
-                target_set = TargetSet(
-                    polling,
-                    client=client,
-                    spool=spool,
-                    clock=clock,
-                    health=health,
-                    jitter=rng.random,
-                )
-                reloader = Reloader(setup, client, running_sinks, target_set, clock)
-                await target_set.change(watched)
-                if reloads is not None:
-                    polling.start_soon(reloader.run, reloads)
-                health.has_begun, health.is_stopping = True, False
-                on_running()
-            health.is_stopping = True
-            log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
-            spool.close_input()
-            shutdown_s = reloader.running.config.daemon.shutdown_s
-            delivering.cancel_scope.deadline = anyio.current_time() + shutdown_s
-        log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
+        background.start_soon(sampler.run)
+        background.start_soon(serve_status, listening, health, clock, sampler.sample)
+        async with (
+            open_spool(
+                config.spool.path,
+                sinks=names,
+                droppers=[each.sink.name for each in setup.sinks if each.drops],
+                max_bytes=config.spool.max_bytes,
+                clock=clock,
+            ) as opened,
+            connect(
+                credentials, clock=clock, rng=rng, settings=settings, environ=environ
+            ) as client,
+        ):
+            spool = opened.spool
+            sampler.spool, sampler.client = spool, client
+            log.info(
+                "started",
+                targets=len(watched.names),
+                selectors=len(watched.selectors),
+                sinks=names,
+                spool=str(config.spool.path),
+            )
+            report_discarded(opened.abandoned, health)
+            if opened.set_aside is not None:
+                backfill_ns = await _report_lost_state(opened.set_aside, config, clock, health)
+                watched = replace(watched, backfill_ns=backfill_ns)
+            async with anyio.create_task_group() as delivering:
+                sinks = RunningSinks(delivering, spool=spool, clock=clock, health=health)
+                spool.on_drop = sinks.report_drop
+                for sink in setup.sinks:
+                    sinks.start(sink, strict=strict)
+                async with anyio.create_task_group() as polling:
+                    polling.start_soon(_cancel_after, polling.cancel_scope, stop)
+                    targets = TargetSet(polling, client, spool, clock, health, rng.random)
+                    reloader = Reloader(setup, client, sinks, targets, clock)
+                    await targets.change(watched)
+                    if reloads is not None:
+                        polling.start_soon(reloader.run, reloads)
+                    health.has_begun, health.is_stopping = True, False
+                    on_running()
+                health.is_stopping = True
+                log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
+                spool.close_input()
+                shutdown_s = reloader.running.config.daemon.shutdown_s
+                delivering.cancel_scope.deadline = anyio.current_time() + shutdown_s
+            log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
+        background.cancel_scope.cancel()
 
 
 async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[object]]) -> None:

@@ -1,23 +1,21 @@
 """Follow one target through refusals and disappearance; a failure affects no other target."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
+from tailer.aicore.client import AiCoreClient
 from tailer.backoff import RetryPause
 from tailer.clock import Clock
 from tailer.config import PollSettings
-from tailer.discovery.lookup import TargetSource, find_target, kinds_and_id
+from tailer.discovery.lookup import find_target, kinds_and_id
 from tailer.discovery.scanner import Found
-from tailer.discovery.survey import ListSource
-from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
+from tailer.errors import ApiError, AuthError, ConfigError, TailerError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.parts import NamedTargetHealth
 from tailer.health.targets import Phase
 from tailer.model import Gap, Sighted, Sighting, Target, Window, Workload
-from tailer.polling.log_reader import LogSource
 from tailer.polling.poller import Poller, StartAt
 from tailer.polling.reporter import TargetReporter
 from tailer.spool.contract import Spool
@@ -25,10 +23,6 @@ from tailer.spool.contract import Spool
 log = structlog.get_logger()
 
 _RETRYING = "waiting to try again"
-
-
-class Client(LogSource, TargetSource, ListSource, Protocol):
-    """The part of the AI Core client that reads logs, gets targets and lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ class Follower:
     wrong then; SinkError of the spool. Every other error is logged and retried.
     """
 
-    client: Client
+    client: AiCoreClient
     spool: Spool
     clock: Clock
     settings: PollSettings
@@ -67,15 +61,12 @@ class Follower:
             for target in named.targets:
                 await self._follow_until_ended(target, named)
 
-        def schedule_retry(reason: str, retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            named.reason, named.next_try_s = reason, now_s + retry_in_s
-            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
-            for target in named.targets:
-                if target not in self.followed:
-                    self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
+        def on_failure(error: TailerError, retry_in_s: float) -> None:
+            named.reason = error.message
+            named.next_try_s = self.clock.monotonic_s() + retry_in_s
+            self._schedule_retry(named.targets, retry_in_s, named)
 
-        await self._with_retry(attempt, name, schedule_retry)
+        await self._with_retry(attempt, name, on_failure)
 
     async def follow_found(
         self, found: Found, sighting: Callable[[Target], Sighting | None]
@@ -94,13 +85,11 @@ class Follower:
                 target, target.name, known=workload, sighted=lambda: sighting(target)
             )
 
-        def schedule_retry(_: str, retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
-
         group, status = target.resource_group, workload.status.value
         log.info("target_found", target=target.name, resource_group=group, status=status)
-        await self._with_retry(attempt, target.name, schedule_retry)
+        await self._with_retry(
+            attempt, target.name, lambda _, retry_in_s: self._schedule_retry([target], retry_in_s)
+        )
         await self._retire(target)
         log.info("target_finished", target=target.name, resource_group=group)
 
@@ -120,7 +109,7 @@ class Follower:
         self,
         attempt: Callable[[], Awaitable[None]],
         name: str,
-        schedule_retry: Callable[[str, float], None],
+        on_failure: Callable[[TailerError, float], None],
     ) -> None:
         """Repeat `attempt` until it succeeds; the pauses grow, so that the log stays short."""
         retry_pause = RetryPause()
@@ -134,7 +123,7 @@ class Follower:
                 retry_pause.note_well(self.clock.monotonic_s() - started_s)
                 retry_in_s = retry_pause.pause_s()
                 log.error("target_failed", target=name, error=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
-                schedule_retry(error.message, retry_in_s)
+                on_failure(error, retry_in_s)
             await self.clock.sleep(retry_in_s)
 
     async def _follow_until_ended(self, target: Target, named: NamedTargetHealth) -> None:
@@ -156,19 +145,26 @@ class Follower:
     ) -> Workload | None:
         """None while the service denies or refuses the target, which is reported already."""
 
-        def schedule_retry(retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
-            self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
+        def on_retry(_: TailerError, retry_in_s: float) -> None:
+            self._schedule_retry([target], retry_in_s, named)
 
-        schedule_retry(pause_s)
+        self._schedule_retry([target], pause_s, named)
         await self.clock.sleep(pause_s)
         try:
-            return await self.client.get(
-                target, on_retry=lambda _, retry_in_s: schedule_retry(retry_in_s)
-            )
+            return await self.client.get(target, on_retry=on_retry)
         except (ApiError, AuthError):
             return None
+
+    def _schedule_retry(
+        self, targets: Iterable[Target], retry_in_s: float, named: NamedTargetHealth | None = None
+    ) -> None:
+        """Record the retry in the health of `named` and of `targets` that are not followed."""
+        now_s = self.clock.monotonic_s()
+        if named is not None:
+            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
+        for target in targets:
+            if target not in self.followed:
+                self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
 
     async def _follow_once(
         self,
@@ -210,8 +206,8 @@ class Follower:
             return [Target(named.resource_group, kinds[0], id_)]
 
         def on_retry(error: TransientApiError, retry_in_s: float) -> None:
-            now_s, pause_s = self.clock.monotonic_s(), round(retry_in_s, 1)
-            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
+            self._schedule_retry((), retry_in_s, named)
+            pause_s = round(retry_in_s, 1)
             log.warning("lookup_failed", target=named.name, error=error.message, retry_in_s=pause_s)
 
         found = await find_target(

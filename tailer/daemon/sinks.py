@@ -2,13 +2,13 @@
 
 import glob
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import anyio
 import structlog
@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
 from tailer.daemon.tasks import TaskSet
-from tailer.delivery import BatchQueue, deliver
+from tailer.delivery import deliver
 from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health.health import Health
 from tailer.model import Batch, GapReason
@@ -26,6 +26,7 @@ from tailer.sinks.file.sink import FileSink
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.lines import LineFilter
 from tailer.sinks.syslog.build import build_syslog_sink
+from tailer.spool.sqlite import SqliteSpool
 
 log = structlog.get_logger()
 
@@ -136,26 +137,11 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     return max((time_ns for time_ns in times_ns if time_ns <= now_ns), default=None)
 
 
-class SinkRegistry(BatchQueue, Protocol):
-    """The part of the spool that registers sinks; see the spool's contract.
-
-    `stop_sinks`: `next_batches` returns nothing more to them, until `change_sinks`.
-    """
-
-    droppers: Collection[str]
-
-    def stop_sinks(self, sinks: Collection[str]) -> None: ...
-
-    async def change_sinks(
-        self, *, gone: Collection[str], new: Collection[str]
-    ) -> Mapping[str, int]: ...
-
-
 class RunningSinks:
     """The delivery tasks in `tasks`. `configured` has the running sinks by name."""
 
     def __init__(
-        self, tasks: TaskGroup, *, spool: SinkRegistry, clock: Clock, health: Health
+        self, tasks: TaskGroup, *, spool: SqliteSpool, clock: Clock, health: Health
     ) -> None:
         self._tasks = TaskSet[str](tasks)
         self._spool = spool
@@ -171,7 +157,7 @@ class RunningSinks:
         self._tasks.start(name, partial(self._deliver, sink, strict=strict))
 
     async def change(self, sinks: Sequence[ConfiguredSink]) -> None:
-        """Replace the running sinks by `sinks`, without touching those that have not changed.
+        """Replace the running sinks by `sinks`; unchanged sinks are not interrupted.
 
         A removed or changed sink gets up to 10 s to finish writes in progress. A changed
         sink keeps its position in the spool.

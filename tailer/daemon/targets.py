@@ -1,20 +1,21 @@
 """The targets of `tailer run`: one task for each; applies a changed set of watches."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 from anyio.abc import TaskGroup
 
+from tailer.aicore.client import AiCoreClient
 from tailer.clock import Clock
 from tailer.config import Config, PollSettings
-from tailer.daemon.follower import Client, Follower
+from tailer.daemon.follower import Follower
 from tailer.daemon.tasks import Task, TaskSet
 from tailer.discovery.scanner import Found, NotedLists, Scanner
 from tailer.discovery.selector import Selector, selector_for
 from tailer.health.health import Health
-from tailer.model import Gap, Sighting, Target
+from tailer.model import Gap, Sighting, Target, Workload
 from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S
 
@@ -56,32 +57,26 @@ def watched_by(config: Config, *, default_group: str) -> WatchedTargets:
     )
 
 
+@dataclass(slots=True)
 class TargetSet:
     """The tasks in `tasks` that follow targets; none before the first `change`."""
 
-    def __init__(
-        self,
-        tasks: TaskGroup,
-        *,
-        client: Client,
-        spool: Spool,
-        clock: Clock,
-        health: Health,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._tasks = tasks
-        self._named = TaskSet[NamedTarget](tasks)
-        self._found = TaskSet[Target](tasks)
-        self._workloads: dict[Target, Found] = {}  # of the tasks in `_found`
-        self._scan: Task | None = None
-        self._scanner: Scanner | None = None
-        self._client = client
-        self._spool = spool
-        self._clock = clock
-        self._health = health
-        self._jitter = jitter
-        self._watched: WatchedTargets | None = None
-        self._follower: Follower | None = None
+    tasks: TaskGroup
+    client: AiCoreClient
+    spool: Spool
+    clock: Clock
+    health: Health
+    jitter: Callable[[], float]
+    _named: TaskSet[NamedTarget] = field(init=False)
+    _found: TaskSet[Target] = field(init=False)
+    _workloads: dict[Target, Workload] = field(default_factory=dict)  # of the tasks in `_found`
+    _scan: Task | None = None
+    _scanner: Scanner | None = None
+    _watched: WatchedTargets | None = None
+    _follower: Follower | None = None
+
+    def __post_init__(self) -> None:
+        self._named, self._found = TaskSet(self.tasks), TaskSet(self.tasks)
 
     async def change(self, watched: WatchedTargets) -> None:
         """Follow `watched` instead. A target that stays is not interrupted, unless `poll` differs.
@@ -95,20 +90,30 @@ class TargetSet:
         names = [name for name in self._named if restart or name not in watched.names]
         targets = [
             target
-            for target, found in self._workloads.items()
-            if restart or not any(each.describes(found.workload) for each in watched.selectors)
+            for target, workload in self._workloads.items()
+            if restart or not any(each.describes(workload) for each in watched.selectors)
         ]
         unfollowed = await self._stop(names, targets)
-        if restart:
-            self._follower = self._new_follower(watched)
+        if restart or self._follower is None:
+            self._follower = Follower(
+                client=self.client,
+                spool=self.spool,
+                clock=self.clock,
+                settings=watched.poll,
+                health=self.health,
+                start=lambda now_ns: now_ns - watched.backfill_ns,
+                jitter=self.jitter,
+            )
         self._tidy_health(watched, unfollowed)
         # The task of a name ends when the target is followed under another name. The name
         # needs a task again when that other name is removed.
         old_names = previous.names if previous is not None else ()
         for name in watched.names:
+            health = self.health.named(name.name, name.resource_group)
             is_new = name not in old_names or name in names
-            if name not in self._named and (is_new or unfollowed & self._targets_of(name)):
-                self._follow(name)
+            if name not in self._named and (is_new or unfollowed & set(health.targets)):
+                follow = partial(self._follower.follow, name.name, name.resource_group)
+                self._named.start(name, follow)
         self._start_scanner(watched)
         if previous is not None:
             log.info(
@@ -125,58 +130,39 @@ class TargetSet:
             await self._scan.wait()
         await self._named.cancel(names)
         await self._found.cancel(targets)
-        await self._spool.settle()  # the next poller of a target reads the stored position
+        await self.spool.settle()  # the next poller of a target reads the stored position
         return followed - self._follower.followed
-
-    def _new_follower(self, watched: WatchedTargets) -> Follower:
-        return Follower(
-            client=self._client,
-            spool=self._spool,
-            clock=self._clock,
-            settings=watched.poll,
-            health=self._health,
-            start=lambda now_ns: now_ns - watched.backfill_ns,
-            jitter=self._jitter,
-        )
-
-    def _targets_of(self, name: NamedTarget) -> set[Target]:
-        return set(self._health.named(name.name, name.resource_group).targets)
-
-    def _follow(self, name: NamedTarget) -> None:
-        assert self._follower is not None
-        self._health.named(name.name, name.resource_group)
-        self._named.start(name, partial(self._follower.follow, name.name, name.resource_group))
 
     def _start_scanner(self, watched: WatchedTargets) -> None:
         """A new scanner reports all targets again, except retired ones."""
-        self._health.looks.clear()
+        self.health.looks.clear()
         self._scan = self._scanner = None
         if not watched.selectors:
             return
         lists = NotedLists(
-            self._client,
+            self.client,
             watched.selectors,
-            self._health,
-            self._clock,
+            self.health,
+            self.clock,
             watched.poll.discovery_interval_s,
         )
         scanner = Scanner(
             watched.selectors,
             source=lists,
-            spool=self._spool,
-            clock=self._clock,
+            spool=self.spool,
+            clock=self.clock,
             backfill_ns=watched.backfill_ns,
             lateness_ns=round(watched.poll.lateness_s * NS_PER_S),
             interval_s=watched.poll.discovery_interval_s,
         )
         lists.expect()
         self._scanner = scanner
-        self._scan = Task(self._tasks, partial(scanner.watch, self._start_found, self._report_gone))
+        self._scan = Task(self.tasks, partial(scanner.watch, self._start_found, self._report_gone))
 
     def _start_found(self, found: Found) -> None:
         target = found.workload.target
         if target not in self._found:
-            self._workloads[target] = found
+            self._workloads[target] = found.workload
             self._found.start(target, partial(self._follow_found, found))
 
     async def _follow_found(self, found: Found) -> None:
@@ -203,13 +189,13 @@ class TargetSet:
 
     def _tidy_health(self, watched: WatchedTargets, unfollowed: Iterable[Target]) -> None:
         """Remove the health of names and targets that are not watched any more."""
-        removed = {*unfollowed, *(target for one in self._health.names for target in one.targets)}
-        self._health.names[:] = [
+        removed = {*unfollowed, *(target for one in self.health.names for target in one.targets)}
+        self.health.names[:] = [
             one
-            for one in self._health.names
+            for one in self.health.names
             if NamedTarget(one.name, one.resource_group) in watched.names
         ]
-        named = {target for one in self._health.names for target in one.targets}
+        named = {target for one in self.health.names for target in one.targets}
         for target in removed - named:
             if target not in self._found:
-                self._health.forget(target)
+                self.health.forget(target)

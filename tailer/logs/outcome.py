@@ -50,7 +50,7 @@ class Outcome:
     """Updated during the run.
 
     `verdicts` has the final status of each target that was followed to its end. `errors` has
-    all errors; `failure` is the one that ended the run, which the caller must still report.
+    all errors; `failure` is the error that ended the run, which the caller must still report.
     """
 
     health: Health = field(default_factory=Health)

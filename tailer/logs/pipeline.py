@@ -51,8 +51,8 @@ class FilteredSink:
 class ReadRequest:
     """Which lines of a target to read: [start_ns, end_ns), or follow it when `end_ns` is None.
 
-    `last` limits the lines before now to the last ones. `known` is the target as it was
-    found, `sighted` its last sighting since.
+    `last`: how many of the existing lines to read, counted from the end. `known` is the
+    target as found, `sighted` its last sighting since.
     """
 
     target: Target
@@ -63,43 +63,94 @@ class ReadRequest:
     sighted: Sighted = lambda: None
 
 
+FindTargets: TypeAlias = Callable[["Pipeline"], Awaitable[None]]
+"""Starts the reads, and returns when all targets are found.
+
+Errors: a TailerError ends the whole run.
+"""
+
+
+def already_found(requests: Sequence[ReadRequest]) -> FindTargets:
+    async def find_targets(pipeline: Pipeline) -> None:
+        for request in requests:
+            pipeline.start(request)
+
+    return find_targets
+
+
 @dataclass(slots=True, kw_only=True)
 class Pipeline:
-    """The running tasks. Targets may be added at any time of a run."""
+    """One run. Targets may be started at any time of `run`, which updates `outcome`."""
 
     outcome: Outcome
     source: LogSource
-    spool: Spool
     settings: PollSettings
     clock: Clock
     jitter: Callable[[], float]
-    on_start: Callable[[ReadRequest], None]
-    polling: TaskGroup
-    delivering: TaskGroup
+    on_start: Callable[[ReadRequest], None] = lambda _: None
+    spool: Spool = field(init=False)
+    _polling: TaskGroup = field(init=False)
+    _delivering: TaskGroup = field(init=False)
     _started: set[Target] = field(default_factory=set)
+
+    async def run(
+        self,
+        find_targets: FindTargets,
+        *,
+        output: FilteredSink,
+        copies: Sequence[FilteredSink] = (),
+        stops: Sequence[Stop],
+    ) -> None:
+        """Write the lines of the found targets to all sinks, until all is read or a stop returns.
+
+        A stop cancels the pollers and gives the sinks 2 s for the lines that are already read.
+        The reader of `output` closing its end is a stop, too.
+
+        Errors: no TailerError. Errors of a target or of a copy are recorded in `outcome`, and
+        the others continue. An error of `find_targets` or of `output` ends the run as its
+        `failure`.
+        """
+
+        async def output_closed() -> Cause:
+            await output.sink.reader_gone()
+            return Cause.READER_GONE
+
+        names = [each.sink.name for each in (output, *copies)]
+        self.spool = MemorySpool(sinks=names, max_bytes=_MAX_SPOOL_BYTES)
+        async with anyio.create_task_group() as waiting_for_stop:
+            async with anyio.create_task_group() as self._delivering:
+                async with anyio.create_task_group() as self._polling:
+                    self._delivering.start_soon(self._deliver, output)
+                    for copy in copies:
+                        self._delivering.start_soon(self._deliver_copy, copy)
+                    for stop in [*stops, output_closed]:
+                        waiting_for_stop.start_soon(self._stop_after, stop)
+                    self._polling.start_soon(self._find, find_targets)
+                self.spool.close_input()
+            waiting_for_stop.cancel_scope.cancel()
 
     def start(self, request: ReadRequest) -> None:
         """Start to read, unless the target was started before."""
         if request.target not in self._started:
             self._started.add(request.target)
             self.on_start(request)
-            self.polling.start_soon(self._poll, request)
+            self._polling.start_soon(self._poll, request)
 
     def fail(self, name: str, error: TailerError) -> None:
         """Report that one target failed; the others continue."""
         log.error("target_failed", target=name, error=str(error))
         self.outcome.errors.append(error)
 
-    async def find(self, find_targets: "FindTargets") -> None:
+    async def _find(self, find_targets: FindTargets) -> None:
         try:
             await find_targets(self)
         except* TailerError as errors:
             self._stop(failure=_first_of(errors))
 
-    async def stop_after(self, stop: Stop) -> None:
+    async def _stop_after(self, stop: Stop) -> None:
         self._stop(cause=await stop())
 
-    async def deliver_output(self, output: FilteredSink) -> None:
+    async def _deliver(self, output: FilteredSink) -> None:
         try:
             await deliver(output.sink, self.spool, clock=self.clock, wanted=output.wanted)
         except ReaderGoneError:
@@ -107,7 +158,7 @@ class Pipeline:
         except SinkError as error:
             self._stop(failure=error)
 
-    async def deliver_copy(self, copy: FilteredSink) -> None:
+    async def _deliver_copy(self, copy: FilteredSink) -> None:
         """A failed copy is skipped from then on, so that it does not fill the spool."""
         name = copy.sink.name
         try:
@@ -127,8 +178,8 @@ class Pipeline:
         self.outcome.cause, self.outcome.failure = cause, failure
         if failure is not None:
             self.outcome.errors.insert(0, failure)
-        self.polling.cancel_scope.cancel()
-        self.delivering.cancel_scope.deadline = anyio.current_time() + _DRAIN_TIMEOUT_S
+        self._polling.cancel_scope.cancel()
+        self._delivering.cancel_scope.deadline = anyio.current_time() + _DRAIN_TIMEOUT_S
 
     async def _poll(self, request: ReadRequest) -> None:
         target, start_ns, last = request.target, request.start_ns, request.last
@@ -152,73 +203,6 @@ class Pipeline:
         except TailerError as error:
             self.fail(target.name, error)
         await self.spool.retire(target)
-
-
-FindTargets: TypeAlias = Callable[[Pipeline], Awaitable[None]]
-"""Starts the reads, and returns when no more targets will be found.
-
-Errors: a TailerError ends the whole run.
-"""
-
-
-def already_found(requests: Sequence[ReadRequest]) -> FindTargets:
-    async def find_targets(pipeline: Pipeline) -> None:
-        for request in requests:
-            pipeline.start(request)
-
-    return find_targets
-
-
-async def run_logs(
-    find_targets: FindTargets,
-    *,
-    outcome: Outcome,
-    source: LogSource,
-    output: FilteredSink,
-    copies: Sequence[FilteredSink] = (),
-    settings: PollSettings,
-    stops: Sequence[Stop],
-    clock: Clock,
-    jitter: Callable[[], float],
-    on_start: Callable[[ReadRequest], None] = lambda _: None,
-) -> None:
-    """Write the lines of the found targets to all sinks, until all is read or a stop returns.
-
-    A stop cancels the pollers and gives the sinks 2 s for the lines that are already read.
-    The reader of `output` closing its end is a stop, too. `outcome` is updated during the run.
-
-    Errors: no TailerError. Errors of a target or of a copy are recorded in `outcome`, and the
-    others continue. An error of `find_targets` or of `output` ends the run as its `failure`.
-    """
-
-    async def output_closed() -> Cause:
-        await output.sink.reader_gone()
-        return Cause.READER_GONE
-
-    names = [each.sink.name for each in (output, *copies)]
-    spool = MemorySpool(sinks=names, max_bytes=_MAX_SPOOL_BYTES)
-    async with anyio.create_task_group() as waiting_for_stop:
-        async with anyio.create_task_group() as delivering:
-            async with anyio.create_task_group() as polling:
-                pipeline = Pipeline(
-                    outcome=outcome,
-                    source=source,
-                    spool=spool,
-                    settings=settings,
-                    clock=clock,
-                    jitter=jitter,
-                    on_start=on_start,
-                    polling=polling,
-                    delivering=delivering,
-                )
-                delivering.start_soon(pipeline.deliver_output, output)
-                for copy in copies:
-                    delivering.start_soon(pipeline.deliver_copy, copy)
-                for stop in [*stops, output_closed]:
-                    waiting_for_stop.start_soon(pipeline.stop_after, stop)
-                polling.start_soon(pipeline.find, find_targets)
-            spool.close_input()
-        waiting_for_stop.cancel_scope.cancel()
 
 
 def _first_of(errors: ExceptionGroup[TailerError]) -> TailerError:

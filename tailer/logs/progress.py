@@ -6,14 +6,16 @@ it. A program at the other end of a pipe may write to the same terminal.
 
 import os
 import stat
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from tailer.clock import Clock
 from tailer.health.health import Health
 from tailer.health.targets import Phase
 from tailer.logs.pipeline import ReadRequest
+from tailer.logs.request import LogsRequest
 from tailer.model import Target
 from tailer.text import duration_text, lines_text
 from tailer.timestamp import NS_PER_S
@@ -85,8 +87,11 @@ def progress_line(
     return f"{int(share * 100):3}% {bar} {', '.join(facts)}"[: columns - 1]
 
 
-def wants_progress(*, stdout_fd: int, stderr: TextIO | None, term: str) -> bool:
-    if stderr is None or not stderr.isatty() or term == "dumb":
+def wants_progress(request: LogsRequest, *, stdout_fd: int) -> bool:
+    """Not with --follow, which has no end, nor with --tail, which is over at once."""
+    if request.follow or request.quiet or request.last is not None:
+        return False
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return False
     mode = os.fstat(stdout_fd).st_mode
     is_null = stat.S_ISCHR(mode) and not os.isatty(stdout_fd)

@@ -1,6 +1,5 @@
 """One run of `tailer logs`: connect client, sinks and targets, then report and write --summary."""
 
-import os
 import random
 import sys
 from contextlib import AbstractAsyncContextManager, suppress
@@ -14,7 +13,7 @@ from tailer.aicore.rate_limit import RequestStatistics
 from tailer.clock import Clock, SystemClock
 from tailer.errors import SinkError, TailerError
 from tailer.logs.outcome import Cause, Outcome, Verdict
-from tailer.logs.pipeline import FilteredSink, run_logs
+from tailer.logs.pipeline import FilteredSink, Pipeline
 from tailer.logs.printed import PrintedLines
 from tailer.logs.progress import PinnedStream, Progress, show_progress, wants_progress
 from tailer.logs.report import closing_report
@@ -93,29 +92,22 @@ class _Run:
                 copies.append(self._limited(StdoutSink(tee_fd, form, name=f"--tee {request.tee}")))
             progress = Progress(self.outcome.health)
             async with anyio.create_task_group() as background:
-                if self._wants_progress(fd):
+                if wants_progress(request, stdout_fd=fd):
                     timezone = request.form.timezone
                     background.start_soon(show_progress, progress, notices, clock, timezone)
-                await run_logs(
-                    search.find,
+                pipeline = Pipeline(
                     outcome=self.outcome,
                     source=client,
-                    output=self._limited(output),
-                    copies=copies,
                     settings=request.poll,
-                    stops=stops,
                     clock=clock,
                     jitter=random.random,
                     on_start=lambda read: progress.expect(read, now_ns=search.now_ns()),
                 )
+                await pipeline.run(
+                    search.find, output=self._limited(output), copies=copies, stops=stops
+                )
                 background.cancel_scope.cancel()
         self._log_result()
-
-    def _wants_progress(self, fd: int) -> bool:
-        """Not with --follow, which has no end, nor with --tail, which is over at once."""
-        request, term = self._request, os.environ.get("TERM", "")
-        is_excluded = request.follow or request.quiet or request.last is not None
-        return not is_excluded and wants_progress(stdout_fd=fd, stderr=sys.stderr, term=term)
 
     def _limited(self, sink: StdoutSink) -> FilteredSink:
         return FilteredSink(sink, self.printed.limited(self._request.line_filter.narrow))

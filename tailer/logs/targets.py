@@ -26,74 +26,6 @@ from tailer.timestamp import NS_PER_S
 log = structlog.get_logger()
 
 
-class SelectedTargets:
-    """The targets that a selector matches: now, or with --follow at any later time, too."""
-
-    def __init__(
-        self, client: AiCoreClient, request: LogsRequest, selector: Selector, clock: Clock
-    ) -> None:
-        self._client = client
-        self._request = request
-        self._selector = selector
-        self._clock = clock
-
-    async def find(self, pipeline: Pipeline) -> None:
-        """A FindTargets, which does not return with --follow.
-
-        Errors: NotFoundError when nothing matches and no target is named; an ApiError when
-        all resource groups are refused.
-        """
-        request, selector = self._request, self._selector
-        seen = await survey([selector], self._client, on_retry=OutageNotice())
-        if seen.refusals and not seen.workloads and len(seen.refusals) == seen.groups:
-            raise next(iter(seen.refusals.values()))
-        matching = [workload for workload in seen.workloads if selector.matches(workload)]
-        now_ns = _service_now_ns(self._client)
-        if request.follow:  # the scanner logs refusals and retries
-            existing = plan(request, matching, now_ns=now_ns)
-            await self._follow(existing, pipeline, now_ns=now_ns)
-            return
-        for group, refusal in seen.refusals.items():
-            pipeline.fail(f"resource group {group}", refusal)
-        if not matching:
-            error = NotFoundError(
-                f"nothing matches {selector}",
-                hint=f"available: {available(seen.workloads, selector)}; "
-                "with -f, tailer waits for a match",
-            )
-            if not request.names:
-                raise error
-            pipeline.fail("the selector", error)
-        lateness_ns = round(request.poll.lateness_s * NS_PER_S)
-        for read in plan(request, matching, now_ns=now_ns):
-            ended = 0 if read.known is None else ended_ns(read.known)
-            if not 0 < ended < read.start_ns - lateness_ns:  # else it has no lines in the range
-                pipeline.start(read)
-
-    async def _follow(
-        self, existing: Sequence[ReadRequest], pipeline: Pipeline, *, now_ns: int
-    ) -> None:
-        """`existing` are the targets of the survey: only these have lines before `now_ns`."""
-        planned = {read.target: read for read in existing}
-        scanner = Scanner(
-            [self._selector],
-            source=self._client,
-            spool=pipeline.spool,
-            clock=self._clock,
-            backfill_ns=now_ns - self._request.start_ns(now_ns),
-            lateness_ns=round(self._request.poll.lateness_s * NS_PER_S),
-            interval_s=self._request.poll.discovery_interval_s,
-        )
-
-        def start(found: Found) -> None:
-            target = found.workload.target
-            read = planned.pop(target, None) or ReadRequest(target, found.start_ns, end_ns=None)
-            sighted = partial(scanner.sighting, target)
-            pipeline.start(replace(read, known=found.workload, sighted=sighted))
-
-        await scanner.watch(start)
-
-
 class TargetSearch:
     """Finds the named targets, now or within --wait, and the selected ones."""
 
@@ -104,12 +36,6 @@ class TargetSearch:
         self._request = request
         self._groups = groups
         self._clock = clock
-        self._selected: SelectedTargets | None = None
-        if request.selector is not None:
-            selector = replace(
-                request.selector, resource_groups=None if request.all_groups else tuple(groups)
-            )
-            self._selected = SelectedTargets(client, request, selector, clock)
         self._deadline_s = clock.monotonic_s() + (request.wait_s or 0.0)
         self._targets: list[Target] = []
 
@@ -152,8 +78,10 @@ class TargetSearch:
         self._start(found, pipeline)
         async with anyio.create_task_group() as searches:
             searches.start_soon(self._find_missing, missing, pipeline)
-            if self._selected is not None:
-                searches.start_soon(self._selected.find, pipeline)
+            if self._request.selector is not None:
+                groups = None if self._request.all_groups else tuple(self._groups)
+                selector = replace(self._request.selector, resource_groups=groups)
+                searches.start_soon(self._find_selected, selector, pipeline)
 
     async def _find_missing(self, missing: Sequence[str], pipeline: Pipeline) -> None:
         failures: dict[str, TailerError] = {}
@@ -168,7 +96,7 @@ class TargetSearch:
             for name in missing:
                 waiting.start_soon(wait_for, name)
         have_all_failed = len(failures) == len(set(self._request.names))
-        if failures and have_all_failed and self._selected is None:
+        if failures and have_all_failed and self._request.selector is None:
             raise next(iter(failures.values()))
         for name, error in failures.items():
             pipeline.fail(name, error)
@@ -195,6 +123,67 @@ class TargetSearch:
             self._targets += [workload.target for workload in found]
             for read in plan(self._request, found, now_ns=_service_now_ns(self._client)):
                 pipeline.start(read)
+
+    async def _find_selected(self, selector: Selector, pipeline: Pipeline) -> None:
+        """Does not return with --follow, because targets may match at any later time.
+
+        Errors: NotFoundError when nothing matches and no target is named; an ApiError when
+        all resource groups are refused.
+        """
+        request = self._request
+        seen = await survey([selector], self._client, on_retry=OutageNotice())
+        if seen.refusals and not seen.workloads and len(seen.refusals) == seen.groups:
+            raise next(iter(seen.refusals.values()))
+        matching = [workload for workload in seen.workloads if selector.matches(workload)]
+        now_ns = _service_now_ns(self._client)
+        if request.follow:  # the scanner logs refusals and retries
+            existing = plan(request, matching, now_ns=now_ns)
+            await self._follow(selector, existing, pipeline, now_ns=now_ns)
+            return
+        for group, refusal in seen.refusals.items():
+            pipeline.fail(f"resource group {group}", refusal)
+        if not matching:
+            error = NotFoundError(
+                f"nothing matches {selector}",
+                hint=f"available: {available(seen.workloads, selector)}; "
+                "with -f, tailer waits for a match",
+            )
+            if not request.names:
+                raise error
+            pipeline.fail("the selector", error)
+        lateness_ns = round(request.poll.lateness_s * NS_PER_S)
+        for read in plan(request, matching, now_ns=now_ns):
+            ended = 0 if read.known is None else ended_ns(read.known)
+            if not 0 < ended < read.start_ns - lateness_ns:  # else it has no lines in the range
+                pipeline.start(read)
+
+    async def _follow(
+        self,
+        selector: Selector,
+        existing: Sequence[ReadRequest],
+        pipeline: Pipeline,
+        *,
+        now_ns: int,
+    ) -> None:
+        """`existing` are the targets of the survey: only these have lines before `now_ns`."""
+        planned = {read.target: read for read in existing}
+        scanner = Scanner(
+            [selector],
+            source=self._client,
+            spool=pipeline.spool,
+            clock=self._clock,
+            backfill_ns=now_ns - self._request.start_ns(now_ns),
+            lateness_ns=round(self._request.poll.lateness_s * NS_PER_S),
+            interval_s=self._request.poll.discovery_interval_s,
+        )
+
+        def start(found: Found) -> None:
+            target = found.workload.target
+            read = planned.pop(target, None) or ReadRequest(target, found.start_ns, end_ns=None)
+            sighted = partial(scanner.sighting, target)
+            pipeline.start(replace(read, known=found.workload, sighted=sighted))
+
+        await scanner.watch(start)
 
 
 def _service_now_ns(client: AiCoreClient) -> int:
