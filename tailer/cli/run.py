@@ -1,4 +1,4 @@
-"""`tailer run`: from a configuration file to a running service."""
+"""`tailer run`: read the configuration, handle signals, run the daemon."""
 
 import contextlib
 import os
@@ -30,45 +30,45 @@ from tailer.text import visible
 _EPILOG = """\
 \b
 Examples:
-  tailer run --config tailer.toml        until SIGTERM: then pollers stop and sinks drain
-  TAILER_POLL__INTERVAL_S=2 tailer run   every key can also be set by a variable
+  tailer run --config tailer.toml        runs until SIGTERM; pollers stop, sinks drain
+  TAILER_POLL__INTERVAL_S=2 tailer run   a variable sets a key of the file
 
 \b
-The configuration is looked for at --config, $TAILER_CONFIG, ./tailer.toml and
-/etc/tailer/config.toml; config.example.toml explains every key. SIGINT or SIGTERM ends
-the service in order, with exit code 0; the second ends it at once. SIGHUP has the
-configuration read again: what has changed is changed, everything else goes on.
+The configuration is the first of --config, $TAILER_CONFIG, ./tailer.toml and
+/etc/tailer/config.toml; `tailer config` prints an example that explains every key.
+SIGINT or SIGTERM drains the sinks and exits with code 0; a second signal exits at once.
+SIGHUP reloads the configuration without interrupting unchanged targets and sinks.
 """
 
 
 @click.command("run", epilog=_EPILOG)
-@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration.")
-@option("--strict", is_flag=True, help="End when a sink cannot be opened, instead of trying on.")
+@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.")
+@option("--strict", is_flag=True, help="Exit if a sink cannot be opened (default: keep retrying).")
 @option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
     default="auto",
     show_default=True,
-    help="Of the service's own log on stderr; auto is console on a terminal, else json.",
+    help="Format of the service's own log on stderr; auto: console on a terminal, else json.",
 )
 def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
-    """Run as a service: follow targets, and ship their lines to files, exactly once."""
+    """Run as a service: follow targets and ship their lines to files and syslog."""
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
     try:
         parsed = read_config(path)
     except ConfigError as error:
-        _complain_of_each(error)
+        _report_each(error)
         return error.exit_code
-    # Until somebody listens, which is from before the first file is opened.
+    # Ignored until the signal receiver runs, which starts before the first file is opened.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     anyio.run(_run, path, parsed, strict)
     return 0
 
 
-def _complain_of_each(error: ConfigError) -> None:
-    """All mistakes at once, each on a line of its own."""
-    with contextlib.suppress(OSError):  # nobody can be told: the exit code has to do
+def _report_each(error: ConfigError) -> None:
+    """Print all mistakes, each on a line of its own."""
+    with contextlib.suppress(OSError):  # stderr is closed: the exit code reports the error
         for mistake in str(error).splitlines():
             click.echo(f"tailer: {visible(mistake)}", err=True)
 
@@ -87,7 +87,7 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
         supervisor.stopping()
         asked_to_stop.set()
 
-    async def hear_hangups() -> None:
+    async def receive_hangups() -> None:
         with anyio.open_signal_receiver(signal.SIGHUP) as signals:
             async for _ in signals:
                 reloads.request()
@@ -108,13 +108,13 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
 
     reloads = ReloadSource(read, on_start=supervisor.reloading, on_done=supervisor.ready)
     async with anyio.create_task_group() as listening:
-        listening.start_soon(listen)  # from before the spool is open: that may take its time
-        listening.start_soon(hear_hangups)
+        listening.start_soon(listen)  # before the spool is opened, which may take long
+        listening.start_soon(receive_hangups)
         listening.start_soon(
             watch_credentials, latest.credentials, latest_credentials, reloads.request, clock
         )
         status = partial(status_line, health)
-        listening.start_soon(partial(supervisor.keep_told, status=status, is_well=is_well))
+        listening.start_soon(partial(supervisor.keep_notifying, status=status, is_healthy=is_well))
         await run_daemon(
             latest,
             clock=clock,

@@ -24,8 +24,7 @@ from tailer.daemon.targets import TargetSet, watched_by
 from tailer.health.health import Health
 from tailer.model import GapReason
 from tailer.spool.open import open_spool
-from tailer.status.server import serve_status
-from tailer.status.sockets import listening_at
+from tailer.status.server import status_page
 from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()
@@ -61,11 +60,10 @@ async def run_daemon(
     )
     sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
-        listening_at(config.status.listen) as listening,
+        status_page(config.status.listen, health, clock, sampler.sample),
         anyio.create_task_group() as background,
     ):
         background.start_soon(sampler.run)
-        background.start_soon(serve_status, listening, health, clock, sampler.sample)
         async with (
             open_spool(
                 config.spool.path,

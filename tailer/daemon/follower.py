@@ -2,20 +2,22 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
-from tailer.aicore.client import AiCoreClient
 from tailer.backoff import RetryPause
 from tailer.clock import Clock
 from tailer.config import PollSettings
-from tailer.discovery.lookup import find_target, kinds_and_id
+from tailer.discovery.lookup import TargetSource, find_target, kinds_and_id
 from tailer.discovery.scanner import Found
+from tailer.discovery.survey import ListSource
 from tailer.errors import ApiError, AuthError, ConfigError, TailerError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.parts import NamedTargetHealth
 from tailer.health.targets import Phase
 from tailer.model import Gap, Sighted, Sighting, Target, Window, Workload
+from tailer.polling.log_reader import LogSource
 from tailer.polling.poller import Poller, StartAt
 from tailer.polling.reporter import TargetReporter
 from tailer.spool.contract import Spool
@@ -23,6 +25,10 @@ from tailer.spool.contract import Spool
 log = structlog.get_logger()
 
 _RETRYING = "waiting to try again"
+
+
+class Service(LogSource, TargetSource, ListSource, Protocol):
+    """The service, as far as it returns logs, gets targets and lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class Follower:
     wrong then; SinkError of the spool. Every other error is logged and retried.
     """
 
-    client: AiCoreClient
+    source: Service
     spool: Spool
     clock: Clock
     settings: PollSettings
@@ -118,7 +124,7 @@ class Follower:
             try:
                 return await attempt()
             except (ApiError, AuthError, ConfigError) as error:
-                if isinstance(error, AuthError) and self.client.server_now_ns() is None:
+                if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
                 retry_pause.note_well(self.clock.monotonic_s() - started_s)
                 retry_in_s = retry_pause.pause_s()
@@ -151,7 +157,7 @@ class Follower:
         self._schedule_retry([target], pause_s, named)
         await self.clock.sleep(pause_s)
         try:
-            return await self.client.get(target, on_retry=on_retry)
+            return await self.source.get(target, on_retry=on_retry)
         except (ApiError, AuthError):
             return None
 
@@ -184,7 +190,7 @@ class Follower:
         try:
             await Poller(
                 target,
-                source=self.client,
+                source=self.source,
                 spool=self.spool,
                 clock=self.clock,
                 health=health,
@@ -211,6 +217,6 @@ class Follower:
             log.warning("lookup_failed", target=named.name, error=error.message, retry_in_s=pause_s)
 
         found = await find_target(
-            self.client, named.name, resource_groups=[named.resource_group], on_retry=on_retry
+            self.source, named.name, resource_groups=[named.resource_group], on_retry=on_retry
         )
         return [workload.target for workload in found]

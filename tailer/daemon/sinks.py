@@ -2,13 +2,13 @@
 
 import glob
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from stat import S_ISREG
-from typing import assert_never
+from typing import Protocol, assert_never
 
 import anyio
 import structlog
@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
 from tailer.daemon.tasks import TaskSet
-from tailer.delivery import deliver
+from tailer.delivery import BatchQueue, deliver
 from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health.health import Health
 from tailer.model import Batch, GapReason
@@ -26,7 +26,6 @@ from tailer.sinks.file.sink import FileSink
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.lines import LineFilter
 from tailer.sinks.syslog.build import build_syslog_sink
-from tailer.spool.sqlite import SqliteSpool
 
 log = structlog.get_logger()
 
@@ -137,24 +136,59 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     return max((time_ns for time_ns in times_ns if time_ns <= now_ns), default=None)
 
 
+class SinkRegistry(BatchQueue, Protocol):
+    """The part of the spool that registers sinks; see the spool's contract."""
+
+    droppers: Collection[str]
+
+    async def change_sinks(
+        self, *, gone: Collection[str], new: Collection[str]
+    ) -> Mapping[str, int]: ...
+
+
+class _SinkQueue:
+    """The spool for one sink: after `stop`, `next_batches` returns nothing more.
+
+    The delivery then ends after the write in progress. Canceling the delivery would
+    interrupt that write, and a syslog sink would send a part of its lines twice.
+    """
+
+    def __init__(self, spool: BatchQueue) -> None:
+        self.sink_position, self.commit = spool.sink_position, spool.commit
+        self._next_batches = spool.next_batches
+        self._waiting = anyio.CancelScope()
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._waiting.cancel()
+
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
+        if not self._is_stopped:
+            with anyio.CancelScope() as self._waiting:
+                return await self._next_batches(sink, max_lines=max_lines)
+        return ()
+
+
 class RunningSinks:
     """The delivery tasks in `tasks`. `configured` has the running sinks by name."""
 
     def __init__(
-        self, tasks: TaskGroup, *, spool: SqliteSpool, clock: Clock, health: Health
+        self, tasks: TaskGroup, *, spool: SinkRegistry, clock: Clock, health: Health
     ) -> None:
         self._tasks = TaskSet[str](tasks)
         self._spool = spool
         self._clock = clock
         self._health = health
+        self._queues: dict[str, _SinkQueue] = {}
         self.configured: dict[str, ConfiguredSink] = {}
 
     def start(self, sink: ConfiguredSink, *, strict: bool = False) -> None:
         """With `strict`, a sink that cannot be opened raises; otherwise it is retried."""
         name = sink.sink.name
-        self.configured[name] = sink
+        self.configured[name], self._queues[name] = sink, _SinkQueue(self._spool)
         self._health.of_sink(name)
-        self._tasks.start(name, partial(self._deliver, sink, strict=strict))
+        self._tasks.start(name, partial(self._deliver, sink, self._queues[name], strict=strict))
 
     async def change(self, sinks: Sequence[ConfiguredSink]) -> None:
         """Replace the running sinks by `sinks`; unchanged sinks are not interrupted.
@@ -173,7 +207,8 @@ class RunningSinks:
         if not (removed or added or changed):
             return
         stopping = [*removed, *changed]
-        self._spool.stop_sinks(stopping)
+        for name in stopping:
+            self._queues.pop(name).stop()
         with anyio.move_on_after(_FINISH_TIMEOUT_S):
             await self._tasks.wait(stopping)
         await self._tasks.cancel(stopping)
@@ -209,14 +244,16 @@ class RunningSinks:
                 error=f'spool full: dropped the {dropped} of this sink (when_full = "drop_oldest")',
             )
 
-    async def _deliver(self, configured: ConfiguredSink, *, strict: bool) -> None:
+    async def _deliver(
+        self, configured: ConfiguredSink, queue: _SinkQueue, *, strict: bool
+    ) -> None:
         sink, health = configured.sink, self._health.of_sink(configured.sink.name)
         if strict:
             await self._open_once(sink)
         while True:
             try:
                 await deliver(
-                    sink, self._spool, clock=self._clock, wanted=configured.wanted, health=health
+                    sink, queue, clock=self._clock, wanted=configured.wanted, health=health
                 )
             except SinkUnavailableError as error:
                 if strict:
@@ -227,7 +264,7 @@ class RunningSinks:
             else:
                 return
             with anyio.move_on_after(_OPEN_RETRY_S):
-                while await self._spool.next_batches(sink.name, max_lines=1):
+                while await queue.next_batches(sink.name, max_lines=1):
                     await self._clock.sleep(1.0)
                 return  # the input is closed and nothing is pending: no need to open the sink
 

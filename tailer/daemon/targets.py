@@ -7,10 +7,9 @@ from functools import partial
 import structlog
 from anyio.abc import TaskGroup
 
-from tailer.aicore.client import AiCoreClient
 from tailer.clock import Clock
 from tailer.config import Config, PollSettings
-from tailer.daemon.follower import Follower
+from tailer.daemon.follower import Follower, Service
 from tailer.daemon.tasks import Task, TaskSet
 from tailer.discovery.scanner import Found, NotedLists, Scanner
 from tailer.discovery.selector import Selector, selector_for
@@ -62,7 +61,7 @@ class TargetSet:
     """The tasks in `tasks` that follow targets; none before the first `change`."""
 
     tasks: TaskGroup
-    client: AiCoreClient
+    source: Service
     spool: Spool
     clock: Clock
     health: Health
@@ -96,7 +95,7 @@ class TargetSet:
         unfollowed = await self._stop(names, targets)
         if restart or self._follower is None:
             self._follower = Follower(
-                client=self.client,
+                source=self.source,
                 spool=self.spool,
                 clock=self.clock,
                 settings=watched.poll,
@@ -140,7 +139,7 @@ class TargetSet:
         if not watched.selectors:
             return
         lists = NotedLists(
-            self.client,
+            self.source,
             watched.selectors,
             self.health,
             self.clock,

@@ -57,7 +57,6 @@ class SqliteSpool:
         self._places = stored.places
         self._max_bytes = max_bytes
         self._is_closed = False
-        self._stopped_sinks: frozenset[str] = frozenset()
         self._changed = anyio.Event()
         self._cache: OrderedDict[int, tuple[Batch, int]] = OrderedDict()
         self._cached_bytes = 0
@@ -163,7 +162,7 @@ class SqliteSpool:
         return self._places[sink]
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
-        while sink not in self._stopped_sinks:
+        while True:
             positions = self._ledger.next_positions(sink, max_lines=max_lines)
             if positions:
                 batches = await self._batches(positions)
@@ -176,12 +175,6 @@ class SqliteSpool:
                 return ()
             else:
                 await self._changed.wait()
-        return ()
-
-    def stop_sinks(self, sinks: Collection[str]) -> None:
-        """`next_batches` returns nothing more to `sinks`, until the next `change_sinks`."""
-        self._stopped_sinks = frozenset(sinks)
-        self._drop([])
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
         def stored(_: object) -> None:
@@ -205,7 +198,6 @@ class SqliteSpool:
             for sink in new:
                 self._ledger.add_sink(sink, after_all)
                 self._places[sink] = SinkPosition(after_all, None)
-            self._stopped_sinks = frozenset()
             self._drop(may_go)
 
         await self._store.commit(schema.changing_sinks(gone=gone, new=new), stored)

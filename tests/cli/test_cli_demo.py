@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from cli.command_line import Ended, run, running
+from support.command_line import Ended, run, running
 
 
 def balance(ended: Ended) -> dict[str, str]:

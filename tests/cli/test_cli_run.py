@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.command_line import PATIENCE_S, Serve, World, run
-from torture_world import lines_in
+from stress.live_service import lines_in
+from support.command_line import PATIENCE_S, Serve, World, run
 
 from tailer.model import Status, Target
 

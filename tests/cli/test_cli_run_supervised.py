@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli.command_line import PATIENCE_S, World, running
+from support.command_line import PATIENCE_S, World, running
 
 CONFIG = """
 [[watch]]

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, Bench, lines_of, outlet
-from daemon.files import shown_in_files, without_newlines
-from fakes import MemorySink, SlowSink, hiccup
 from structlog.testing import capture_logs
+from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.fakes import MemorySink, SlowSink, hiccup
+from support.json_files import shown_in_files, without_newlines
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import FileSection, SinkSection, Watch
@@ -17,8 +17,6 @@ from tailer.daemon.sinks import ConfiguredSink, build_sinks
 from tailer.errors import ConfigError
 from tailer.health.targets import Phase
 from tailer.model import GapReason
-
-pytestmark = pytest.mark.anyio
 
 BOTH = Watch(targets=(FIRST, SECOND))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy.dockerfile import ROOT, only, stages
+from support.dockerfile import ROOT, only, stages
 
 from tailer.config import Config, SyslogSection, parse_config
 

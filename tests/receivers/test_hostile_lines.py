@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from receivers.certificates import Certificates
-from receivers.conftest import RUNNING
-from receivers.expected import (
+from support.receivers.certificates import Certificates
+from support.receivers.expected import (
     HABITS,
     SD_ID,
     Expected,
@@ -18,18 +17,20 @@ from receivers.expected import (
     expect,
     spelled,
 )
-from receivers.hostile import LINES, HostileLine, hostile_batches, hostile_lines
-from receivers.received import Received
-from receivers.receiver import Receiver
-from receivers.sinking import section_for, sending
-from receivers.ways import RSYSLOG, SYSLOG_NG, Way
+from support.receivers.hostile import LINES, HostileLine, hostile_batches, hostile_lines
+from support.receivers.received import Received
+from support.receivers.receiver import Receiver
+from support.receivers.running import RUNNING
+from support.receivers.sinking import section_for, sending
+from support.receivers.ways import RSYSLOG, SYSLOG_NG, Way
 
 from tailer.config import SyslogSection
 from tailer.config.settings import ControlCharacters
 from tailer.model import Entry
 from tailer.sinks.syslog.build import max_bytes
 
-pytestmark = pytest.mark.anyio
+pytestmark = pytest.mark.real_time  # other processes have no part in virtual time
+
 each_receiver = pytest.mark.parametrize("name", ["rsyslog", "syslog-ng"])
 
 WAYS = {"rsyslog": RSYSLOG, "syslog-ng": SYSLOG_NG}
@@ -101,6 +102,7 @@ async def send_and_compare(
 
 @each_receiver
 @pytest.mark.parametrize(("mode", "count"), [("escape", LINES), ("octal", FEWER), ("keep", FEWER)])
+@pytest.mark.long
 async def test_every_field_of_every_hostile_line_arrives_by_every_way(
     tmp_path: Path, certificates: Certificates, name: str, mode: ControlCharacters, count: int
 ) -> None:
