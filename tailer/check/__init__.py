@@ -1,1 +1,1 @@
-"""Looks at everything that a service will need, before it is needed, and leaves no trace."""
+"""`tailer check`: verify everything that `tailer run` needs, without leaving a trace."""

@@ -1,8 +1,7 @@
-"""Folders, spool, status address, sinks.
+"""Checks of this machine: sinks, directories, spool and status address.
 
-Places on this machine: folders that can be written, the spool, the status address. Blocks.
-
-Sinks, each tried as far as that leaves no record: connected to, or a folder written to.
+Sinks are checked without sending a line: a connection to each syslog server, a probe file in
+each directory. Checks that block run in a thread.
 """
 
 import errno
@@ -10,30 +9,21 @@ import fcntl
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISSOCK
-from typing import assert_never
+from typing import TypeVar, assert_never
 from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
 
-from tailer.check.runner import (
-    Check,
-    Finding,
-    FindingLevel,
-    LastError,
-    failed,
-    failed_by,
-    passed,
-    warning,
-)
+from tailer.check.runner import Check, Finding, LastError, Work, failed, failed_by, passed, warning
 from tailer.clock import Clock
-from tailer.config import FileSection, SinkSection, SpoolSection, SyslogSection
+from tailer.config import Config, FileSection, SinkSection, SpoolSection, SyslogSection
 from tailer.errors import ConfigError, NotFoundError, SinkError, TransientSinkError
 from tailer.sinks.file.paths import PathTemplate
 from tailer.sinks.syslog.build import build_transport
@@ -42,47 +32,94 @@ from tailer.spool.schema import VERSION
 from tailer.status.client import HostPort, UnixPath, ask_for_status, parse_address
 from tailer.text import size_text
 
-_MIB = 1 << 20
-_LEAST_BYTES = _MIB  # with less there is no beginning
-_GREETING = b"SQLite format 3\x00"
-_VERSION_AT = 60  # in SQLite's header: a big-endian number of ours
-_UNWRITABLE, _MISTAKEN = 5, 2
+_Argument = TypeVar("_Argument")
+
+_TIMEOUT_S = 10.0
+_CONNECT_TIMEOUT_S = 8.0  # of one syslog server; all are tried at once
+_MIN_FREE_BYTES = 1 << 20  # below it, the check fails
+_SINK_FREE_BYTES = 100_000_000  # below it, the check warns
+_SQLITE_MAGIC = b"SQLite format 3\x00"
+_USER_VERSION_OFFSET = 60  # in SQLite's header: big-endian, set to the schema version
 _REMEDIES = {
     errno.EACCES: "tailer's user needs the right to write there",
     errno.EPERM: "tailer's user needs the right to write there",
     errno.EROFS: "the file system is mounted read-only",
-    errno.ENOSPC: "make room on that disk",
-    errno.EDQUOT: "raise the quota, or make room",
-    errno.ENOTDIR: "something on the way is a file",
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "raise the quota, or free space",
+    errno.ENOTDIR: "a part of the path is a file, not a directory",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Of a folder that can be written. `is_new`: it will be made."""
+def local_checks(config: Config, clock: Clock) -> list[Check]:
+    return [
+        *(_sink_check(section, clock) for section in config.sinks),
+        Check("spool", _in_thread(_spool, config.spool), _TIMEOUT_S, SinkError.exit_code),
+        Check(
+            "status page",
+            _in_thread(_status_address, config.status.listen),
+            _TIMEOUT_S,
+            ConfigError.exit_code,
+        ),
+    ]
 
-    free_bytes: int
-    is_new: bool
 
-    def __str__(self) -> str:
-        can_be = "can be made" if self.is_new else "writable"
-        return f"{can_be}, {size_text(self.free_bytes)} free"
+def _sink_check(section: SinkSection, clock: Clock) -> Check:
+    work: Work
+    match section.to:
+        case FileSection() as file:
+            work = _in_thread(_file, file)
+        case SyslogSection() as syslog:
+            work = partial(_syslog, syslog, clock)
+        case _:
+            assert_never(section.to)
+    return Check(f"sink {section.name}", work, _TIMEOUT_S, SinkError.exit_code)
 
 
-def try_folder(folder: Path) -> Room:
-    """Make something there, or where it would be made, and remove it again.
+def _in_thread(find: Callable[[_Argument], Finding], argument: _Argument) -> Work:
+    async def work(_: LastError) -> Finding:
+        return await to_thread.run_sync(find, argument, abandon_on_cancel=True)
 
-    Its name is one that no path template can have: it begins with a dot, and has no extension.
+    return work
+
+
+def _file(section: FileSection) -> Finding:
+    base = Path(PathTemplate(section.path).base)
+    return _directory(
+        base,
+        str(base),
+        wanted_bytes=max(_SINK_FREE_BYTES, section.rotate_bytes),
+        remedy="when the disk is full, this sink waits, and when the spool is full, polling waits",
+    )
+
+
+def _directory(directory: Path, subject: str, *, wanted_bytes: int, remedy: str) -> Finding:
+    """Whether the directory can be written or created, and has enough free space.
 
     Raises:
         SinkError: It cannot be written.
     """
-    existing = folder
+    free_bytes = _try_directory(directory)
+    state = "writable" if directory.exists() else "can be created"
+    text = f"{subject}: {state}, {size_text(free_bytes)} free"
+    if free_bytes < _MIN_FREE_BYTES:
+        return failed(text, _REMEDIES[errno.ENOSPC], exit_code=SinkError.exit_code)
+    return passed(text) if free_bytes >= wanted_bytes else warning(text, remedy)
+
+
+def _try_directory(directory: Path) -> int:
+    """Create and remove a probe in the directory or its first existing parent; free bytes.
+
+    No path template can have the name of the probe: a leading dot and no extension.
+
+    Raises:
+        SinkError: The directory cannot be written or created.
+    """
+    existing = directory
     try:
         while not existing.exists() and existing != existing.parent:
             existing = existing.parent
         probe = existing / f".tailer-check-{os.getpid()}-{token_hex(4)}"
-        if existing == folder:
+        if existing == directory:
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             probe.unlink()
         else:
@@ -92,81 +129,73 @@ def try_folder(folder: Path) -> Room:
     except OSError as error:
         number = error.errno or 0
         raise SinkError(
-            f"{folder} cannot be written: {error.strerror}", hint=_REMEDIES.get(number, "")
+            f"{directory} cannot be written: {error.strerror}", hint=_REMEDIES.get(number, "")
         ) from error
     if disk.f_files and not disk.f_favail:
-        raise SinkError(f"the disk of {folder} has no room for another file", hint="make room")
-    return Room(disk.f_bavail * disk.f_frsize, is_new=existing != folder)
+        raise SinkError(f"no free inodes on the disk of {directory}", hint="delete files there")
+    return disk.f_bavail * disk.f_frsize
 
 
-def room_finding(room: Room, what: str, *, wanted_bytes: int, reason: str) -> Finding:
-    """How it stands with a folder that can be written, and is to hold so much."""
-    if room.free_bytes < _LEAST_BYTES:
-        return failed(f"{what}: {room}", "make room on that disk", exit_code=_UNWRITABLE)
-    if room.free_bytes < wanted_bytes:
-        return warning(f"{what}: {room}", reason)
-    return passed(f"{what}: {room}")
-
-
-def look_at_spool(section: SpoolSection) -> Finding:
-    """Touches neither the spool nor its lock, of which another process may be the owner."""
+def _spool(section: SpoolSection) -> Finding:
+    """Reads the spool's header only: opening it would create files and take its lock."""
     try:
         path = section.path.resolve()
-        room = try_folder(path.parent)
-        is_running, owner = _owner(lock_path_of(path))
+        owner = _owner(lock_path_of(path))
         version = _version(path)
+        if version is not None and version > VERSION:
+            return failed(
+                f"{path} was made by a newer tailer: its version is {version}, not {VERSION}",
+                "install that newer version again, or move the spool away",
+                exit_code=ConfigError.exit_code,
+            )
+        if version is None and path.exists() and path.stat().st_size:
+            return warning(
+                f"{path} is damaged", "the next start moves it aside and creates a new one"
+            )
+        in_use = "" if owner is None else f", in use by a running tailer, process {owner}"
+        return _directory(
+            path.parent,
+            f"{path}{in_use}",
+            wanted_bytes=section.max_bytes,
+            remedy=f"free space for max_bytes = {size_text(section.max_bytes)}, or lower it",
+        )
     except SinkError as error:
         return failed_by(error)
-    except (OSError, RuntimeError) as error:
-        number = getattr(error, "errno", None) or 0
-        remedy = _REMEDIES.get(number, "is [spool] path right?")
-        return failed(f"{section.path} cannot be used: {error}", remedy, exit_code=_UNWRITABLE)
-    if version is not None and version > VERSION:
-        return failed(
-            f"{path} was made by a newer tailer: its version is {version}, ours {VERSION}",
-            "install that newer version again, or move the spool away to begin anew",
-            exit_code=_MISTAKEN,
-        )
-    if version is None and path.exists() and path.stat().st_size:
-        return warning(f"{path} is damaged", "the next start sets it aside, and begins a new one")
-    in_use = f", in use by a running tailer, process {owner or 'unknown'}" if is_running else ""
-    return room_finding(
-        room,
-        f"{path}{in_use}",
-        wanted_bytes=section.max_bytes,
-        reason=f"make room for max_bytes = {size_text(section.max_bytes)}, or lower that",
-    )
+    except (OSError, RuntimeError) as error:  # a symlink loop is either, by version of Python
+        remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "is [spool] path right?")
+        text = f"{section.path} cannot be used: {error}"
+        return failed(text, remedy, exit_code=SinkError.exit_code)
 
 
-def _owner(lock_path: Path) -> tuple[bool, str]:
-    """Whether somebody has the lock, and his number. It is ours for a moment, if it is free."""
+def _owner(lock_path: Path) -> str | None:
+    """Process id of the lock's owner; None when free. Takes a free lock, shared, for a moment."""
     try:
         fd = os.open(lock_path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
-        return False, ""
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True, os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        return os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
     finally:
         os.close(fd)
-    return False, ""
+    return None
 
 
 def _version(path: Path) -> int | None:
-    """Of the spool; None when there is none. Read without SQLite, which would leave files."""
+    """Schema version of the spool; None when it is missing or damaged."""
     try:
         with path.open("rb") as file:
-            header = file.read(_VERSION_AT + 4)
+            header = file.read(_USER_VERSION_OFFSET + 4)
     except FileNotFoundError:
         return None
-    if not header.startswith(_GREETING) or len(header) < _VERSION_AT + 4:
+    if not header.startswith(_SQLITE_MAGIC) or len(header) < _USER_VERSION_OFFSET + 4:
         return None
-    found: int = struct.unpack_from(">I", header, _VERSION_AT)[0]
-    return found
+    version: int = struct.unpack_from(">I", header, _USER_VERSION_OFFSET)[0]
+    return version
 
 
-def look_at_status_address(listen: str) -> Finding:
+def _status_address(listen: str) -> Finding:
     if not listen:
         return passed("turned off")
     address = parse_address(listen)
@@ -175,10 +204,10 @@ def look_at_status_address(listen: str) -> Finding:
         return passed(f"{address} is free")
     with suppress(NotFoundError):
         ask_for_status(address)
-        return passed(f"{address}: a running tailer answers")
+        return passed(f"{address}: a running tailer responds")
     return failed(
-        f"nothing can be served at {address}: {reason}",
-        "end what has it, or change [status] listen",
+        f"cannot listen on {address}: {reason}",
+        "end the program that uses it, or change [status] listen",
         exit_code=ConfigError.exit_code,
     )
 
@@ -203,101 +232,72 @@ def _try_port(address: HostPort) -> None:
 
 
 def _try_path(path: Path) -> None:
-    try_folder(path.parent)
+    _try_directory(path.parent)
     if not path.exists():
         return
     if not S_ISSOCK(path.stat().st_mode):
-        raise FileExistsError(errno.EEXIST, "there is a file of that name, which is no socket")
+        raise FileExistsError(errno.EEXIST, "a file of that name exists, and is not a socket")
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
-        with suppress(ConnectionRefusedError):  # left behind: it will be replaced
+        with suppress(ConnectionRefusedError):  # a stale socket: the service replaces it
             probe.connect(os.fspath(path))
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-_WITHIN_S = 10.0
-_SERVERS_WITHIN_S = 8.0
-_ROOM_BYTES = 100_000_000  # with less, somebody should look
-
-
-def sink_check(section: SinkSection, *, clock: Clock) -> Check:
-    match section.to:
-        case FileSection() as file:
-            look = partial(_file, file)
-        case SyslogSection() as syslog:
-            look = partial(_syslog, syslog, clock)
-        case _:
-            assert_never(section.to)
-    return Check(f"sink {section.name}", look, _WITHIN_S, SinkError.exit_code)
-
-
-async def _file(section: FileSection, _: LastError) -> Finding:
-    base = Path(PathTemplate(section.path).base)
-    room = await to_thread.run_sync(try_folder, base, abandon_on_cancel=True)
-    return room_finding(
-        room,
-        str(base),
-        wanted_bytes=max(_ROOM_BYTES, section.rotate_bytes),
-        reason="when the disk is full, this sink waits, and then reading waits",
-    )
-
-
 async def _syslog(section: SyslogSection, clock: Clock, _: LastError) -> Finding:
-    """All servers, not only the first that works: the others are there for its failure."""
+    """Connect to every server, because the others serve only when the first one fails."""
     failures: dict[str, SinkError] = {}
 
-    async def look(url: str) -> None:
+    async def connect(url: str) -> None:
         transport = build_transport(section, url, clock=clock)
         try:
-            with anyio.fail_after(_SERVERS_WITHIN_S):
+            with anyio.fail_after(_CONNECT_TIMEOUT_S):
                 connection = await transport.connect()
         except TimeoutError:
             failures[url] = TransientSinkError(
-                f"{transport.server}: no answer within {_SERVERS_WITHIN_S:g} s",
-                hint="does a firewall let us through?",
+                f"{transport.server}: no response within {_CONNECT_TIMEOUT_S:g} s",
+                hint="is a firewall in between?",
             )
         except SinkError as error:
             failures[url] = error
         else:
             await connection.aclose()
 
-    async with anyio.create_task_group() as looking:
+    async with anyio.create_task_group() as connecting:
         for url in section.url:
-            looking.start_soon(look, url)
-    well = [url for url in section.url if url not in failures]
-    said = "; ".join(_said(url) for url in well)
+            connecting.start_soon(connect, url)
+    connected = [_connected_text(url) for url in section.url if url not in failures]
+    text = "; ".join(connected)
     if failures:
-        verdict = FindingLevel.WARN if well else FindingLevel.FAIL
-        broken = [failures[url] for url in section.url if url in failures]
-        what = "; ".join([*(error.message for error in broken), *([said] if said else [])])
-        hints = "; ".join(dict.fromkeys(error.hint for error in broken if error.hint))
-        hint = hints or "is it running, and is the url right?"
-        code = SinkError.exit_code
-        return (
-            warning(what, hint)
-            if verdict is FindingLevel.WARN
-            else failed(what, hint, exit_code=code)
-        )
+        errors = [failures[url] for url in section.url if url in failures]
+        text = "; ".join([*(error.message for error in errors), *connected])
+        hints = "; ".join(dict.fromkeys(error.hint for error in errors if error.hint))
+        remedy = hints or "is it running, and is the url right?"
+        if not connected:
+            return failed(text, remedy, exit_code=SinkError.exit_code)
+        return warning(text, remedy)
     if section.tls_dangerously_accept_any_certificate:
         return warning(
-            f"{said}, whoever that is: no certificate is checked",
+            f"{text}; the certificate of the server is not verified",
             "remove tls_dangerously_accept_any_certificate",
         )
-    return passed(said)
+    return passed(text)
 
 
-def _said(url: str) -> str:
-    """What is known of a server that could be connected to; no user, no password."""
+def _connected_text(url: str) -> str:
+    """What a connection has shown; without the user and password of the url."""
     parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return f"{url} is connected"
-    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     match parts.scheme:
+        case "unix":
+            return f"{url} is connected"
         case "udp":
-            return f"{where} is an address; whether anybody listens, UDP cannot tell"
-        case "relp" | "relp+tls":
-            return f"{where} speaks RELP{' over TLS' if parts.scheme == 'relp+tls' else ''}"
+            return f"{server} is an address; UDP cannot show whether a server listens there"
+        case "relp":
+            return f"{server} speaks RELP"
+        case "relp+tls":
+            return f"{server} speaks RELP over TLS"
         case "tls":
-            return f"{where} is connected, over TLS"
+            return f"{server} is connected over TLS"
         case _:
-            return f"{where} is connected"
+            return f"{server} is connected"

@@ -1,9 +1,4 @@
-"""Finding, Check, run in order of dependency.
-
-What a check found, and what is to be done about it. Pure.
-
-Runs checks: all at once, as far as one does not need another, and tells them in order.
-"""
+"""Run checks concurrently, in order of their dependencies; report findings in a fixed order."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,47 +9,43 @@ import anyio
 
 from tailer.errors import TailerError, TransientApiError
 
-_UNREACHABLE = 3  # of what never answers: the address may be wrong, as may be the credentials
+_EXIT_UNREACHABLE = 3  # the address may be wrong, or the credentials
 
 
 class FindingLevel(StrEnum):
     OK = "ok"
-    WARN = "warn"  # it will run, but look at that
+    WARN = "warn"  # `tailer run` works, with a restriction
     FAIL = "FAIL"
     NOT_CHECKED = "--"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`exit_code` is 0 unless it failed. `is_late`: it was given up, and may still hang."""
+    """`exit_code` is 0 unless the check failed. `is_late`: the check timed out and may hang."""
 
-    verdict: FindingLevel
-    what: str
+    level: FindingLevel
+    text: str
     remedy: str = ""
     exit_code: int = 0
     is_late: bool = False
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether what depends on it can be checked."""
-        return self.verdict in {FindingLevel.OK, FindingLevel.WARN}
+
+def passed(text: str) -> Finding:
+    return Finding(FindingLevel.OK, text)
 
 
-def passed(what: str) -> Finding:
-    return Finding(FindingLevel.OK, what)
+def warning(text: str, remedy: str) -> Finding:
+    return Finding(FindingLevel.WARN, text, remedy)
 
 
-def warning(what: str, remedy: str) -> Finding:
-    return Finding(FindingLevel.WARN, what, remedy)
-
-
-def failed(what: str, remedy: str, *, exit_code: int) -> Finding:
-    return Finding(FindingLevel.FAIL, what, remedy, exit_code)
+def failed(text: str, remedy: str, *, exit_code: int) -> Finding:
+    return Finding(FindingLevel.FAIL, text, remedy, exit_code)
 
 
 def failed_by(error: TailerError) -> Finding:
-    code = _UNREACHABLE if isinstance(error, TransientApiError) else error.exit_code
-    return Finding(FindingLevel.FAIL, error.message, error.hint, code)
+    is_unreachable = isinstance(error, TransientApiError)
+    code = _EXIT_UNREACHABLE if is_unreachable else error.exit_code
+    return failed(error.message, error.hint, exit_code=code)
 
 
 def not_checked(reason: str) -> Finding:
@@ -62,47 +53,49 @@ def not_checked(reason: str) -> Finding:
 
 
 class LastError:
-    """The last thing that went wrong on the way; what is asked is asked again meanwhile."""
+    """An OnRetry that keeps the last error, for the finding of a check that times out."""
 
     def __init__(self) -> None:
-        self.last: TransientApiError | None = None
+        self.error: TransientApiError | None = None
 
     def __call__(self, error: TransientApiError, retry_in_s: float) -> None:
-        self.last = error
+        self.error = error
 
 
-Look: TypeAlias = Callable[[LastError], Awaitable[Finding]]
+Work: TypeAlias = Callable[[LastError], Awaitable[Finding]]
 
 
 @dataclass(slots=True, eq=False)
 class Check:
-    """`look` gets `within_s`, which begin when all of `after` are done. It may raise TailerError.
+    """`work` may raise TailerError. It starts when all checks in `after` are done.
 
-    When all of `after` have failed it is not looked at. `late_code` is the exit code
-    when time runs out.
+    The check is skipped when all of `after` have failed. When `work` takes longer than
+    `timeout_s`, the check fails with `timeout_code`.
     """
 
     subject: str
-    look: Look
-    within_s: float
-    late_code: int
+    work: Work
+    timeout_s: float
+    timeout_code: int
     after: Sequence["Check"] = ()
     finding: Finding | None = None
     done: anyio.Event = field(default_factory=anyio.Event)
 
 
 async def run_checks(
-    checks: Sequence[Check], tell: Callable[[str, Finding], None]
+    checks: Sequence[Check], report: Callable[[str, Finding], None]
 ) -> Sequence[Finding]:
-    """Every finding, which `tell` is told in the order of `checks`, each as soon as it can be."""
-    async with anyio.create_task_group() as looking:
+    """Report each finding in the order of `checks`, as early as that order allows."""
+    findings: list[Finding] = []
+    async with anyio.create_task_group() as running:
         for check in checks:
-            looking.start_soon(_run, check)
+            running.start_soon(_run, check)
         for check in checks:
             await check.done.wait()
             assert check.finding is not None
-            tell(check.subject, check.finding)
-    return [check.finding for check in checks if check.finding is not None]
+            report(check.subject, check.finding)
+            findings.append(check.finding)
+    return findings
 
 
 async def _run(check: Check) -> None:
@@ -112,26 +105,25 @@ async def _run(check: Check) -> None:
         names = ", ".join(dict.fromkeys(earlier.subject for earlier in check.after))
         check.finding = not_checked(f"see {names}")
     else:
-        check.finding = await _looked(check)
+        check.finding = await _find(check)
     check.done.set()
 
 
-async def _looked(check: Check) -> Finding:
-    trouble = LastError()
-    with anyio.move_on_after(check.within_s):
+async def _find(check: Check) -> Finding:
+    last = LastError()
+    with anyio.move_on_after(check.timeout_s):
         try:
-            return await check.look(trouble)
+            return await check.work(last)
         except (TailerError, ExceptionGroup) as error:
             return failed_by(next(_leaves(error)))
-    reason = f"no answer within {check.within_s:g} s"
-    hint = "is it reachable from here, and not busy?"
-    if trouble.last is not None:
-        reason, hint = f"{reason}: {trouble.last.message}", trouble.last.hint or hint
-    return Finding(FindingLevel.FAIL, reason, hint, check.late_code, is_late=True)
+    text, remedy = f"no response within {check.timeout_s:g} s", "is it reachable from here?"
+    if last.error is not None:
+        text, remedy = f"{text}: {last.error.message}", last.error.hint or remedy
+    return Finding(FindingLevel.FAIL, text, remedy, check.timeout_code, is_late=True)
 
 
 def _leaves(error: Exception) -> Iterator[TailerError]:
-    """Of nested groups; what is none of ours is a bug, and goes on as one."""
+    """The TailerErrors in nested groups; any other exception is a bug and is raised."""
     if isinstance(error, ExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
@@ -142,4 +134,4 @@ def _leaves(error: Exception) -> Iterator[TailerError]:
 
 
 def _is_usable(check: Check) -> bool:
-    return check.finding is not None and check.finding.is_usable
+    return check.finding is not None and check.finding.level in {FindingLevel.OK, FindingLevel.WARN}

@@ -113,7 +113,7 @@ async def _check(
         rng=random.Random(),
         environ=os.environ,
         announce=announce,
-        tell=report.add,
+        report=report.add,
     )
     code = next((each.exit_code for each in findings if each.exit_code), 0)
     if any(each.is_late for each in findings):
@@ -143,19 +143,19 @@ class _Report:
         sys.stdout.flush()
 
     def _line(self, subject: str, finding: Finding) -> str:
-        mark = f"{finding.verdict:<4}"
+        mark = f"{finding.level:<4}"
         if self.in_color:
-            mark = f"\x1b[{_COLORS[finding.verdict]}m{mark}\x1b[0m"
+            mark = f"\x1b[{_COLORS[finding.level]}m{mark}\x1b[0m"
         remedy = f"; {finding.remedy}" if finding.remedy else ""
-        return f"{mark}  {visible(f'{subject:<{self.width}}  {finding.what}{remedy}')}"
+        return f"{mark}  {visible(f'{subject:<{self.width}}  {finding.text}{remedy}')}"
 
 
 def _row(subject: str, finding: Finding) -> dict[str, Any]:
     words = {FindingLevel.FAIL: "fail", FindingLevel.NOT_CHECKED: "not_checked"}
     return {
         "check": subject,
-        "verdict": words.get(finding.verdict, finding.verdict.value),
-        "what": finding.what,
+        "verdict": words.get(finding.level, finding.level.value),
+        "what": finding.text,
         "remedy": finding.remedy,
         "exit_code": finding.exit_code,
     }

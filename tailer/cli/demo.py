@@ -19,7 +19,7 @@ from tailer.clock import SystemClock
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
 from tailer.logs.outcome import EXIT_GAP, Cause, Outcome
-from tailer.logs.pipeline import FilteredSink, Reading, already_found, run_logs
+from tailer.logs.pipeline import FilteredSink, Pipeline, ReadRequest, already_found
 from tailer.logs.stops import signaled
 from tailer.model import Batch, Kind, Target
 from tailer.simulator.settings import load_settings
@@ -177,17 +177,19 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
         credentials = find_credentials(simulator.credentials(url), home=Path())
         async with connect(credentials, clock=clock, rng=random.Random(seed)) as client:
             start_ns = clock.wall_ns() - round(2 * _BACKLOG_S * NS_PER_S)
-            await run_logs(
-                already_found([Reading(target, start_ns, None) for target in _TARGETS]),
+            pipeline = Pipeline(
                 outcome=outcome,
                 source=client,
+                settings=_SETTINGS,
+                clock=clock,
+                jitter=random.random,
+            )
+            await pipeline.run(
+                already_found([ReadRequest(target, start_ns, None) for target in _TARGETS]),
                 output=FilteredSink(
                     StdoutSink(fd, build_formatter(form, _TARGETS)), counts.pass_on
                 ),
-                settings=_SETTINGS,
                 stops=[end],
-                clock=clock,
-                jitter=random.random,
             )
     if outcome.failure is not None:
         raise outcome.failure

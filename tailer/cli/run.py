@@ -17,8 +17,8 @@ from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path, read_config
 from tailer.daemon.daemon import run_daemon
-from tailer.daemon.reload import Bell, Reloads, Setup, watch_credentials
-from tailer.daemon.sinks import build_outlets
+from tailer.daemon.reload import ReloadSource, Setup, watch_credentials
+from tailer.daemon.sinks import build_sinks
 from tailer.errors import ConfigError
 from tailer.health.health import Health
 from tailer.health.liveness import stalled
@@ -73,12 +73,12 @@ def _report_each(error: ConfigError) -> None:
 
 
 async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
-    clock, health, asked_to_stop, bell = SystemClock(), Health(), anyio.Event(), Bell()
+    clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
     supervisor = supervisor_from(os.environ, clock=clock, process_id=os.getpid())
     latest = Setup(
         config=config,
         credentials=credentials_for(config.aicore.service_key_file),
-        outlets=build_outlets(config, clock=clock, health=health),
+        sinks=build_sinks(config, clock=clock, health=health),
     )
 
     async def listen() -> None:
@@ -89,14 +89,14 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
     async def receive_hangups() -> None:
         with anyio.open_signal_receiver(signal.SIGHUP) as signals:
             async for _ in signals:
-                bell.ring()
+                reloads.request()
 
     def read() -> Setup:
         nonlocal latest
         wanted = read_config(path, os.environ)
         credentials = credentials_for(wanted.aicore.service_key_file)
-        outlets = build_outlets(wanted, clock=clock, health=health)
-        latest = Setup(config=wanted, credentials=credentials, outlets=outlets)
+        sinks = build_sinks(wanted, clock=clock, health=health)
+        latest = Setup(config=wanted, credentials=credentials, sinks=sinks)
         return latest
 
     def latest_credentials() -> Credentials:
@@ -105,23 +105,24 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
     def is_well() -> bool:
         return not stalled(health, clock.monotonic_s())
 
+    reloads = ReloadSource(read, on_start=supervisor.reloading, on_done=supervisor.ready)
     async with anyio.create_task_group() as listening:
         listening.start_soon(listen)  # before the spool is opened, which may take long
         listening.start_soon(receive_hangups)
-        listening.start_soon(watch_credentials, latest.credentials, latest_credentials, bell, clock)
+        listening.start_soon(
+            watch_credentials, latest.credentials, latest_credentials, reloads.request, clock
+        )
         status = partial(status_line, health)
         listening.start_soon(partial(supervisor.keep_notifying, status=status, is_healthy=is_well))
         await run_daemon(
-            config,
-            credentials=latest.credentials,
-            outlets=latest.outlets,
+            latest,
             clock=clock,
             rng=random.Random(),
             environ=os.environ,
             stop=asked_to_stop.wait,
-            reloads=Reloads(bell.wait, read, begun=supervisor.reloading, done=supervisor.ready),
+            reloads=reloads,
             health=health,
-            running=supervisor.ready,
+            on_running=supervisor.ready,
             strict=strict,
         )
         listening.cancel_scope.cancel()

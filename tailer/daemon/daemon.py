@@ -1,11 +1,11 @@
-"""The composition root of the service: builds the parts, wires them, ends them in order.
+"""Composition root of `tailer run`: build the parts, connect them, shut down in order.
 
-Ending is nesting: pollers stop first, then the spool's input is closed, then the sinks
-drain and end by themselves; what they do not manage in time waits in the spool.
+Shutdown order is nesting order: pollers stop first, then the spool's input is closed, then
+the sinks drain and end. Lines that are not delivered in time stay in the spool.
 """
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -15,12 +15,11 @@ import anyio.to_thread
 import structlog
 
 from tailer.aicore.connect import ClientSettings, connect
-from tailer.aicore.credentials import Credentials
 from tailer.clock import Clock
 from tailer.config import Config
-from tailer.daemon.reload import Reloader, Reloads, Setup
+from tailer.daemon.reload import Reloader, ReloadSource, Setup
 from tailer.daemon.sampler import Sampler
-from tailer.daemon.sinks import ConfiguredSink, RunningSinks, log_abandoned, newest_file_ns
+from tailer.daemon.sinks import RunningSinks, newest_file_ns, report_discarded
 from tailer.daemon.targets import TargetSet, watched_by
 from tailer.health.health import Health
 from tailer.model import GapReason
@@ -32,124 +31,85 @@ log = structlog.get_logger()
 
 
 async def run_daemon(
-    config: Config,
-    *,
-    credentials: Credentials,
-    outlets: Sequence[ConfiguredSink],
-    clock: Clock,
-    rng: random.Random,
-    environ: Mapping[str, str],
-    stop: Callable[[], Awaitable[object]],
-    health: Health,
-    reloads: Reloads | None = None,
-    running: Callable[[], None] = lambda: None,
-    strict: bool = False,
-) -> None:
-    """Follow what the configuration names, into every outlet, until `stop` returns.
-
-    Somebody may ask how it goes at `[status] listen`, from before the spool is open until
-    everything else has ended.
-
-    `reloads` says when, and to what, the configuration has changed.
-
-    `running` is called once the spool is open and all readers and sinks have begun. With
-    `strict`, a sink that cannot be opened ends everything; without, it is tried again while
-    the others go on.
-
-    Errors: ConfigError for a spool or an address that is somebody else's; AuthError when the
-    very first token is refused; SinkError when it is unknown what a disk has kept.
-    """
-    sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
-    async with (
-        status_page(config.status.listen, health, clock, sampler.look),
-        anyio.create_task_group() as beside,
-    ):
-        beside.start_soon(sampler.keep_looking)
-        await _follow_and_deliver(
-            Setup(config=config, credentials=credentials, outlets=tuple(outlets)),
-            clock=clock,
-            rng=rng,
-            environ=environ,
-            stop=stop,
-            reloads=reloads,
-            health=health,
-            sampler=sampler,
-            running=running,
-            strict=strict,
-        )
-        beside.cancel_scope.cancel()
-
-
-async def _follow_and_deliver(
     setup: Setup,
     *,
     clock: Clock,
     rng: random.Random,
     environ: Mapping[str, str],
     stop: Callable[[], Awaitable[object]],
-    reloads: Reloads | None,
     health: Health,
-    sampler: Sampler,
-    running: Callable[[], None],
-    strict: bool,
+    reloads: ReloadSource | None = None,
+    on_running: Callable[[], None] = lambda: None,
+    strict: bool = False,
 ) -> None:
+    """Follow the targets of the configuration into its sinks, until `stop` returns.
+
+    The status page is served from before the spool is opened until everything else has ended.
+    `on_running` is called once the spool is open and all pollers and sinks are started. With
+    `strict`, a sink that cannot be opened raises; otherwise it is retried every 30 s.
+
+    Errors: ConfigError for a spool or an address that another process uses; AuthError when
+    the first token request is rejected; SinkError when it is unknown what is on the disk.
+    """
     config, credentials = setup.config, setup.credentials
-    wanted = watched_by(config, default_group=setup.credentials.default_group_name)
+    watched = watched_by(config, default_group=credentials.default_group_name)
+    names = [each.sink.name for each in setup.sinks]
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
-        first_contact_timeout_s=inf,  # a service waits for its network
+        first_contact_timeout_s=inf,  # a service may start before its network
     )
-    names = [outlet.sink.name for outlet in setup.outlets]
+    sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
-        open_spool(
-            config.spool.path,
-            sinks=names,
-            droppers=[outlet.sink.name for outlet in setup.outlets if outlet.drops],
-            max_bytes=config.spool.max_bytes,
-            clock=clock,
-        ) as opened,
-        connect(credentials, clock=clock, rng=rng, settings=settings, environ=environ) as source,
+        status_page(config.status.listen, health, clock, sampler.sample),
+        anyio.create_task_group() as background,
     ):
-        spool = opened.spool
-        sampler.spool, sampler.client = spool, source
-        log.info(
-            "started",
-            targets=len(wanted.names),
-            selectors=len(wanted.selectors),
-            sinks=names,
-            spool=str(config.spool.path),
-        )
-        log_abandoned(opened.abandoned, health)
-        if opened.set_aside is not None:
-            back_ns = await _note_lost_state(opened.set_aside, config, clock, health)
-            wanted = replace(wanted, backfill_ns=back_ns)
-        async with anyio.create_task_group() as delivering:
-            running_sinks = RunningSinks(delivering, spool=spool, clock=clock, health=health)
-            spool.on_drop = running_sinks.note_drop
-            for outlet in setup.outlets:
-                running_sinks.start(outlet, strict=strict)
-            async with anyio.create_task_group() as polling:
-                polling.start_soon(_cancel_after, polling.cancel_scope, stop)
-                target_set = TargetSet(
-                    polling,
-                    source=source,
-                    spool=spool,
-                    clock=clock,
-                    health=health,
-                    jitter=rng.random,
-                )
-                reloader = Reloader(setup, source, running_sinks, target_set, clock)
-                await target_set.change(wanted)
-                if reloads is not None:
-                    polling.start_soon(reloader.keep_reloading, reloads)
-                health.has_begun, health.is_stopping = True, False
-                running()
-            health.is_stopping = True
-            log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
-            spool.close_input()
-            timeout_s = reloader.running.config.daemon.shutdown_timeout_s
-            delivering.cancel_scope.deadline = anyio.current_time() + timeout_s
-        log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
+        background.start_soon(sampler.run)
+        async with (
+            open_spool(
+                config.spool.path,
+                sinks=names,
+                droppers=[each.sink.name for each in setup.sinks if each.drops],
+                max_bytes=config.spool.max_bytes,
+                clock=clock,
+            ) as opened,
+            connect(
+                credentials, clock=clock, rng=rng, settings=settings, environ=environ
+            ) as client,
+        ):
+            spool = opened.spool
+            sampler.spool, sampler.client = spool, client
+            log.info(
+                "started",
+                targets=len(watched.names),
+                selectors=len(watched.selectors),
+                sinks=names,
+                spool=str(config.spool.path),
+            )
+            report_discarded(opened.abandoned, health)
+            if opened.set_aside is not None:
+                backfill_ns = await _report_lost_state(opened.set_aside, config, clock, health)
+                watched = replace(watched, backfill_ns=backfill_ns)
+            async with anyio.create_task_group() as delivering:
+                sinks = RunningSinks(delivering, spool=spool, clock=clock, health=health)
+                spool.on_drop = sinks.report_drop
+                for sink in setup.sinks:
+                    sinks.start(sink, strict=strict)
+                async with anyio.create_task_group() as polling:
+                    polling.start_soon(_cancel_after, polling.cancel_scope, stop)
+                    targets = TargetSet(polling, client, spool, clock, health, rng.random)
+                    reloader = Reloader(setup, client, sinks, targets, clock)
+                    await targets.change(watched)
+                    if reloads is not None:
+                        polling.start_soon(reloader.run, reloads)
+                    health.has_begun, health.is_stopping = True, False
+                    on_running()
+                health.is_stopping = True
+                log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
+                spool.close_input()
+                shutdown_s = reloader.running.config.daemon.shutdown_timeout_s
+                delivering.cancel_scope.deadline = anyio.current_time() + shutdown_s
+            log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
+        background.cancel_scope.cancel()
 
 
 async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[object]]) -> None:
@@ -157,24 +117,24 @@ async def _cancel_after(scope: anyio.CancelScope, stop: Callable[[], Awaitable[o
     scope.cancel()
 
 
-async def _note_lost_state(set_aside: Path, config: Config, clock: Clock, health: Health) -> int:
-    """Say that the spool is lost, and how far back to read (in ns) so that the files go on.
+async def _report_lost_state(set_aside: Path, config: Config, clock: Clock, health: Health) -> int:
+    """Report that the spool is lost. Returns the backfill in ns with which the files continue.
 
-    The sinks' truth is all that is left: the youngest file says up to when lines arrived.
-    A late line is found by a sweep only, and the last one before may have been a while ago.
-    What may have come late since then is read again, so those lines may stand there twice.
+    The newest file of the file sinks shows up to when lines arrived. Late lines are found by
+    a sweep only, and the last sweep may be one lateness and one sweep interval older than
+    that file. That span is read again, so its lines may be duplicated in the sinks.
     """
     health.sink_gaps[GapReason.STATE_LOST] += 1
     newest_ns = await anyio.to_thread.run_sync(newest_file_ns, config, clock.wall_ns())
     poll = config.poll
-    doubtful_s = poll.lateness_s + poll.sweep_s + poll.pace.idle_interval_s
-    back_ns = round(poll.backfill_s * NS_PER_S)
+    backfill_s = poll.backfill_s
     if newest_ns is not None:
-        back_ns = max(0, clock.wall_ns() - newest_ns) + round(doubtful_s * NS_PER_S)
+        age_s = max(0, clock.wall_ns() - newest_ns) / NS_PER_S
+        backfill_s = age_s + poll.lateness_s + poll.sweep_s + poll.pace.idle_interval_s
     log.error(
         "gap",
         reason=GapReason.STATE_LOST.value,
-        error=f"the spool was damaged and is kept as {set_aside}; "
-        f"reading again from {back_ns // NS_PER_S} s ago, lines may be missing or repeated",
+        error=f"spool damaged, kept as {set_aside}; reading again from {backfill_s:.0f} s ago, "
+        "lines may be missing or duplicated",
     )
-    return back_ns
+    return round(backfill_s * NS_PER_S)

@@ -1,6 +1,6 @@
-"""Keeps following what a watch means: one that fails is tried again, and stops no other."""
+"""Follow one target through refusals and disappearance; a failure affects no other target."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from tailer.config import PollSettings
 from tailer.discovery.lookup import TargetSource, find_target, kinds_and_id
 from tailer.discovery.scanner import Found
 from tailer.discovery.survey import ListSource
-from tailer.errors import ApiError, AuthError, ConfigError, TransientApiError
+from tailer.errors import ApiError, AuthError, ConfigError, TailerError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.parts import NamedTargetHealth
 from tailer.health.targets import Phase
@@ -24,22 +24,22 @@ from tailer.spool.contract import Spool
 
 log = structlog.get_logger()
 
+_RETRYING = "waiting to try again"
+
 
 class Service(LogSource, TargetSource, ListSource, Protocol):
-    """The service: what there is, and its logs."""
+    """The service, as far as it returns logs, gets targets and lists them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """Follows targets by name, and whatever a scanner finds.
+    """Follows named targets, and targets that a scanner has found.
 
-    Those named are read from `start`, where the spool does not know them.
+    A target without a stored position is read from `start`. A target that is named twice, or
+    named and found, is followed once; otherwise its lines would be duplicated.
 
-    A target with two names (its id alone is one), or one that is also found, is followed
-    once, or all of its lines would come twice.
-
-    Errors: AuthError only while the service has never answered, for then the credentials
-    are wrong; SinkError of the spool. Everything else is logged and tried again.
+    Errors: AuthError before the first response of the service, because the credentials are
+    wrong then; SinkError of the spool. Every other error is logged and retried.
     """
 
     source: Service
@@ -54,121 +54,123 @@ class Follower:
     async def follow(self, name: str, resource_group: str) -> None:
         """Returns when the target has ended and drained.
 
-        One that is gone is asked for on and on: a gateway may deny for an hour what is there.
+        A missing target is retried without end: a gateway may answer 404 for an hour
+        although the target exists.
         """
         named = self.health.named(name, resource_group)
 
         async def attempt() -> None:
             named.activity.start("looking it up", now_s=self.clock.monotonic_s())
-            named.targets = tuple(await self._targets(named))
+            named.targets = tuple(await self._lookup(named))
             named.reason, named.next_try_s = "", None
             named.activity.idle("followed", now_s=self.clock.monotonic_s())
             for target in named.targets:
-                await self._follow_whenever_there(target, named)
+                await self._follow_until_ended(target, named)
 
-        def schedule_retry(reason: str, retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            named.reason, named.next_try_s = reason, now_s + retry_in_s
-            named.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
-            for target in named.targets:
-                if target not in self.followed:
-                    self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
+        def on_failure(error: TailerError, retry_in_s: float) -> None:
+            named.reason = error.message
+            named.next_try_s = self.clock.monotonic_s() + retry_in_s
+            self._schedule_retry(named.targets, retry_in_s, named)
 
-        await self._persist(attempt, name, schedule_retry)
+        await self._with_retry(attempt, name, on_failure)
 
     async def follow_found(
         self, found: Found, sighting: Callable[[Target], Sighting | None]
     ) -> None:
-        """Returns when it has ended and drained, or is gone; then it is retired for good.
+        """Returns when the target has ended and drained, or is gone; then it is retired.
 
-        `sighting` knows it from the last list that it was in.
+        `sighting` returns the target from the last list.
         """
-        target, known = found.workload.target, found.workload
+        target, workload = found.workload.target, found.workload
         if target in self.followed:
             log.info("target_duplicate", target=target.name)
             return
 
         async def attempt() -> None:
             await self._follow_once(
-                target, target.name, known=known, sighted=lambda: sighting(target)
+                target, target.name, known=workload, sighted=lambda: sighting(target)
             )
 
-        def schedule_retry(_: str, retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
-
-        group, status = target.resource_group, known.status.value
+        group, status = target.resource_group, workload.status.value
         log.info("target_found", target=target.name, resource_group=group, status=status)
-        await self._persist(attempt, target.name, schedule_retry)
-        await self.spool.retire(target)
-        self.health.retire(target)
+        await self._with_retry(
+            attempt, target.name, lambda _, retry_in_s: self._schedule_retry([target], retry_in_s)
+        )
+        await self._retire(target)
         log.info("target_finished", target=target.name, resource_group=group)
 
-    async def give_up(self, gap: Gap) -> None:
-        """The target of `gap` is there no more, and nobody had read it to its end."""
-        target = gap.target
-        reporter = TargetReporter(self.health.of(target), self.clock)
+    async def report_gone(self, gap: Gap) -> None:
+        """The target of `gap` was deleted before it was read to its end."""
+        reporter = TargetReporter(self.health.of(gap.target), self.clock)
         reporter.gap(Window(gap.start_ns, gap.end_ns), gap.reason, gap.detail)
         reporter.enter(Phase.GONE)
         reporter.finish()
+        await self._retire(gap.target)
+
+    async def _retire(self, target: Target) -> None:
         await self.spool.retire(target)
         self.health.retire(target)
 
-    async def _persist(
+    async def _with_retry(
         self,
         attempt: Callable[[], Awaitable[None]],
         name: str,
-        schedule_retry: Callable[[str, float], None],
+        on_failure: Callable[[TailerError, float], None],
     ) -> None:
-        """Until it is done; ever less often, for the log's sake."""
+        """Repeat `attempt` until it succeeds; the pauses grow, so that the log stays short."""
         retry_pause = RetryPause()
         while True:
-            began_s = self.clock.monotonic_s()
+            started_s = self.clock.monotonic_s()
             try:
-                await attempt()
+                return await attempt()
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
-                retry_pause.record_success(self.clock.monotonic_s() - began_s)
+                retry_pause.record_success(self.clock.monotonic_s() - started_s)
                 retry_in_s = retry_pause.pause_s()
                 log.error("target_failed", target=name, error=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
-                schedule_retry(error.message, retry_in_s)
-                await self.clock.sleep(retry_in_s)
-            else:
-                return
+                on_failure(error, retry_in_s)
+            await self.clock.sleep(retry_in_s)
 
-    async def _follow_whenever_there(self, target: Target, named: NamedTargetHealth) -> None:
-        """Until it has ended. One that returns goes on at its stored place."""
+    async def _follow_until_ended(self, target: Target, named: NamedTargetHealth) -> None:
+        """A target that is gone and reappears continues at its stored position."""
         retry_pause = RetryPause()
         await self._follow_once(target, named.name)
         while self.health.of(target).phase is Phase.GONE:
-            known = await self._ask_again(target, named, in_s=retry_pause.pause_s())
-            if known is None:
+            workload = await self._get_after(retry_pause.pause_s(), target, named)
+            if workload is None:
                 continue
-            began_s = self.clock.monotonic_s()
-            named.activity.idle("followed", now_s=began_s)
+            started_s = self.clock.monotonic_s()
+            named.activity.idle("followed", now_s=started_s)
             log.info("target_reappeared", target=target.name)
-            await self._follow_once(target, named.name, known=known)
-            retry_pause.record_success(self.clock.monotonic_s() - began_s)
+            await self._follow_once(target, named.name, known=workload)
+            retry_pause.record_success(self.clock.monotonic_s() - started_s)
 
-    async def _ask_again(
-        self, target: Target, named: NamedTargetHealth, *, in_s: float
+    async def _get_after(
+        self, pause_s: float, target: Target, named: NamedTargetHealth
     ) -> Workload | None:
-        """None when it is still denied, or refused: its loss is told already."""
+        """None while the service denies or refuses the target, which is reported already."""
 
-        def schedule_retry(retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            named.activity.start("waiting to ask again", now_s=now_s, within_s=retry_in_s)
-            self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
+        def on_retry(_: TailerError, retry_in_s: float) -> None:
+            self._schedule_retry([target], retry_in_s, named)
 
-        schedule_retry(in_s)
-        await self.clock.sleep(in_s)
+        self._schedule_retry([target], pause_s, named)
+        await self.clock.sleep(pause_s)
         try:
-            return await self.source.get(
-                target, on_retry=lambda _, retry_in_s: schedule_retry(retry_in_s)
-            )
+            return await self.source.get(target, on_retry=on_retry)
         except (ApiError, AuthError):
             return None
+
+    def _schedule_retry(
+        self, targets: Iterable[Target], retry_in_s: float, named: NamedTargetHealth | None = None
+    ) -> None:
+        """Record the retry in the health of `named` and of `targets` that are not followed."""
+        now_s = self.clock.monotonic_s()
+        if named is not None:
+            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
+        for target in targets:
+            if target not in self.followed:
+                self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
 
     async def _follow_once(
         self,
@@ -182,42 +184,39 @@ class Follower:
             log.info("target_duplicate", target=name)
             return
         self.followed.add(target)
-        if self.health.of(target).phase is Phase.GONE:  # no poller leads back from there
-            self.health.of(target).enter(Phase.STARTING, now_s=self.clock.monotonic_s())
+        health = self.health.of(target)
+        if health.phase is Phase.GONE:  # a poller does not leave this phase
+            health.enter(Phase.STARTING, now_s=self.clock.monotonic_s())
         try:
-            await self._poller(target, known, sighted).follow(start=self.start)
+            await Poller(
+                target=target,
+                source=self.source,
+                spool=self.spool,
+                clock=self.clock,
+                health=health,
+                settings=self.settings,
+                jitter=self.jitter,
+                details=known,
+                sighted=sighted,
+            ).follow(start=self.start)
         except (ApiError, AuthError) as error:
             now_s = self.clock.monotonic_s()
-            self.health.of(target).enter(Phase.FAILED, now_s=now_s, reason=error.message)
+            health.enter(Phase.FAILED, now_s=now_s, reason=error.message)
             raise
         finally:
             self.followed.remove(target)
 
-    async def _targets(self, named: NamedTargetHealth) -> list[Target]:
+    async def _lookup(self, named: NamedTargetHealth) -> list[Target]:
         kinds, id_ = kinds_and_id(named.name)
         if len(kinds) == 1:
             return [Target(named.resource_group, kinds[0], id_)]
 
-        def tell(error: TransientApiError, retry_in_s: float) -> None:
-            now_s = self.clock.monotonic_s()
-            named.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
-            reason, pause_s = error.message, round(retry_in_s, 1)
-            log.warning("lookup_failed", target=named.name, error=reason, retry_in_s=pause_s)
+        def on_retry(error: TransientApiError, retry_in_s: float) -> None:
+            self._schedule_retry((), retry_in_s, named)
+            pause_s = round(retry_in_s, 1)
+            log.warning("lookup_failed", target=named.name, error=error.message, retry_in_s=pause_s)
 
         found = await find_target(
-            self.source, named.name, resource_groups=[named.resource_group], on_retry=tell
+            self.source, named.name, resource_groups=[named.resource_group], on_retry=on_retry
         )
         return [workload.target for workload in found]
-
-    def _poller(self, target: Target, known: Workload | None, sighted: Sighted) -> Poller:
-        return Poller(
-            target=target,
-            source=self.source,
-            spool=self.spool,
-            clock=self.clock,
-            health=self.health.of(target),
-            settings=self.settings,
-            jitter=self.jitter,
-            details=known,
-            sighted=sighted,
-        )

@@ -1,7 +1,7 @@
-"""A new configuration for a running service: what has changed is changed, the rest goes on."""
+"""Apply a new configuration to a running service without interrupting what has not changed."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import anyio
 import structlog
@@ -17,49 +17,39 @@ from tailer.errors import AuthError, ConfigError
 
 log = structlog.get_logger()
 
-_PAUSE_S = 0.5  # a storm of signals is a few reloads
-_LOOK_S = 4.0
+_RELOAD_PAUSE_S = 0.5  # a burst of signals causes few reloads
+_CREDENTIALS_INTERVAL_S = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """All that a service is told from outside. Its outlets are not open."""
+    """Configuration, credentials and sinks of a service. The sinks are not open."""
 
     config: Config
     credentials: Credentials
-    outlets: tuple[ConfiguredSink, ...]
+    sinks: tuple[ConfiguredSink, ...]
 
 
-class Bell:
-    """Rung by whoever wants a reload. Rung often, it is heard once."""
+@dataclass(slots=True)
+class ReloadSource:
+    """Where to reload from, and whether a reload is requested.
 
-    def __init__(self) -> None:
-        self._rung = anyio.Event()
-
-    def ring(self) -> None:
-        self._rung.set()
-
-    async def wait(self) -> None:
-        await self._rung.wait()
-        self._rung = anyio.Event()
-
-
-@dataclass(frozen=True, slots=True)
-class Reloads:
-    """When to reload (`asked` returns), from where (`read` blocks), and whom to tell.
-
-    `read` may raise ConfigError, with a line for each mistake, and AuthError.
+    `read` blocks. It may raise ConfigError, with a line for each mistake, and AuthError.
     """
 
-    asked: Callable[[], Awaitable[None]]
     read: Callable[[], Setup]
-    begun: Callable[[], None] = lambda: None
-    done: Callable[[], None] = lambda: None
+    on_start: Callable[[], None] = lambda: None
+    on_done: Callable[[], None] = lambda: None
+    requested: anyio.Event = field(default_factory=anyio.Event)
+
+    def request(self) -> None:
+        """Several requests before the next reload cause one reload."""
+        self.requested.set()
 
 
 @dataclass(slots=True)
 class Reloader:
-    """`running` is what was applied last."""
+    """`running` is the setup that was applied last."""
 
     running: Setup
     client: AiCoreClient
@@ -67,57 +57,54 @@ class Reloader:
     target_set: TargetSet
     clock: Clock
 
-    async def keep_reloading(self, reloads: Reloads) -> None:
-        """Without end. What cannot be applied changes nothing, and every reason is logged."""
+    async def run(self, source: ReloadSource) -> None:
+        """Reload at each request, until canceled. A rejected setup changes nothing."""
         while True:
-            await reloads.asked()
-            reloads.begun()
+            await source.requested.wait()
+            source.requested = anyio.Event()
+            source.on_start()
             try:
-                await self._apply(await to_thread.run_sync(reloads.read, abandon_on_cancel=True))
+                await self._apply(await to_thread.run_sync(source.read, abandon_on_cancel=True))
             except (ConfigError, AuthError) as error:
-                for reason in str(error).splitlines():
-                    log.error("reload_rejected", error=reason)  # noqa: TRY400 - no bug
+                for mistake in str(error).splitlines():
+                    log.error("reload_rejected", error=mistake)  # noqa: TRY400 - no bug
             await self.running_sinks.reopen()
-            reloads.done()
-            await self.clock.sleep(_PAUSE_S)
+            source.on_done()
+            await self.clock.sleep(_RELOAD_PAUSE_S)
 
     async def _apply(self, setup: Setup) -> None:
-        setup = replace(setup, config=self._with_what_stays(setup.config))
+        config, running = setup.config, self.running.config
+        for section in ("spool", "status"):
+            if getattr(config, section) != getattr(running, section):
+                log.warning("restart_required", section=f"[{section}]", reason="read at start only")
+        config = replace(config, spool=running.spool, status=running.status)
         if setup.credentials != self.running.credentials:
             await self.client.use(setup.credentials)
             log.info("credentials_changed", source=setup.credentials.source)
-        self.client.rate_limiter.limit(setup.config.poll.requests_per_s)
-        # Sinks first: one that is new has all lines of a target that is new.
-        await self.running_sinks.change(setup.outlets)
-        wanted = watched_by(setup.config, default_group=setup.credentials.default_group_name)
-        await self.target_set.change(wanted)
-        self.running = replace(setup, outlets=tuple(self.running_sinks.outlets.values()))
+        self.client.rate_limiter.limit(config.poll.requests_per_s)
+        # Sinks before targets: a new sink gets all lines of a new target.
+        await self.running_sinks.change(setup.sinks)
+        watched = watched_by(config, default_group=setup.credentials.default_group_name)
+        await self.target_set.change(watched)
+        sinks = self.running_sinks.configured
+        self.running = replace(setup, config=config, sinks=tuple(sinks.values()))
         log.info(
             "reloaded",
-            targets=len(wanted.names),
-            selectors=len(wanted.selectors),
-            sinks=list(self.running_sinks.outlets),
+            targets=len(watched.names),
+            selectors=len(watched.selectors),
+            sinks=list(sinks),
         )
-
-    def _with_what_stays(self, config: Config) -> Config:
-        """What was opened at the start goes on as it is."""
-        running = self.running.config
-        for section in ("spool", "status"):
-            if getattr(config, section) != getattr(running, section):
-                log.warning(
-                    "restart_required",
-                    section=f"[{section}]",
-                    reason="read at start only",
-                )
-        return replace(config, spool=running.spool, status=running.status)
 
 
 async def watch_credentials(
-    known: Credentials, read: Callable[[], Credentials], bell: Bell, clock: Clock
+    current: Credentials,
+    read: Callable[[], Credentials],
+    on_change: Callable[[], None],
+    clock: Clock,
 ) -> None:
-    """Rings when `read` (which blocks) gives others than before. Without end.
+    """Call `on_change` when `read`, which blocks, returns other credentials. Until canceled.
 
-    What cannot be read may be half written, and is read again.
+    Ignores an AuthError, because a file may be half written; `read` is called again in 4 s.
     """
     while True:
         try:
@@ -125,7 +112,7 @@ async def watch_credentials(
         except AuthError:
             pass
         else:
-            if found != known:
-                bell.ring()
-            known = found
-        await clock.sleep(_LOOK_S)
+            if found != current:
+                on_change()
+            current = found
+        await clock.sleep(_CREDENTIALS_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Looks at what does not speak for itself: the spool, the requests, the clocks, the event loop."""
+"""Sample spool, client and event loop into Health every 2 s."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from tailer.health.health import Health
 from tailer.spool.sqlite import SqliteSpool
 from tailer.timestamp import NS_PER_S
 
-_TURN_S = 2.0
+_INTERVAL_S = 2.0
 
 
 @dataclass(slots=True)
 class Sampler:
-    """Tells `health`. There may be no spool and no client yet."""
+    """`spool` and `client` are None until they are open."""
 
     health: Health
     clock: Clock
@@ -21,47 +21,45 @@ class Sampler:
     spool: SqliteSpool | None = None
     client: AiCoreClient | None = None
 
-    async def keep_looking(self) -> None:
-        """Without end. That it goes on at all is what shows that the loop turns."""
+    async def run(self) -> None:
+        """Sample until canceled. A late turn of this loop shows that the event loop was blocked."""
         while True:
             now_s = self.clock.monotonic_s()
-            self.health.loop.tick(now_s=now_s, next_s=now_s + _TURN_S)
-            self.look()
-            await self.clock.sleep(_TURN_S)
+            self.health.loop.tick(now_s=now_s, next_s=now_s + _INTERVAL_S)
+            self.sample()
+            await self.clock.sleep(_INTERVAL_S)
 
-    def look(self) -> None:
-        self._look_at_spool()
-        self._look_at_requests()
-        known_ns = None if self.client is None else self.client.server_now_ns()
-        self.health.service_ns = self.clock.wall_ns() if known_ns is None else known_ns
-
-    def _look_at_spool(self) -> None:
-        seen = self.health.spool
-        seen.max_bytes = self.max_spool_bytes
-        if self.spool is None:
-            return
+    def sample(self) -> None:
         now_ns = self.clock.wall_ns()
-        seen.undelivered_bytes = self.spool.undelivered_bytes
-        seen.is_full = self.spool.is_full
-        seen.blocked_reason = self.spool.blocked_reason
-        if seen.is_full or seen.blocked_reason:
-            seen.last_blocked_s = self.clock.monotonic_s()
-        for sink in self.health.sinks.values():
-            backlog = self.spool.backlog(sink.name)
-            sink.lag_lines = backlog.lines
-            waited_ns = 0 if backlog.since_ns is None else now_ns - backlog.since_ns
-            sink.lag_s = max(0.0, waited_ns / NS_PER_S)
-        seen.oldest_s = max((sink.lag_s for sink in self.health.sinks.values()), default=0.0)
+        self.health.spool.max_bytes = self.max_spool_bytes
+        if self.spool is not None:
+            self._sample_spool(self.spool, now_ns=now_ns)
+        service_ns = None
+        if self.client is not None:
+            self._sample_requests(self.client)
+            service_ns = self.client.server_now_ns()
+        self.health.service_ns = now_ns if service_ns is None else service_ns
 
-    def _look_at_requests(self) -> None:
-        client, seen = self.client, self.health.requests
-        if client is None:
-            return
-        now_s = self.clock.monotonic_s()
-        seen.retries = client.statistics.retries
-        seen.answers = client.statistics.answers
-        seen.longest_wait_s = client.statistics.queue.longest_s(now_s)
-        seen.tokens_granted, seen.tokens_failed = client.tokens.granted, client.tokens.failed
-        seen.limit_per_s = client.rate_limiter.full_per_s
-        seen.rate_per_s = client.rate_limiter.rate_per_s(now_s)
-        seen.budget = client.rate_limiter.available(now_s)
+    def _sample_spool(self, spool: SqliteSpool, *, now_ns: int) -> None:
+        health, sinks = self.health.spool, self.health.sinks.values()
+        health.undelivered_bytes = spool.undelivered_bytes
+        health.is_full = spool.is_full
+        health.blocked_reason = spool.blocked_reason
+        if health.is_full or health.blocked_reason:
+            health.last_blocked_s = self.clock.monotonic_s()
+        for sink in sinks:
+            backlog = spool.backlog(sink.name)
+            sink.lag_lines = backlog.lines
+            lag_ns = 0 if backlog.since_ns is None else now_ns - backlog.since_ns
+            sink.lag_s = max(0.0, lag_ns / NS_PER_S)
+        health.oldest_s = max((sink.lag_s for sink in sinks), default=0.0)
+
+    def _sample_requests(self, client: AiCoreClient) -> None:
+        health, now_s = self.health.requests, self.clock.monotonic_s()
+        health.retries = client.statistics.retries
+        health.answers = client.statistics.answers
+        health.longest_wait_s = client.statistics.queue.longest_s(now_s)
+        health.tokens_granted, health.tokens_failed = client.tokens.granted, client.tokens.failed
+        health.limit_per_s = client.rate_limiter.full_per_s
+        health.rate_per_s = client.rate_limiter.rate_per_s(now_s)
+        health.budget = client.rate_limiter.available(now_s)

@@ -1,9 +1,4 @@
-"""Build sinks from config; one delivery task per sink; add and remove.
-
-From the configuration of sinks to sinks: which implementation, which lines.
-
-The sinks of a service: one task each, which come and go while the others go on.
-"""
+"""The sinks of `tailer run`: build them from the configuration, run one delivery task for each."""
 
 import glob
 import re
@@ -26,25 +21,27 @@ from tailer.daemon.tasks import TaskSet
 from tailer.delivery import BatchQueue, deliver
 from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health.health import Health
-from tailer.health.parts import SinkHealth
 from tailer.model import Batch, GapReason
 from tailer.sinks.contract import Reopening, Sink
 from tailer.sinks.file.sink import FileSink
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.lines import LineFilter
 from tailer.sinks.syslog.build import build_syslog_sink
-from tailer.spool.contract import SinkPosition
 
 log = structlog.get_logger()
 
-_CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file stands before its extension
+_OPEN_RETRY_S = 30.0  # pause before a sink that could not be opened is opened again
+_FINISH_TIMEOUT_S = 10.0  # for writes in progress of a removed or changed sink
+_FIELD = re.compile(r"\{[^{}]*\}")
+_CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file precedes its extension
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredSink:
-    """A sink and which lines it wants. `drops`: it would rather lose lines than hold up all.
+    """A sink, and `wanted`, which narrows a batch to the lines for this sink.
 
-    `section` is what it was made from, if it was made from a configuration.
+    `drops`: when the spool is full, the sink loses its oldest lines (when_full = "drop_oldest").
+    `section` is the sink's configuration; None for a sink that a test has built.
     """
 
     sink: Sink
@@ -52,18 +49,17 @@ class ConfiguredSink:
     drops: bool
     section: SinkSection | None = None
 
-    def is_like(self, other: "ConfiguredSink") -> bool:
-        """Whether nothing would change, were the other one in its place."""
-        is_alike = self.section is not None and self.section == other.section
-        return is_alike or self.sink is other.sink
+    def is_same_as(self, other: "ConfiguredSink") -> bool:
+        has_same_section = self.section is not None and self.section == other.section
+        return has_same_section or self.sink is other.sink
 
 
-def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[ConfiguredSink, ...]:
-    """An outlet for each sink of the configuration. Opens nothing."""
+def build_sinks(config: Config, *, clock: Clock, health: Health) -> tuple[ConfiguredSink, ...]:
+    """Build the sinks of the configuration, without opening them."""
     return tuple(
         ConfiguredSink(
-            _sink(section, clock=clock, health=health),
-            _wanted(section),
+            _build_sink(section, clock=clock, health=health),
+            _build_filter(section),
             drops=section.when_full == "drop_oldest",
             section=section,
         )
@@ -71,8 +67,8 @@ def build_outlets(config: Config, *, clock: Clock, health: Health) -> tuple[Conf
     )
 
 
-def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
-    def note_gap(where: str, reason: GapReason, detail: str) -> None:
+def _build_sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
+    def report_gap(where: str, reason: GapReason, detail: str) -> None:
         health.sink_gaps[reason] += 1
         log.error("gap", sink=section.name, where=where, reason=reason.value, error=detail)
 
@@ -85,7 +81,7 @@ def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
                 ),
                 name=section.name,
                 clock=clock,
-                on_gap=note_gap,
+                on_gap=report_gap,
                 rotate_bytes=file.rotate_bytes,
                 rotate_s=file.rotate_s,
                 keep_files=file.keep_files,
@@ -97,13 +93,13 @@ def _sink(section: SinkSection, *, clock: Clock, health: Health) -> Sink:
                 name=section.name,
                 clock=clock,
                 scenario_of=health.scenario_of,
-                on_gap=note_gap,
+                on_gap=report_gap,
             )
         case _:
             assert_never(section.to)
 
 
-def _wanted(section: SinkSection) -> Callable[[Batch], Batch]:
+def _build_filter(section: SinkSection) -> Callable[[Batch], Batch]:
     lines = LineFilter(
         include=section.include,
         exclude=section.exclude,
@@ -121,10 +117,10 @@ def _wanted(section: SinkSection) -> Callable[[Batch], Batch]:
 
 
 def newest_file_ns(config: Config, now_ns: int) -> int | None:
-    """When any file of the file sinks was last written, by the disk's clock. Reads the disk.
+    """Newest modification time of the files of all file sinks. Blocks on the disk.
 
-    Closed files do not count, as compression writes them again; nor do files of others, nor
-    one dated after `now_ns`: the clock was set, and it says nothing.
+    Skips closed files, because compression rewrites them, and files dated after `now_ns`,
+    because the clock was set back since.
     """
     patterns = [
         "".join(
@@ -144,12 +140,8 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     return max((time_ns for time_ns in times_ns if time_ns <= now_ns), default=None)
 
 
-_RETRY_S = 30.0  # until a sink that could not be opened is tried again
-_IN_HAND_S = 10.0  # that a sink gets to bring home what it has in hand, before it is ended
-
-
 class SinkRegistry(BatchQueue, Protocol):
-    """The spool, as far as sinks are concerned. `droppers` go without lines when it is full."""
+    """The part of the spool that registers sinks; see the spool's contract."""
 
     droppers: Collection[str]
 
@@ -158,156 +150,147 @@ class SinkRegistry(BatchQueue, Protocol):
     ) -> Mapping[str, int]: ...
 
 
+class _SinkQueue:
+    """The spool for one sink: after `stop`, `next_batches` returns nothing more.
+
+    The delivery then ends after the write in progress. Canceling the delivery would
+    interrupt that write, and a syslog sink would send a part of its lines twice.
+    """
+
+    def __init__(self, spool: BatchQueue) -> None:
+        self.sink_position, self.commit = spool.sink_position, spool.commit
+        self._next_batches = spool.next_batches
+        self._waiting = anyio.CancelScope()
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._waiting.cancel()
+
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
+        if not self._is_stopped:
+            with anyio.CancelScope() as self._waiting:
+                return await self._next_batches(sink, max_lines=max_lines)
+        return ()
+
+
 class RunningSinks:
-    """`outlets` are those that run, by name."""
+    """The delivery tasks in `tasks`. `configured` has the running sinks by name."""
 
     def __init__(
         self, tasks: TaskGroup, *, spool: SinkRegistry, clock: Clock, health: Health
     ) -> None:
-        self._tasks = TaskSet(tasks)
+        self._tasks = TaskSet[str](tasks)
         self._spool = spool
         self._clock = clock
         self._health = health
-        self._taps: dict[str, _Tap] = {}
-        self.outlets: dict[str, ConfiguredSink] = {}
+        self._queues: dict[str, _SinkQueue] = {}
+        self.configured: dict[str, ConfiguredSink] = {}
 
-    def start(self, outlet: ConfiguredSink, *, strict: bool = False) -> None:
-        """With `strict`, that it cannot be opened ends everything; else it is tried again."""
-        name = outlet.sink.name
-        tap = _Tap(self._spool)
-        self.outlets[name], self._taps[name] = outlet, tap
-        of_sink = self._health.of_sink(name)
-        self._tasks.hire(name, partial(_deliver, outlet, tap, self._clock, of_sink, strict=strict))
+    def start(self, sink: ConfiguredSink, *, strict: bool = False) -> None:
+        """With `strict`, a sink that cannot be opened raises; otherwise it is retried."""
+        name = sink.sink.name
+        self.configured[name], self._queues[name] = sink, _SinkQueue(self._spool)
+        self._health.of_sink(name)
+        self._tasks.start(name, partial(self._deliver, sink, self._queues[name], strict=strict))
 
-    async def change(self, outlets: Sequence[ConfiguredSink]) -> None:
-        """Have these from now on. What is as it was is not touched; a changed one keeps its place.
+    async def change(self, sinks: Sequence[ConfiguredSink]) -> None:
+        """Replace the running sinks by `sinks`; unchanged sinks are not interrupted.
 
-        One that ends first brings home what it has in hand, if that is soon.
+        A removed or changed sink gets up to 10 s to finish writes in progress. A changed
+        sink keeps its position in the spool.
         """
-        wanted = {outlet.sink.name: outlet for outlet in outlets}
-        gone = [name for name in self.outlets if name not in wanted]
-        new = [name for name in wanted if name not in self.outlets]
+        wanted = {sink.sink.name: sink for sink in sinks}
+        removed = [name for name in self.configured if name not in wanted]
+        added = [name for name in wanted if name not in self.configured]
         changed = [
             name
-            for name, outlet in self.outlets.items()
-            if name in wanted and not outlet.is_like(wanted[name])
+            for name, sink in self.configured.items()
+            if name in wanted and not sink.is_same_as(wanted[name])
         ]
-        if not (gone or new or changed):
+        if not (removed or added or changed):
             return
-        await self._stop([*gone, *changed])
-        for name in gone:
+        stopping = [*removed, *changed]
+        for name in stopping:
+            self._queues.pop(name).stop()
+        with anyio.move_on_after(_FINISH_TIMEOUT_S):
+            await self._tasks.wait(stopping)
+        await self._tasks.cancel(stopping)
+        for name in removed:
             self._health.sinks.pop(name, None)
-        abandoned = await self._spool.change_sinks(gone=gone, new=new)
-        for name in gone:  # only now: until then the spool may have dropped lines of theirs
-            del self.outlets[name]
-        self._spool.droppers = [name for name, outlet in wanted.items() if outlet.drops]
-        for name in [*changed, *new]:
+        undelivered = await self._spool.change_sinks(gone=removed, new=added)
+        for name in removed:  # not earlier: until change_sinks, the spool may report drops of it
+            del self.configured[name]
+        self._spool.droppers = [name for name, sink in wanted.items() if sink.drops]
+        for name in [*changed, *added]:
             self.start(wanted[name])
-        log_abandoned(abandoned, self._health)
-        log.info("sinks_changed", removed=gone, changed=changed, added=new)
+        report_discarded(undelivered, self._health)
+        log.info("sinks_changed", removed=removed, changed=changed, added=added)
 
     async def reopen(self) -> None:
-        """Files may have been moved away on purpose, as logrotate does."""
-        for outlet in self.outlets.values():
-            if isinstance(outlet.sink, Reopening):
+        """Accept that files were moved away, as logrotate does before its SIGHUP."""
+        for configured in self.configured.values():
+            if isinstance(configured.sink, Reopening):
                 try:
-                    await outlet.sink.reopen()
+                    await configured.sink.reopen()
                 except SinkError as error:
-                    log.warning("reopen_failed", sink=outlet.sink.name, error=str(error))
+                    log.warning("reopen_failed", sink=configured.sink.name, error=str(error))
 
-    def note_drop(self, sink: str, batch: Batch) -> None:
-        """The spool is full, and `sink` goes without."""
-        lines = len(self.outlets[sink].wanted(batch).entries)
-        if not lines:
-            return  # the sink would not have had any of them
-        self._health.sink_gaps[GapReason.SINK_DROPPED] += 1
-        log.error(
-            "gap",
-            sink=sink,
-            target=batch.target.name,
-            reason=GapReason.SINK_DROPPED.value,
-            error=f"{lines} lines dropped: the spool is full and the sink does not wait",
-        )
+    def report_drop(self, sink: str, batch: Batch) -> None:
+        """Report the lines of `batch` that a full spool dropped for `sink`, if it wanted any."""
+        count = len(self.configured[sink].wanted(batch).entries)
+        if count:
+            dropped = f"{count} oldest line{'' if count == 1 else 's'}"
+            _report_sink_gap(
+                self._health,
+                sink=sink,
+                target=batch.target.name,
+                error=f'spool full: dropped the {dropped} of this sink (when_full = "drop_oldest")',
+            )
 
-    async def _stop(self, names: Collection[str]) -> None:
-        for name in names:
-            self._taps.pop(name).close()
-        with anyio.move_on_after(_IN_HAND_S):
-            await self._tasks.wait_for(names)
-        await self._tasks.dismiss(names)
-
-
-def log_abandoned(abandoned: Mapping[str, int], health: Health) -> None:
-    """Of sinks that are no more: the batches that they had still to take."""
-    for sink, batches in abandoned.items():
-        if batches:
-            health.sink_gaps[GapReason.SINK_DROPPED] += 1
-            detail = f"the sink is no more; {batches} batches that it had still to take are dropped"
-            log.error("gap", sink=sink, reason=GapReason.SINK_DROPPED.value, error=detail)
-
-
-class _Tap:
-    """The spool as one delivery sees it: once closed, that looks like the end of all lines."""
-
-    def __init__(self, spool: BatchQueue) -> None:
-        self._spool = spool
-        self._waiting: anyio.CancelScope | None = None
-        self._is_closed = False
-
-    def close(self) -> None:
-        self._is_closed = True
-        if self._waiting is not None:
-            self._waiting.cancel()
-
-    async def sink_position(self, sink: str) -> SinkPosition:
-        return await self._spool.sink_position(sink)
-
-    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
-        if not self._is_closed:
-            with anyio.CancelScope() as self._waiting:
-                return await self._spool.next_batches(sink, max_lines=max_lines)
-        return ()
-
-    async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
-        await self._spool.commit(sink, position, mark)
-
-
-async def _deliver(
-    outlet: ConfiguredSink, tap: BatchQueue, clock: Clock, health: SinkHealth, *, strict: bool
-) -> None:
-    if strict:
-        await _try_to_open(outlet, tap)
-    while True:
-        try:
-            await deliver(outlet.sink, tap, clock=clock, wanted=outlet.wanted, health=health)
-        except SinkUnavailableError as error:
-            if strict:
-                raise
-            log.error("sink_failed", sink=outlet.sink.name, error=str(error), retry_in_s=_RETRY_S)  # noqa: TRY400 - no bug
-            health.fail(str(error), now_s=clock.monotonic_s(), retry_in_s=_RETRY_S)
-            if await _is_drained_within(_RETRY_S, outlet, tap, clock):
+    async def _deliver(
+        self, configured: ConfiguredSink, queue: _SinkQueue, *, strict: bool
+    ) -> None:
+        sink, health = configured.sink, self._health.of_sink(configured.sink.name)
+        if strict:
+            await self._open_once(sink)
+        while True:
+            try:
+                await deliver(
+                    sink, queue, clock=self._clock, wanted=configured.wanted, health=health
+                )
+            except SinkUnavailableError as error:
+                if strict:
+                    raise
+                log.error("sink_failed", sink=sink.name, error=str(error), retry_in_s=_OPEN_RETRY_S)  # noqa: TRY400 - no bug
+                now_s = self._clock.monotonic_s()
+                health.fail(str(error), now_s=now_s, retry_in_s=_OPEN_RETRY_S)
+            else:
                 return
-        else:
-            return
+            with anyio.move_on_after(_OPEN_RETRY_S):
+                while await queue.next_batches(sink.name, max_lines=1):
+                    await self._clock.sleep(1.0)
+                return  # the input is closed and nothing is pending: no need to open the sink
+
+    async def _open_once(self, sink: Sink) -> None:
+        """Open and close the sink. A transient error, which `deliver` would retry, raises here."""
+        position = await self._spool.sink_position(sink.name)
+        try:
+            await sink.open(position.mark)
+        except SinkError as error:
+            raise SinkUnavailableError(error.message, hint=error.hint) from error
+        finally:
+            await sink.aclose()
 
 
-async def _is_drained_within(
-    seconds: float, outlet: ConfiguredSink, tap: BatchQueue, clock: Clock
-) -> bool:
-    """Waits so long, or until nothing will ever come for this sink: then it need not open."""
-    with anyio.move_on_after(seconds):
-        while await tap.next_batches(outlet.sink.name, max_lines=1):
-            await clock.sleep(1.0)
-        return True
-    return False
+def report_discarded(undelivered: Mapping[str, int], health: Health) -> None:
+    """Report the undelivered batches of removed sinks, by name of the sink."""
+    for sink, count in undelivered.items():
+        if count:
+            batches = "1 undelivered batch" if count == 1 else f"{count} undelivered batches"
+            _report_sink_gap(health, sink=sink, error=f"sink removed; {batches} discarded")
 
 
-async def _try_to_open(outlet: ConfiguredSink, tap: BatchQueue) -> None:
-    """Open it and close it again: what `deliver` would wait for, a right say, is an end here."""
-    place = await tap.sink_position(outlet.sink.name)
-    try:
-        await outlet.sink.open(place.mark)
-    except SinkError as error:
-        raise SinkUnavailableError(error.message, hint=error.hint) from error
-    finally:
-        await outlet.sink.aclose()
+def _report_sink_gap(health: Health, **fields: str) -> None:
+    health.sink_gaps[GapReason.SINK_DROPPED] += 1
+    log.error("gap", reason=GapReason.SINK_DROPPED.value, **fields)

@@ -1,7 +1,7 @@
-"""What a service follows: one task for each target, which come and go while the others go on."""
+"""The targets of `tailer run`: one task for each; applies a changed set of watches."""
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -10,22 +10,20 @@ from anyio.abc import TaskGroup
 from tailer.clock import Clock
 from tailer.config import Config, PollSettings
 from tailer.daemon.follower import Follower, Service
-from tailer.daemon.tasks import TaskSet
+from tailer.daemon.tasks import Task, TaskSet
 from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector, selector_for
 from tailer.health.health import Health
-from tailer.model import Gap, Sighting, Target
+from tailer.model import Gap, Sighting, Target, Workload
 from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()
 
-_LOOKOUT = "the scanner"
-
 
 @dataclass(frozen=True, slots=True)
 class NamedTarget:
-    """A target as somebody wrote it."""
+    """A target by the name in its [[watch]]: `deployment/ID`, `execution/ID` or a bare ID."""
 
     name: str
     resource_group: str
@@ -33,7 +31,7 @@ class NamedTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedTargets:
-    """`backfill_ns`: how far back to begin with what was never followed before."""
+    """The targets of all watches. `backfill_ns`: how far back to start a new target."""
 
     names: tuple[NamedTarget, ...]
     selectors: tuple[Selector, ...]
@@ -42,162 +40,155 @@ class WatchedTargets:
 
 
 def watched_by(config: Config, *, default_group: str) -> WatchedTargets:
-    """What the watches mean, each once."""
+    """The named targets and the selectors of the configuration, without duplicate names."""
     names = [
         NamedTarget(name, group)
         for watch in config.watches
         for group in watch.resource_group or (default_group,)
         for name in watch.targets
     ]
-    made = [selector_for(watch, default_group=default_group) for watch in config.watches]
+    selectors = [selector_for(watch, default_group=default_group) for watch in config.watches]
     return WatchedTargets(
         names=tuple(dict.fromkeys(names)),
-        selectors=tuple(selector for selector in made if selector is not None),
+        selectors=tuple(selector for selector in selectors if selector is not None),
         poll=config.poll,
         backfill_ns=round(config.poll.backfill_s * NS_PER_S),
     )
 
 
+@dataclass(slots=True)
 class TargetSet:
-    """Follows nothing before the first `change`."""
+    """The tasks in `tasks` that follow targets; none before the first `change`."""
 
-    def __init__(
-        self,
-        tasks: TaskGroup,
-        *,
-        source: Service,
-        spool: Spool,
-        clock: Clock,
-        health: Health,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._tasks = TaskSet(tasks)
-        self._source = source
-        self._spool = spool
-        self._clock = clock
-        self._health = health
-        self._jitter = jitter
-        self._wanted: WatchedTargets | None = None
-        self._watcher: Follower | None = None
-        self._lookout: Scanner | None = None
-        self._found: dict[Target, Found] = {}  # those that are followed because they were found
+    tasks: TaskGroup
+    source: Service
+    spool: Spool
+    clock: Clock
+    health: Health
+    jitter: Callable[[], float]
+    _named: TaskSet[NamedTarget] = field(init=False)
+    _found: TaskSet[Target] = field(init=False)
+    _workloads: dict[Target, Workload] = field(default_factory=dict)  # of the tasks in `_found`
+    _scan: Task | None = None
+    _scanner: Scanner | None = None
+    _watched: WatchedTargets | None = None
+    _follower: Follower | None = None
 
-    async def change(self, wanted: WatchedTargets) -> None:
-        """Follow this from now on. Whoever is still meant goes on, unless `poll` has changed.
+    def __post_init__(self) -> None:
+        self._named, self._found = TaskSet(self.tasks), TaskSet(self.tasks)
 
-        One that is not meant any more keeps its place, should it be meant again.
+    async def change(self, watched: WatchedTargets) -> None:
+        """Follow `watched` instead. A target that stays is not interrupted, unless `poll` differs.
+
+        A target that is not watched any more keeps its stored position.
         """
-        if wanted == self._wanted:
+        previous, self._watched = self._watched, watched
+        if watched == previous:
             return
-        names = () if self._wanted is None else self._wanted.names
-        is_known = self._wanted is not None
-        if self._wanted is None or self._wanted.poll != wanted.poll:
-            leaving = set(self._tasks)
-            freed = await self._leave(leaving)
-            self._watcher = self._new_watcher(wanted)
-        else:
-            leaving = {who for who in self._tasks if not self._goes_on(who, wanted)}
-            freed = await self._leave(leaving)
-        self._wanted = wanted
-        self._tidy_health(wanted, freed)
-        # A name's task has ended when somebody else followed its target: that one may be gone.
-        for name in wanted.names:
-            is_needed = name not in names or name in leaving or freed & self._targets_of(name)
-            if is_needed and name not in self._tasks:
-                self._follow(name)
-        self._look_out(wanted)
-        if is_known:
-            log.info("watches_changed", targets=len(wanted.names), selectors=len(wanted.selectors))
+        restart = previous is None or previous.poll != watched.poll
+        names = [name for name in self._named if restart or name not in watched.names]
+        targets = [
+            target
+            for target, workload in self._workloads.items()
+            if restart or not any(each.describes(workload) for each in watched.selectors)
+        ]
+        unfollowed = await self._stop(names, targets)
+        if restart or self._follower is None:
+            self._follower = Follower(
+                source=self.source,
+                spool=self.spool,
+                clock=self.clock,
+                settings=watched.poll,
+                health=self.health,
+                start=lambda now_ns: now_ns - watched.backfill_ns,
+                jitter=self.jitter,
+            )
+        self._tidy_health(watched, unfollowed)
+        # The task of a name ends when the target is followed under another name. The name
+        # needs a task again when that other name is removed.
+        old_names = previous.names if previous is not None else ()
+        for name in watched.names:
+            health = self.health.named(name.name, name.resource_group)
+            is_new = name not in old_names or name in names
+            if name not in self._named and (is_new or unfollowed & set(health.targets)):
+                follow = partial(self._follower.follow, name.name, name.resource_group)
+                self._named.start(name, follow)
+        self._start_scanner(watched)
+        if previous is not None:
+            log.info(
+                "watches_changed", targets=len(watched.names), selectors=len(watched.selectors)
+            )
 
-    def _goes_on(self, who: object, wanted: WatchedTargets) -> bool:
-        if isinstance(who, NamedTarget):
-            return who in wanted.names
-        if isinstance(who, Target) and who in self._found:
-            workload = self._found[who].workload
-            return any(one.describes(workload) for one in wanted.selectors)
-        return False  # the scanner: it looks for other things, or for what is not named any more
+    async def _stop(self, names: list[NamedTarget], targets: list[Target]) -> set[Target]:
+        """End these tasks and the scanner. Returns the targets that are not followed any more."""
+        if self._follower is None:
+            return set()
+        followed = set(self._follower.followed)
+        if self._scan is not None:
+            self._scan.cancel()
+            await self._scan.wait()
+        await self._named.cancel(names)
+        await self._found.cancel(targets)
+        await self.spool.flush()  # the next poller of a target reads the stored position
+        return followed - self._follower.followed
 
-    async def _leave(self, leaving: Collection[object]) -> set[Target]:
-        """Ends these; which targets are followed by nobody now."""
-        followed = set() if self._watcher is None else set(self._watcher.followed)
-        await self._tasks.dismiss(leaving)
-        if leaving:
-            await self._spool.flush()  # or who follows them next would not know the last lines
-        return followed if self._watcher is None else followed - self._watcher.followed
-
-    def _new_watcher(self, wanted: WatchedTargets) -> Follower:
-        return Follower(
-            source=self._source,
-            spool=self._spool,
-            clock=self._clock,
-            settings=wanted.poll,
-            health=self._health,
-            start=lambda now_ns: now_ns - wanted.backfill_ns,
-            jitter=self._jitter,
-        )
-
-    def _targets_of(self, name: NamedTarget) -> set[Target]:
-        return set(self._health.named(name.name, name.resource_group).targets)
-
-    def _follow(self, name: NamedTarget) -> None:
-        assert self._watcher is not None
-        self._health.named(name.name, name.resource_group)
-        self._tasks.hire(name, partial(self._watcher.follow, name.name, name.resource_group))
-
-    def _look_out(self, wanted: WatchedTargets) -> None:
-        """A new scanner tells again of what the old one had found, unless it is retired."""
-        self._health.listings.clear()
-        self._lookout = None
-        if not wanted.selectors:
+    def _start_scanner(self, watched: WatchedTargets) -> None:
+        """A new scanner reports all targets again, except retired ones."""
+        self.health.listings.clear()
+        self._scan = self._scanner = None
+        if not watched.selectors:
             return
-        self._lookout = Scanner(
-            selectors=wanted.selectors,
-            source=self._source,
-            spool=self._spool,
-            clock=self._clock,
-            health=self._health,
-            backfill_ns=wanted.backfill_ns,
-            lateness_ns=round(wanted.poll.lateness_s * NS_PER_S),
-            interval_s=wanted.poll.discovery_interval_s,
+        scanner = Scanner(
+            selectors=watched.selectors,
+            source=self.source,
+            spool=self.spool,
+            clock=self.clock,
+            health=self.health,
+            backfill_ns=watched.backfill_ns,
+            lateness_ns=round(watched.poll.lateness_s * NS_PER_S),
+            interval_s=watched.poll.discovery_interval_s,
         )
-        self._lookout.register()
-        self._tasks.hire(_LOOKOUT, partial(self._lookout.watch, self._begin, self._give_up))
+        scanner.register()
+        self._scanner = scanner
+        self._scan = Task(self.tasks, partial(scanner.watch, self._start_found, self._report_gone))
 
-    def _begin(self, found: Found) -> None:
+    def _start_found(self, found: Found) -> None:
         target = found.workload.target
-        if target not in self._tasks:
-            self._tasks.hire(target, partial(self._follow_found, found))
-
-    async def _give_up(self, gap: Gap) -> None:
-        """Unless somebody follows it, who will know better."""
-        assert self._wanted is not None
-        assert self._watcher is not None
-        target = gap.target
-        spellings = {target.id, target.name, f"{target.kind}s/{target.id}"}
-        names = {NamedTarget(one, target.resource_group) for one in spellings}
-        if target not in self._tasks and names.isdisjoint(self._wanted.names):
-            await self._watcher.give_up(gap)
+        if target not in self._found:
+            self._workloads[target] = found.workload
+            self._found.start(target, partial(self._follow_found, found))
 
     async def _follow_found(self, found: Found) -> None:
-        assert self._watcher is not None
-        self._found[found.workload.target] = found
+        assert self._follower is not None
         try:
-            await self._watcher.follow_found(found, self._sighting)
+            await self._follower.follow_found(found, self._sighting)
         finally:
-            del self._found[found.workload.target]
+            del self._workloads[found.workload.target]
+
+    async def _report_gone(self, gap: Gap) -> None:
+        """Skips a target that is followed: its own task detects that it is gone."""
+        assert self._watched is not None
+        assert self._follower is not None
+        target = gap.target
+        names = {
+            NamedTarget(name, target.resource_group)
+            for name in (target.id, target.name, f"{target.kind}s/{target.id}")
+        }
+        if target not in self._found and names.isdisjoint(self._watched.names):
+            await self._follower.report_gone(gap)
 
     def _sighting(self, target: Target) -> Sighting | None:
-        return None if self._lookout is None else self._lookout.sighting(target)
+        return None if self._scanner is None else self._scanner.sighting(target)
 
-    def _tidy_health(self, wanted: WatchedTargets, freed: Iterable[Target]) -> None:
-        """Nobody is told any more of what is not followed any more."""
-        gone = [
+    def _tidy_health(self, watched: WatchedTargets, unfollowed: Iterable[Target]) -> None:
+        """Remove the health of names and targets that are not watched any more."""
+        removed = {*unfollowed, *(target for one in self.health.names for target in one.targets)}
+        self.health.names[:] = [
             one
-            for one in self._health.names
-            if NamedTarget(one.name, one.resource_group) not in wanted.names
+            for one in self.health.names
+            if NamedTarget(one.name, one.resource_group) in watched.names
         ]
-        self._health.names[:] = [one for one in self._health.names if one not in gone]
-        meant = {target for one in self._health.names for target in one.targets}
-        for target in {*freed, *(target for one in gone for target in one.targets)}:
-            if target not in meant and target not in self._tasks:
-                self._health.forget(target)
+        named = {target for one in self.health.names for target in one.targets}
+        for target in removed - named:
+            if target not in self._found:
+                self.health.forget(target)

@@ -1,54 +1,69 @@
-"""Tasks by name in one task group, each of which can be ended by itself."""
+"""Tasks by key in one task group, each of which can be canceled alone."""
 
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
-from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import anyio
 from anyio.abc import TaskGroup
 
-
-@dataclass(frozen=True, slots=True)
-class _Member:
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    has_ended: anyio.Event = field(default_factory=anyio.Event)
+_Key = TypeVar("_Key", bound=Hashable)
 
 
-class TaskSet:
-    """Its tasks live in `tasks`, so that what one of them raises ends all, as ever."""
+class Task:
+    """Cancelable work in `tasks`. An exception in it cancels the whole group."""
+
+    def __init__(self, tasks: TaskGroup, work: Callable[[], Awaitable[None]]) -> None:
+        self._scope = anyio.CancelScope()
+        self._ended = anyio.Event()
+        tasks.start_soon(self._run, work)
+
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            with self._scope:
+                await work()
+        finally:
+            self._ended.set()
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+    async def wait(self) -> None:
+        await self._ended.wait()
+
+
+class TaskSet(Generic[_Key]):
+    """The running tasks in `tasks` by key; a key is free again when its task has ended."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks
-        self._members: dict[Hashable, _Member] = {}
+        self._running: dict[_Key, Task] = {}
 
-    def __contains__(self, name: Hashable) -> bool:
-        return name in self._members
+    def __contains__(self, key: _Key) -> bool:
+        return key in self._running
 
-    def __iter__(self) -> Iterator[Hashable]:
-        return iter(tuple(self._members))
+    def __iter__(self) -> Iterator[_Key]:
+        return iter(tuple(self._running))
 
-    def hire(self, name: Hashable, work: Callable[[], Awaitable[None]]) -> None:
-        """`name` is free again when its work has ended."""
-        assert name not in self._members, name
-        self._members[name] = _Member()
-        self._tasks.start_soon(self._run, name, work)
+    def start(self, key: _Key, work: Callable[[], Awaitable[None]]) -> None:
+        assert key not in self._running, key
 
-    async def _run(self, name: Hashable, work: Callable[[], Awaitable[None]]) -> None:
-        member = self._members[name]
-        try:
-            with member.scope:
+        async def run() -> None:
+            try:
                 await work()
-        finally:
-            del self._members[name]
-            member.has_ended.set()
+            finally:
+                del self._running[key]
 
-    async def wait_for(self, names: Collection[Hashable]) -> None:
-        """Returns when all of them have ended."""
-        for member in [self._members[name] for name in names if name in self._members]:
-            await member.has_ended.wait()
+        self._running[key] = Task(self._tasks, run)
 
-    async def dismiss(self, names: Collection[Hashable]) -> None:
-        """Ends them now. Returns when they are over."""
-        for name in names:
-            if name in self._members:
-                self._members[name].scope.cancel()
-        await self.wait_for(names)
+    async def wait(self, keys: Collection[_Key]) -> None:
+        for task in self._of(keys):
+            await task.wait()
+
+    async def cancel(self, keys: Collection[_Key]) -> None:
+        """Returns when the tasks have ended."""
+        for task in self._of(keys):
+            task.cancel()
+        await self.wait(keys)
+
+    def _of(self, keys: Collection[_Key]) -> list[Task]:
+        return [self._running[key] for key in keys if key in self._running]

@@ -1,4 +1,4 @@
-"""--tee and --summary files; never our own streams."""
+"""Open the --tee file; refuse files that stdout or stderr already write to."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from pathlib import Path
 from tailer.errors import ConfigError, SinkError
 
 
-def refuse_our_own(flag: str, path: Path) -> None:
-    """A file that one of our streams goes to: two who write there overwrite each other.
+def refuse_own_output(flag: str, path: Path) -> None:
+    """Two writers of one file would overwrite each other's lines.
 
     Raises:
-        ConfigError: It is.
+        ConfigError: stdout or stderr is redirected to `path`.
     """
     for name, stream in (("standard output", sys.stdout), ("standard error", sys.stderr)):
         with suppress(OSError):
@@ -27,18 +27,18 @@ def refuse_our_own(flag: str, path: Path) -> None:
 
 @contextmanager
 def opened_copy(path: Path | None) -> Iterator[int | None]:
-    """The descriptor of `--tee`'s file, which is emptied, or made; None without a path.
+    """The descriptor of the --tee file, truncated or created; None without a path.
 
-    A named pipe must have a reader: waiting for one could not be interrupted.
+    A named pipe without a reader fails, because waiting for one could not be interrupted.
 
     Raises:
-        ConfigError: One of our streams goes there already.
-        SinkError: It cannot be written.
+        ConfigError: stdout or stderr is redirected to `path`.
+        SinkError: The file cannot be written.
     """
     if path is None:
         yield None
         return
-    refuse_our_own("--tee", path)
+    refuse_own_output("--tee", path)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
     try:
         fd = os.open(path, flags, 0o666)

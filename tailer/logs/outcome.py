@@ -1,6 +1,6 @@
-"""How a run of `tailer logs` ended: one word for it, and the exit code that says so. Pure.
+"""Verdict and exit code of a run of `tailer logs`. Pure.
 
-The worst of several wins: who must act goes before what a job says of itself.
+The worst of several wins: errors that a person must fix come before the status of a job.
 """
 
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ EXIT_GAP = 6
 
 
 class Verdict(StrEnum):
-    """The last word on a run. In the summary, so a name must not change."""
+    """The result of a run. Part of the --summary contract: names must not change."""
 
     COMPLETED = "COMPLETED"
     DEAD = "DEAD"
     STOPPED = "STOPPED"
-    DONE = "DONE"  # all was read, and no execution was followed to its end
-    GAP = "GAP"  # all was read that could be
+    DONE = "DONE"  # everything was read, and no execution was followed to its end
+    GAP = "GAP"  # lines may be missing
     FAILED = "FAILED"
     TIMEOUT = "TIMEOUT"
     INTERRUPTED = "INTERRUPTED"
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
 
 
 class Cause(Enum):
-    """What ended a run before all was read."""
+    """Why a run ended before everything was read."""
 
     TIMEOUT = (Verdict.TIMEOUT, 124)
     SIGINT = (Verdict.INTERRUPTED, 130)
@@ -42,15 +42,15 @@ class Cause(Enum):
         self.exit_code = exit_code
 
 
-_EXIT_OF_STATUS = {Status.DEAD: 10, Status.STOPPED: 11, Status.COMPLETED: 0}
+_EXIT_CODES = {Status.DEAD: 10, Status.STOPPED: 11, Status.COMPLETED: 0}  # the worst first
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Filled while it runs.
+    """Updated during the run.
 
-    `verdicts` are the last statuses of the targets that were followed to their end. `errors`
-    has all there were; `failure` is the one of them that ended the run, still to be told.
+    `verdicts` has the final status of each target that was followed to its end. `errors` has
+    all errors; `failure` is the error that ended the run, which the caller must still report.
     """
 
     health: Health = field(default_factory=Health)
@@ -61,29 +61,29 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        return self._ending[1]
+        return self._result[1]
 
     @property
     def verdict(self) -> Verdict:
-        return self._ending[0]
+        return self._result[0]
 
     @property
-    def _ending(self) -> tuple[Verdict, int]:
-        """What cut the run short, then what went wrong, then what the jobs say of themselves."""
+    def _result(self) -> tuple[Verdict, int]:
+        """In order of priority: interruption, errors, gaps, status of the executions."""
         if self.cause is not None and self.cause.exit_code:
             return self.cause.verdict, self.cause.exit_code
         if self.errors:
             return Verdict.FAILED, self.errors[0].exit_code
         if self.cause is Cause.READER_GONE:
             return Verdict.READER_GONE, 0
-        verdict, code = (Verdict.MAX_LINES, 0) if self.cause else self._of_all_that_ended()
+        verdict, code = (Verdict.MAX_LINES, 0) if self.cause else self._of_executions()
         return (Verdict.GAP, EXIT_GAP) if self.health.gaps and not code else (verdict, code)
 
-    def _of_all_that_ended(self) -> tuple[Verdict, int]:
+    def _of_executions(self) -> tuple[Verdict, int]:
         statuses = {
             status for target, status in self.verdicts.items() if target.kind is Kind.EXECUTION
         }
-        for status, code in _EXIT_OF_STATUS.items():  # from bad to good
+        for status, code in _EXIT_CODES.items():
             if status in statuses:
                 return Verdict(status), code
         return Verdict.DONE, 0

@@ -1,12 +1,12 @@
-"""The composition root of a terminal: builds the parts, wires them, ends them in order.
+"""Run the pollers, memory spool and sinks of `tailer logs`; defines their shutdown order.
 
-Ending is nesting: pollers stop first, then the spool's input is closed, then the sinks
-drain and end by themselves, and nobody waits for signals or deadlines any more.
+Shutdown order is nesting order: pollers stop first, then the spool's input is closed, then
+the sinks drain and end, and last the waits for signals, deadlines and readers.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 import anyio
 import structlog
@@ -27,32 +27,32 @@ from tailer.spool.memory import MemorySpool
 
 log = structlog.get_logger()
 
-# Lines that wait for a reader of our output; then the pollers wait too.
+# Undelivered lines in memory; the pollers wait while a slow reader keeps the spool full.
 _MAX_SPOOL_BYTES = 64 * 1024 * 1024
-# After a signal or a timeout, for what is already read; a blocked reader gets no more.
-_GRACE_S = 2.0
+_DRAIN_TIMEOUT_S = 2.0  # for lines that are already read, after a signal or a timeout
 
 
 class OutputSink(Sink, Protocol):
-    """A sink with a reader who may leave."""
+    """A sink whose reader may close it."""
 
     async def reader_gone(self) -> None:
-        """Returns once the reader has left."""
+        """Returns once the reader has closed its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilteredSink:
-    """A sink and the lines of a batch that it wants. Asked once for each batch, in order."""
+    """A sink, and `wanted`, which narrows a batch to its lines; called once a batch, in order."""
 
     sink: OutputSink
     wanted: Callable[[Batch], Batch]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What is wanted of one target. `end_ns` None means to follow it; `last` its last lines.
+class ReadRequest:
+    """Which lines of a target to read: [start_ns, end_ns), or follow it when `end_ns` is None.
 
-    `known` is the target as it was found, `sighted` its last sighting since.
+    `last`: how many of the existing lines to read, counted from the end. `known` is the
+    target as found, `sighted` its last sighting since.
     """
 
     target: Target
@@ -63,180 +63,148 @@ class Reading:
     sighted: Sighted = lambda: None
 
 
-class Arrivals(Protocol):
-    """Told of targets as they are found, at any time of a run. `spool` knows all of them."""
-
-    @property
-    def spool(self) -> Spool: ...
-
-    def begin(self, reading: Reading) -> None:
-        """Read this from now on. A target that is read already is not read twice."""
-
-    def fail(self, name: str, error: TailerError) -> None:
-        """That one will not be found; the others go on."""
-
-
-FindTargets = Callable[[Arrivals], Awaitable[None]]
-"""Finds what is to be read, and returns when there is no more to come.
+FindTargets: TypeAlias = Callable[["Pipeline"], Awaitable[None]]
+"""Starts the reads, and returns when all targets are found.
 
 Errors: a TailerError ends the whole run.
 """
 
 
-def already_found(readings: Sequence[Reading]) -> FindTargets:
-    async def seek(arrivals: Arrivals) -> None:
-        for reading in readings:
-            arrivals.begin(reading)
+def already_found(requests: Sequence[ReadRequest]) -> FindTargets:
+    async def find_targets(pipeline: Pipeline) -> None:
+        for request in requests:
+            pipeline.start(request)
 
-    return seek
-
-
-async def run_logs(
-    seek: FindTargets,
-    *,
-    outcome: Outcome,
-    source: LogSource,
-    output: FilteredSink,
-    copies: Sequence[FilteredSink] = (),
-    settings: PollSettings,
-    stops: Sequence[Stop],
-    clock: Clock,
-    jitter: Callable[[], float],
-) -> None:
-    """Bring what `seek` finds to all outlets, until all is read or one of `stops` returns.
-
-    A stop ends the pollers and gives the sinks a moment for what was already read; so does
-    a reader of `output` who leaves. How it went is in `outcome`, also while it runs.
-
-    Errors: none of ours. That of a target is in the outcome, while the others go on; so is
-    that of a copy. One of `seek` or of `output` ends the run and is its `failure`.
-    """
-    outlets = [output, *copies]
-    spool = MemorySpool(sinks=[one.sink.name for one in outlets], max_bytes=_MAX_SPOOL_BYTES)
-
-    def poller_for(reading: Reading) -> Poller:
-        return Poller(
-            target=reading.target,
-            source=source,
-            spool=spool,
-            clock=clock,
-            health=outcome.health.of(reading.target),
-            settings=settings,
-            jitter=jitter,
-            details=reading.known,
-            sighted=reading.sighted,
-        )
-
-    async with anyio.create_task_group() as watching:
-        async with anyio.create_task_group() as delivering:
-            async with anyio.create_task_group() as polling:
-                run = _Run(outcome, spool, poller_for, polling=polling, delivering=delivering)
-                delivering.start_soon(run.deliver, output, spool, clock)
-                for copy in copies:
-                    delivering.start_soon(run.deliver_copy, copy, spool, clock)
-                for stop in [*stops, _left_by_reader(output.sink)]:
-                    watching.start_soon(run.end_after, stop)
-                polling.start_soon(run.seek, seek)
-            spool.close_input()
-        watching.cancel_scope.cancel()
+    return find_targets
 
 
-class _Run:
-    """The tasks of a run, as far as they tell its outcome."""
+@dataclass(slots=True, kw_only=True)
+class Pipeline:
+    """One run. Targets may be started at any time of `run`, which updates `outcome`."""
 
-    def __init__(
+    outcome: Outcome
+    source: LogSource
+    settings: PollSettings
+    clock: Clock
+    jitter: Callable[[], float]
+    on_start: Callable[[ReadRequest], None] = lambda _: None
+    spool: Spool = field(init=False)
+    _polling: TaskGroup = field(init=False)
+    _delivering: TaskGroup = field(init=False)
+    _started: set[Target] = field(default_factory=set)
+
+    async def run(
         self,
-        outcome: Outcome,
-        spool: Spool,
-        poller_for: Callable[[Reading], Poller],
+        find_targets: FindTargets,
         *,
-        polling: TaskGroup,
-        delivering: TaskGroup,
+        output: FilteredSink,
+        copies: Sequence[FilteredSink] = (),
+        stops: Sequence[Stop],
     ) -> None:
-        self._outcome = outcome
-        self._spool = spool
-        self._poller_for = poller_for
-        self._polling = polling
-        self._delivering = delivering
-        self._begun: set[Target] = set()
+        """Write the lines of the found targets to all sinks, until all is read or a stop returns.
 
-    @property
-    def spool(self) -> Spool:
-        return self._spool
+        A stop cancels the pollers and gives the sinks 2 s for the lines that are already read.
+        The reader of `output` closing its end is a stop, too.
 
-    def begin(self, reading: Reading) -> None:
-        if reading.target not in self._begun:
-            self._begun.add(reading.target)
-            self._polling.start_soon(self._poll, reading)
+        Errors: no TailerError. Errors of a target or of a copy are recorded in `outcome`, and
+        the others continue. An error of `find_targets` or of `output` ends the run as its
+        `failure`.
+        """
+
+        async def output_closed() -> Cause:
+            await output.sink.reader_gone()
+            return Cause.READER_GONE
+
+        names = [each.sink.name for each in (output, *copies)]
+        self.spool = MemorySpool(sinks=names, max_bytes=_MAX_SPOOL_BYTES)
+        async with anyio.create_task_group() as waiting_for_stop:
+            async with anyio.create_task_group() as self._delivering:
+                async with anyio.create_task_group() as self._polling:
+                    self._delivering.start_soon(self._deliver, output)
+                    for copy in copies:
+                        self._delivering.start_soon(self._deliver_copy, copy)
+                    for stop in [*stops, output_closed]:
+                        waiting_for_stop.start_soon(self._stop_after, stop)
+                    self._polling.start_soon(self._find, find_targets)
+                self.spool.close_input()
+            waiting_for_stop.cancel_scope.cancel()
+
+    def start(self, request: ReadRequest) -> None:
+        """Start to read, unless the target was started before."""
+        if request.target not in self._started:
+            self._started.add(request.target)
+            self.on_start(request)
+            self._polling.start_soon(self._poll, request)
 
     def fail(self, name: str, error: TailerError) -> None:
+        """Report that one target failed; the others continue."""
         log.error("target_failed", target=name, error=str(error))
-        self._outcome.errors.append(error)
+        self.outcome.errors.append(error)
 
-    def end(self, *, cause: Cause | None = None, failure: TailerError | None = None) -> None:
-        """The first reason counts: what else happens on the way out is a consequence."""
-        if self._outcome.cause is not None or self._outcome.failure is not None:
-            return
-        self._outcome.cause, self._outcome.failure = cause, failure
-        if failure is not None:
-            self._outcome.errors.insert(0, failure)
-        self._polling.cancel_scope.cancel()
-        self._delivering.cancel_scope.deadline = anyio.current_time() + _GRACE_S
-
-    async def end_after(self, stop: Stop) -> None:
-        self.end(cause=await stop())
-
-    async def seek(self, seek: FindTargets) -> None:
+    async def _find(self, find_targets: FindTargets) -> None:
         try:
-            await seek(self)
+            await find_targets(self)
         except* TailerError as errors:
-            self.end(failure=_first_of(errors))
+            self._stop(failure=_first_of(errors))
 
-    async def _poll(self, reading: Reading) -> None:
-        target, poller = reading.target, self._poller_for(reading)
-        try:
-            if reading.end_ns is None:
-                self._outcome.verdicts[target] = await poller.follow(
-                    start=lambda _: reading.start_ns, last=reading.last
-                )
-            else:
-                await poller.read(
-                    start_ns=reading.start_ns, end_ns=reading.end_ns, last=reading.last
-                )
-        except TailerError as error:
-            self.fail(target.name, error)
-        await self._spool.retire(target)
+    async def _stop_after(self, stop: Stop) -> None:
+        self._stop(cause=await stop())
 
-    async def deliver(self, output: FilteredSink, spool: Spool, clock: Clock) -> None:
+    async def _deliver(self, output: FilteredSink) -> None:
         try:
-            await deliver(output.sink, spool, clock=clock, wanted=output.wanted)
+            await deliver(output.sink, self.spool, clock=self.clock, wanted=output.wanted)
         except ReaderGoneError:
-            self.end(cause=Cause.READER_GONE)
+            self._stop(cause=Cause.READER_GONE)
         except SinkError as error:
-            self.end(failure=error)
+            self._stop(failure=error)
 
-    async def deliver_copy(self, copy: FilteredSink, spool: Spool, clock: Clock) -> None:
-        """A copy that cannot be written goes no further, but holds up nothing else."""
+    async def _deliver_copy(self, copy: FilteredSink) -> None:
+        """A failed copy is skipped from then on, so that it does not fill the spool."""
         name = copy.sink.name
         try:
-            await deliver(copy.sink, spool, clock=clock, wanted=copy.wanted)
+            await deliver(copy.sink, self.spool, clock=self.clock, wanted=copy.wanted)
         except ReaderGoneError:
             log.info("tee_reader_closed", file=name)
         except SinkError as error:
             log.error("tee_failed", file=name, error=str(error))  # noqa: TRY400 - no bug
-            self._outcome.errors.append(error)
-        while batches := await spool.next_batches(name, max_lines=1):
-            await spool.commit(name, batches[-1].position, None)
+            self.outcome.errors.append(error)
+        while batches := await self.spool.next_batches(name, max_lines=1):
+            await self.spool.commit(name, batches[-1].position, None)
+
+    def _stop(self, *, cause: Cause | None = None, failure: TailerError | None = None) -> None:
+        """Record the first reason only: later ones are consequences of stopping."""
+        if self.outcome.cause is not None or self.outcome.failure is not None:
+            return
+        self.outcome.cause, self.outcome.failure = cause, failure
+        if failure is not None:
+            self.outcome.errors.insert(0, failure)
+        self._polling.cancel_scope.cancel()
+        self._delivering.cancel_scope.deadline = anyio.current_time() + _DRAIN_TIMEOUT_S
+
+    async def _poll(self, request: ReadRequest) -> None:
+        target, start_ns, last = request.target, request.start_ns, request.last
+        poller = Poller(
+            target=target,
+            source=self.source,
+            spool=self.spool,
+            clock=self.clock,
+            health=self.outcome.health.of(target),
+            settings=self.settings,
+            jitter=self.jitter,
+            details=request.known,
+            sighted=request.sighted,
+        )
+        try:
+            if request.end_ns is None:
+                status = await poller.follow(start=lambda _: start_ns, last=last)
+                self.outcome.verdicts[target] = status
+            else:
+                await poller.read(start_ns=start_ns, end_ns=request.end_ns, last=last)
+        except TailerError as error:
+            self.fail(target.name, error)
+        await self.spool.retire(target)
 
 
 def _first_of(errors: ExceptionGroup[TailerError]) -> TailerError:
     first = errors.exceptions[0]
     return _first_of(first) if isinstance(first, ExceptionGroup) else first
-
-
-def _left_by_reader(sink: OutputSink) -> Stop:
-    async def await_leaving() -> Cause:
-        await sink.reader_gone()
-        return Cause.READER_GONE
-
-    return await_leaving

@@ -1,48 +1,47 @@
-"""How far a long reading has come: one line on stderr, below all notices, while it goes on.
+"""Progress line of a long read, pinned below all notices on stderr.
 
-Law: it is only there where log lines cannot be, so when stdout is a file. At the other end of
-a pipe there may be a program that writes to this very terminal.
+Invariant: shown only when stdout is a file or /dev/null, because log lines must not mix with
+it. A program at the other end of a pipe may write to the same terminal.
 """
 
 import os
 import stat
-from collections.abc import Callable
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from tailer.clock import Clock
-from tailer.errors import TailerError
 from tailer.health.health import Health
 from tailer.health.targets import Phase
-from tailer.logs.pipeline import Arrivals, FindTargets, Reading
+from tailer.logs.pipeline import ReadRequest
+from tailer.logs.request import LogsRequest
 from tailer.model import Target
-from tailer.spool.contract import Spool
 from tailer.text import duration_text, lines_text
 from tailer.timestamp import NS_PER_S
 
-_PATIENCE_S = 1.0  # what is over sooner needs no bar
-_PAUSE_S = 0.25
+_SHOW_AFTER_S = 1.0  # shorter reads show no progress line
+_REFRESH_S = 0.25
 _BAR_CHARACTERS = 20
-_LEAST_SHARE = 0.01  # before that, the time left would be a guess
+_MIN_SHARE = 0.01  # below it, an estimate of the remaining time would be a guess
 _DEFAULT_COLUMNS = 80
 
 
 @dataclass(slots=True)
 class Progress:
-    """What is read, from when to when; how far that is, is known to `health`. Pure."""
+    """The time span to read of each target, and how much of it `health` shows as read. Pure."""
 
     health: Health
     spans: dict[Target, tuple[int, int]] = field(default_factory=dict)
 
-    def expect(self, reading: Reading, *, now_ns: int) -> None:
-        """`now_ns`: a reading goes up to a bit after it, and no line will be from then."""
-        if reading.end_ns is not None:
-            self.spans[reading.target] = (reading.start_ns, min(reading.end_ns, now_ns))
+    def expect(self, request: ReadRequest, *, now_ns: int) -> None:
+        """The span ends at `now_ns` at the latest: a read may end a minute after it."""
+        if request.end_ns is not None:
+            self.spans[request.target] = (request.start_ns, min(request.end_ns, now_ns))
 
     @property
     def share(self) -> float:
-        """Of the time that is to be read, over all targets: 0 to 1."""
+        """Share of the time that is read, over all targets: 0 to 1."""
         total_ns = sum(end_ns - start_ns for start_ns, end_ns in self.spans.values())
         read_ns = sum(
             self._covered_ns(target) - start_ns for target, (start_ns, _) in self.spans.items()
@@ -51,15 +50,11 @@ class Progress:
 
     @property
     def position_ns(self) -> int | None:
-        """Up to when everything is read, of all targets that are not done."""
-        return min(
-            (
-                self._covered_ns(target)
-                for target, (_, end_ns) in self.spans.items()
-                if self._covered_ns(target) < end_ns
-            ),
-            default=None,
-        )
+        """Up to when all unfinished targets are read; None when all are finished."""
+        covered_ns = [
+            (self._covered_ns(target), end_ns) for target, (_, end_ns) in self.spans.items()
+        ]
+        return min((read_ns for read_ns, end_ns in covered_ns if read_ns < end_ns), default=None)
 
     @property
     def lines(self) -> int:
@@ -67,10 +62,10 @@ class Progress:
 
     def _covered_ns(self, target: Target) -> int:
         start_ns, end_ns = self.spans[target]
-        one = self.health.of(target)
-        if one.phase is Phase.WAITING:  # it has no logs, and is not read again
+        health = self.health.of(target)
+        if health.phase is Phase.WAITING:  # it has no logs; it is not read again
             return end_ns
-        return min(end_ns, max(start_ns, one.covered_ns or start_ns))
+        return min(end_ns, max(start_ns, health.covered_ns or start_ns))
 
 
 def progress_line(
@@ -85,15 +80,18 @@ def progress_line(
     if progress.position_ns is not None:
         at = datetime.fromtimestamp(progress.position_ns / NS_PER_S, UTC).astimezone(timezone)
         facts.insert(0, f"{at:%Y-%m-%d %H:%M}")
-    if share >= _LEAST_SHARE:
+    if share >= _MIN_SHARE:
         facts.append(f"{duration_text(max(1.0, elapsed_s * (1 / share - 1)))} left")
     bar = "█" * done + "░" * (_BAR_CHARACTERS - done)
-    # In the last column some terminals begin a new line, which nobody would wipe.
+    # Some terminals wrap after the last column, and the wrapped line would not be erased.
     return f"{int(share * 100):3}% {bar} {', '.join(facts)}"[: columns - 1]
 
 
-def wants_progress(*, stdout_fd: int, stderr: TextIO | None, term: str) -> bool:
-    if stderr is None or not stderr.isatty() or term == "dumb":
+def wants_progress(request: LogsRequest, *, stdout_fd: int) -> bool:
+    """Not with --follow, which has no end, nor with --tail, which is over at once."""
+    if request.follow or request.quiet or request.last is not None:
+        return False
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         return False
     mode = os.fstat(stdout_fd).st_mode
     is_null = stat.S_ISCHR(mode) and not os.isatty(stdout_fd)
@@ -109,58 +107,22 @@ class PinnedStream(Protocol):
     def pin(self, line: str) -> None: ...
 
 
-class ProgressLine:
-    """Shows `progress` on `stream`, a terminal, until it is canceled."""
-
-    def __init__(
-        self, progress: Progress, stream: PinnedStream, clock: Clock, timezone: tzinfo | None
-    ) -> None:
-        self._progress = progress
-        self._stream = stream
-        self._clock = clock
-        self._timezone = timezone
-
-    async def show(self) -> None:
-        began_s = self._clock.monotonic_s()
-        await self._clock.sleep(_PATIENCE_S)
-        try:
-            while True:
-                if self._progress.spans:
-                    self._stream.pin(
-                        progress_line(
-                            self._progress,
-                            elapsed_s=self._clock.monotonic_s() - began_s,
-                            timezone=self._timezone,
-                            columns=self._stream.columns or _DEFAULT_COLUMNS,
-                        )
-                    )
-                await self._clock.sleep(_PAUSE_S)
-        finally:
-            self._stream.pin("")
-
-
-def noted(seek: FindTargets, progress: Progress, now_ns: Callable[[], int]) -> FindTargets:
-    """`seek`, and `progress` hears of everything that is found."""
-
-    async def seek_and_note(arrivals: Arrivals) -> None:
-        await seek(_Noted(arrivals, progress, now_ns))
-
-    return seek_and_note
-
-
-class _Noted:
-    def __init__(self, arrivals: Arrivals, progress: Progress, now_ns: Callable[[], int]) -> None:
-        self._arrivals = arrivals
-        self._progress = progress
-        self._now_ns = now_ns
-
-    @property
-    def spool(self) -> Spool:
-        return self._arrivals.spool
-
-    def begin(self, reading: Reading) -> None:
-        self._progress.expect(reading, now_ns=self._now_ns())
-        self._arrivals.begin(reading)
-
-    def fail(self, name: str, error: TailerError) -> None:
-        self._arrivals.fail(name, error)
+async def show_progress(
+    progress: Progress, stream: PinnedStream, clock: Clock, timezone: tzinfo | None
+) -> None:
+    """Show `progress` on `stream` until canceled, then erase it."""
+    started_s = clock.monotonic_s()
+    await clock.sleep(_SHOW_AFTER_S)
+    try:
+        while True:
+            if progress.spans:
+                line = progress_line(
+                    progress,
+                    elapsed_s=clock.monotonic_s() - started_s,
+                    timezone=timezone,
+                    columns=stream.columns or _DEFAULT_COLUMNS,
+                )
+                stream.pin(line)
+            await clock.sleep(_REFRESH_S)
+    finally:
+        stream.pin("")

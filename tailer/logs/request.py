@@ -1,4 +1,4 @@
-"""What `tailer logs` was asked for; time ranges."""
+"""The checked flags of `tailer logs`, and the read requests of a set of workloads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from tailer.config import PollSettings
 from tailer.discovery.selector import Selector
 from tailer.errors import ConfigError
-from tailer.logs.pipeline import Reading
+from tailer.logs.pipeline import ReadRequest
 from tailer.model import Workload
 from tailer.polling.poller import AHEAD_NS
 from tailer.sinks.formats.build import FormatSettings
@@ -17,7 +17,7 @@ from tailer.timestamp import NS_PER_S, parse_ns
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A point in time: so long ago by the service's clock, or a date."""
+    """A point in time: an age by the service's clock, or a date."""
 
     ago_s: float | None = None
     at_ns: int | None = None
@@ -36,7 +36,7 @@ _DEFAULT_SINCE = When(ago_s=3600)
 class LogsRequest:
     """The flags of `tailer logs`, checked and compiled.
 
-    `selector` is what is meant without being named, in whatever resource groups.
+    `selector` matches targets that are not named; its resource groups are not resolved yet.
     """
 
     names: tuple[str, ...]
@@ -62,45 +62,44 @@ class LogsRequest:
     colors_stderr: bool
 
     def start_ns(self, now_ns: int) -> int:
-        """From when on lines are wanted; `now_ns` is the service's clock."""
+        """Start of the time range; `now_ns` is the service's clock."""
         return (self.since or _DEFAULT_SINCE).resolve_ns(now_ns)
 
 
-def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) -> list[Reading]:
-    """What to read of each target; `now_ns` is the service's clock.
+def plan(request: LogsRequest, workloads: Sequence[Workload], *, now_ns: int) -> list[ReadRequest]:
+    """One read request for each target; `now_ns` is the service's clock.
 
     Raises:
-        ConfigError: The range is empty.
+        ConfigError: The time range is empty.
     """
-    start_ns = request.start_ns(now_ns)
-    end_ns = None if request.follow else now_ns + AHEAD_NS
+    start_ns, end_ns = request.start_ns(now_ns), now_ns
     if request.until is not None:
         end_ns = request.until.resolve_ns(now_ns)
-    _refuse_empty_range(request, start_ns, now_ns=now_ns)
-    readings = {}
-    for workload in workloads:
-        began_ns = start_ns
-        if request.last is not None and request.since is None:
-            began_ns = min(start_ns, _created_ns(workload, default_ns=start_ns))
-        readings[workload.target] = Reading(
-            workload.target, began_ns, end_ns, request.last, workload
-        )
-    return list(readings.values())
+    if not request.follow and start_ns >= end_ns:
+        if request.until is None:
+            raise ConfigError("--since is not in the past", hint="use --follow for new lines")
+        raise ConfigError("--since is not before --until", hint="the default of --since is 1h")
+    if request.until is None:
+        end_ns += AHEAD_NS
+    return list(
+        {
+            workload.target: ReadRequest(
+                workload.target,
+                _start_ns(request, workload, start_ns),
+                None if request.follow else end_ns,
+                request.last,
+                workload,
+            )
+            for workload in workloads
+        }.values()
+    )
 
 
-def _refuse_empty_range(request: LogsRequest, start_ns: int, *, now_ns: int) -> None:
-    if request.follow:
-        return
-    if request.until is None and start_ns >= now_ns:
-        raise ConfigError("--since is not in the past", hint="new lines are shown with --follow")
-    if request.until is not None and start_ns >= request.until.resolve_ns(now_ns):
-        raise ConfigError(
-            "--since is not before --until", hint="unless told, --since is one hour ago"
-        )
-
-
-def _created_ns(workload: Workload, *, default_ns: int) -> int:
+def _start_ns(request: LogsRequest, workload: Workload, start_ns: int) -> int:
+    """With --tail and no --since, the creation of the target, if that is earlier."""
+    if request.last is None or request.since is not None:
+        return start_ns
     try:
-        return parse_ns(workload.created_at)
+        return min(start_ns, parse_ns(workload.created_at))
     except ValueError:
-        return default_ns
+        return start_ns

@@ -1,9 +1,5 @@
-"""`tailer logs` at work: finds the targets, follows them, and tells how it went.
+"""One run of `tailer logs`: connect client, sinks and targets, then report and write --summary."""
 
-Long, because all that a run needs is put together here, and nowhere else.
-"""
-
-import os
 import random
 import sys
 from contextlib import AbstractAsyncContextManager, suppress
@@ -17,9 +13,9 @@ from tailer.aicore.rate_limit import RequestStatistics
 from tailer.clock import Clock, SystemClock
 from tailer.errors import SinkError, TailerError
 from tailer.logs.outcome import Cause, Outcome, Verdict
-from tailer.logs.pipeline import FilteredSink, run_logs
+from tailer.logs.pipeline import FilteredSink, Pipeline
 from tailer.logs.printed import PrintedLines
-from tailer.logs.progress import PinnedStream, Progress, ProgressLine, noted, wants_progress
+from tailer.logs.progress import PinnedStream, Progress, show_progress, wants_progress
 from tailer.logs.report import closing_report
 from tailer.logs.request import LogsRequest
 from tailer.logs.stops import Stop, signaled, timed_out
@@ -31,37 +27,33 @@ from tailer.text import encode
 log = structlog.get_logger()
 
 Service: TypeAlias = AbstractAsyncContextManager[tuple[AiCoreClient, tuple[str, ...]]]
-"""A client, and the resource groups to look in."""
+"""A client, and the resource groups to search."""
 
-_REPORT_GRACE_S = 2.0  # for a reader of stderr; then the exit code has to do
+_REPORT_TIMEOUT_S = 2.0  # for a slow reader of stderr
 
 
 async def run_logs_command(
     request: LogsRequest, service: Service, fd: int, tee_fd: int | None, notices: PinnedStream
 ) -> int:
-    """The whole command but its flags. However it ends, the summary is written.
+    """Run the command with its checked flags. Writes the summary, whatever ends the run.
 
     Raises: TailerError.
     """
     run = _Run(request, SystemClock())
     verdict, code = Verdict.FAILED, 1
     try:
-        await run.follow(service, fd, tee_fd, notices)
+        await run.read(service, fd, tee_fd, notices)
         verdict, code = run.outcome.verdict, run.outcome.exit_code
         if request.follow:
-            await _tell(
-                closing_report(
-                    run.outcome,
-                    run.printed_lines,
-                    quiet=request.quiet,
-                    in_color=request.colors_stderr,
-                )
+            report = closing_report(
+                run.outcome, run.printed, quiet=request.quiet, in_color=request.colors_stderr
             )
+            await _write_to_stderr(report)
     except TailerError as error:
         run.outcome.errors.insert(0, error)
         code = error.exit_code
         raise
-    except anyio.get_cancelled_exc_class():  # by a SIGINT in the very first moment
+    except anyio.get_cancelled_exc_class():  # SIGINT before its receiver is open
         verdict, code = Cause.SIGINT.verdict, Cause.SIGINT.exit_code
         raise
     finally:
@@ -72,78 +64,66 @@ async def run_logs_command(
 
 
 class _Run:
-    """Filled while it goes on, so that the summary has something to say at any time."""
+    """State of a run, updated so that the summary can be written at any time."""
 
     def __init__(self, request: LogsRequest, clock: Clock) -> None:
         self._request = request
         self._clock = clock
-        self._started_ns, self._began_s = clock.wall_ns(), clock.monotonic_s()
+        self._started_ns, self._started_s = clock.wall_ns(), clock.monotonic_s()
         self._statistics = RequestStatistics()
         self.outcome = Outcome()
-        self.printed_lines = PrintedLines(
-            context=request.error_context, max_lines=request.max_lines
-        )
+        self.printed = PrintedLines(context=request.error_context, max_lines=request.max_lines)
 
-    async def follow(
+    async def read(
         self, service: Service, fd: int, tee_fd: int | None, notices: PinnedStream
     ) -> None:
-        request = self._request
-        stops: list[Stop] = [signaled, self.printed_lines.enough]
+        request, clock = self._request, self._clock
+        stops: list[Stop] = [signaled, self.printed.limit_reached]
         if request.timeout_s is not None:
-            stops.append(timed_out(request.timeout_s, self._clock))
+            stops.append(timed_out(request.timeout_s, clock))
         async with service as (client, groups):
             self._statistics = client.statistics
-            search = TargetSearch(client, request, groups, self._clock)
-            sink = StdoutSink(
-                fd, search.formatter(request.form), on_written=self.printed_lines.note
-            )
+            search = TargetSearch(client, request, groups, clock)
+            form = search.formatter(request.form)
+            output = StdoutSink(fd, form, on_written=self.printed.record)
             copies = []
             if tee_fd is not None:
                 form = search.formatter(request.tee_form)
-                copies.append(self._outlet(StdoutSink(tee_fd, form, name=f"--tee {request.tee}")))
+                copies.append(self._limited(StdoutSink(tee_fd, form, name=f"--tee {request.tee}")))
             progress = Progress(self.outcome.health)
-            showing = self._shown(progress, fd, notices)
-            async with anyio.create_task_group() as beside:
-                if showing is not None:
-                    beside.start_soon(showing.show)
-                await run_logs(
-                    search.seek if showing is None else noted(search.seek, progress, search.now_ns),
+            async with anyio.create_task_group() as background:
+                if wants_progress(request, stdout_fd=fd):
+                    timezone = request.form.timezone
+                    background.start_soon(show_progress, progress, notices, clock, timezone)
+                pipeline = Pipeline(
                     outcome=self.outcome,
                     source=client,
-                    output=self._outlet(sink),
-                    copies=copies,
                     settings=request.poll,
-                    stops=stops,
-                    clock=self._clock,
+                    clock=clock,
                     jitter=random.random,
+                    on_start=lambda read: progress.expect(read, now_ns=search.now_ns()),
                 )
-                beside.cancel_scope.cancel()
-        self._say_what_may_surprise()
+                await pipeline.run(
+                    search.find, output=self._limited(output), copies=copies, stops=stops
+                )
+                background.cancel_scope.cancel()
+        self._log_result()
 
-    def _shown(self, progress: Progress, fd: int, notices: PinnedStream) -> ProgressLine | None:
-        """Only for what has an end; its last lines are there at once."""
-        request, term = self._request, os.environ.get("TERM", "")
-        if request.follow or request.quiet or request.last is not None:
-            return None
-        if not wants_progress(stdout_fd=fd, stderr=sys.stderr, term=term):
-            return None
-        return ProgressLine(progress, notices, self._clock, request.form.timezone)
-
-    def _outlet(self, sink: StdoutSink) -> FilteredSink:
-        return FilteredSink(sink, self.printed_lines.limited(self._request.line_filter.narrow))
+    def _limited(self, sink: StdoutSink) -> FilteredSink:
+        return FilteredSink(sink, self.printed.limited(self._request.line_filter.narrow))
 
     def write_summary(self, verdict: Verdict, code: int) -> bool:
-        """Whether that was done, if it was wanted at all."""
+        """False if --summary was given and cannot be written."""
         if self._request.summary is None:
             return True
         summary = summarize(
             self.outcome,
-            self.printed_lines,
+            self.printed,
             self._statistics,
             verdict=verdict,
             exit_code=code,
             started_ns=self._started_ns,
-            duration_s=self._clock.monotonic_s() - self._began_s,
+            duration_s=self._clock.monotonic_s() - self._started_s,
         )
         try:
             write_summary(self._request.summary, summary)
@@ -152,11 +132,11 @@ class _Run:
             return False
         return True
 
-    def _say_what_may_surprise(self) -> None:
-        """An empty answer looks like a failure, and is most often the default of one hour."""
+    def _log_result(self) -> None:
+        """Explain a missing output: most often the default time range of one hour."""
         if self.outcome.cause is Cause.MAX_LINES:
-            log.info("max_lines_reached", lines=self.printed_lines.lines)
-        lines = sum(one.totals.lines for one in self.outcome.health.targets.values())
+            log.info("max_lines_reached", lines=self.printed.lines)
+        lines = sum(health.totals.lines for health in self.outcome.health.targets.values())
         if self.outcome.cause is not None or self.outcome.errors or lines:
             return
         if self._request.since is None and self._request.last is None:
@@ -166,12 +146,11 @@ class _Run:
         log.info("no_lines", reason=reason)
 
 
-async def _tell(report: str) -> None:
-    """On stderr, and with more patience than a notice has: its reader may be slow."""
+async def _write_to_stderr(report: str) -> None:
     if not report or sys.stderr is None:
         return
     stderr = NonBlockingWriter(sys.stderr.fileno(), name="standard error")
-    with suppress(SinkError), anyio.move_on_after(_REPORT_GRACE_S):
+    with suppress(SinkError), anyio.move_on_after(_REPORT_TIMEOUT_S):
         try:
             stderr.open()
             await stderr.write(encode(report))

@@ -1,11 +1,10 @@
-"""`--summary`: how a run went, as JSON for the next step of a pipeline.
+"""--summary: the result of a run as JSON, written atomically.
 
-The shape is documented in the README and promised there: fields are added, never changed.
+Contract, documented in the README: fields are added, never changed or removed.
 """
 
 import os
 import stat
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,16 +13,15 @@ import msgspec
 from tailer.aicore.rate_limit import RequestStatistics
 from tailer.errors import SinkError
 from tailer.health.targets import TargetHealth
-from tailer.logs.files import refuse_our_own
+from tailer.logs.files import refuse_own_output
 from tailer.logs.outcome import Outcome, Verdict
 from tailer.logs.printed import Printed, PrintedLines
-from tailer.model import Gap
 from tailer.timestamp import format_ns
 
 _VERSION = 1
-# Not files, although they may lead to one: there, a rename would replace the name itself.
-_DEVICES = ("/dev/", "/proc/")
-_LONGEST_STEM = 200  # bytes; a name may have 255, and the draft's is a little longer
+# Written in place: a rename would replace the device's own name, such as /dev/stdout.
+_DEVICE_DIRECTORIES = ("/dev/", "/proc/")
+_MAX_STEM_BYTES = 200  # of the 255 that a name may have; the temporary name is longer
 
 
 class GapSummary(msgspec.Struct, kw_only=True):
@@ -66,7 +64,7 @@ class Summary(msgspec.Struct, kw_only=True):
 
 def summarize(
     outcome: Outcome,
-    printed_lines: PrintedLines,
+    printed: PrintedLines,
     statistics: RequestStatistics,
     *,
     verdict: Verdict,
@@ -75,20 +73,21 @@ def summarize(
     duration_s: float,
 ) -> Summary:
     targets = [
-        _target_summary(health, printed_lines.of(target))
+        _target_summary(health, printed.of(target))
         for target, health in sorted(outcome.health.targets.items())
     ]
-    printed = [one for one in printed_lines.targets.values() if one.lines]
+    first_ns = [one.first_ns for one in printed.targets.values() if one.first_ns is not None]
+    last_ns = [one.last_ns for one in printed.targets.values() if one.last_ns is not None]
     return Summary(
         version=_VERSION,
         verdict=verdict,
         exit_code=exit_code,
         started_at=format_ns(started_ns),
         duration_s=round(duration_s, 3),
-        lines=printed_lines.lines,
+        lines=printed.lines,
         late_lines=sum(one.late_lines for one in targets),
-        first_timestamp=_time(min((one.first_ns for one in printed if one.first_ns), default=None)),
-        last_timestamp=_time(max((one.last_ns for one in printed if one.last_ns), default=None)),
+        first_timestamp=_time(min(first_ns, default=None)),
+        last_timestamp=_time(max(last_ns, default=None)),
         requests=statistics.requests,
         retries=statistics.retries,
         errors=[str(error) for error in outcome.errors],
@@ -98,31 +97,28 @@ def summarize(
 
 
 def _target_summary(health: TargetHealth, printed: Printed) -> TargetSummary:
+    target = health.target
     return TargetSummary(
-        target=health.target.name,
-        resource_group=health.target.resource_group,
+        target=target.name,
+        resource_group=target.resource_group,
         status=health.status,
         status_message="" if health.details is None else health.details.status_message,
         lines=printed.lines,
         late_lines=health.totals.late,
         first_timestamp=_time(printed.first_ns),
         last_timestamp=_time(printed.last_ns),
-        gaps=_gap_summaries(health.gaps),
+        gaps=[
+            GapSummary(
+                target=target.name,
+                resource_group=target.resource_group,
+                start=format_ns(gap.start_ns),
+                end=format_ns(gap.end_ns),
+                reason=gap.reason,
+                detail=gap.detail,
+            )
+            for gap in health.gaps
+        ],
     )
-
-
-def _gap_summaries(gaps: Sequence[Gap]) -> list[GapSummary]:
-    return [
-        GapSummary(
-            target=gap.target.name,
-            resource_group=gap.target.resource_group,
-            start=format_ns(gap.start_ns),
-            end=format_ns(gap.end_ns),
-            reason=gap.reason,
-            detail=gap.detail,
-        )
-        for gap in gaps
-    ]
 
 
 def _time(time_ns: int | None) -> str | None:
@@ -130,73 +126,78 @@ def _time(time_ns: int | None) -> str | None:
 
 
 def check_summary_file(path: Path) -> None:
-    """So that it shows now, and not after five hours.
+    """Detect an unwritable --summary file at the start, not after hours.
 
     Raises:
-        ConfigError: One of our streams goes there already.
-        SinkError: It cannot be written.
+        ConfigError: stdout or stderr is redirected to `path`.
+        SinkError: The file cannot be written.
     """
     try:
-        place, is_replaceable = _place_of(path)
-    except (OSError, RuntimeError) as error:  # a loop of links is either, by version
+        real, is_replaceable = _resolve(path)
+    except (OSError, RuntimeError) as error:  # a symlink loop is either, by version of Python
         raise _unwritable(path, error) from error
     if is_replaceable:
-        refuse_our_own("--summary", path)
-    if place.is_dir():
-        raise SinkError(f"--summary {path} cannot be written: it is a folder")
-    needed = place.parent if is_replaceable else place
-    if not needed.exists():
-        raise SinkError(f"--summary {path} cannot be written: there is no {needed}")
-    if not os.access(needed, os.W_OK):
-        raise SinkError(f"--summary {path} cannot be written: no permission for {needed}")
+        refuse_own_output("--summary", path)
+    needed = real.parent if is_replaceable else real
+    if real.is_dir():
+        reason = "it is a directory"
+    elif not needed.exists():
+        reason = f"{needed} does not exist"
+    elif not os.access(needed, os.W_OK):
+        reason = f"no permission for {needed}"
+    else:
+        return
+    raise SinkError(f"--summary {path} cannot be written: {reason}")
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Whoever looks finds the old file or the whole new one; a device just gets it.
+    """Replace the file by a rename, so that readers see the old or the whole new one.
+
+    A device is written in place.
 
     Raises:
-        SinkError: It cannot be written.
+        SinkError: The file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n"
     try:
-        place, is_replaceable = _place_of(path)
+        real, is_replaceable = _resolve(path)
         if is_replaceable:
-            _replace(place, text)
+            _replace(real, text)
         else:
-            _write(place, text, os.O_APPEND)
+            _write(real, text, os.O_APPEND)
     except (OSError, RuntimeError) as error:
         raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: Exception) -> SinkError:
-    reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
+    reason = error.strerror if isinstance(error, OSError) else "symlink loop"
     return SinkError(f"--summary {path} cannot be written: {reason}")
 
 
-def _place_of(path: Path) -> tuple[Path, bool]:
-    """Where it is really written, and whether by a rename."""
-    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - links in it are followed below
-    if str(absolute).startswith(_DEVICES):
+def _resolve(path: Path) -> tuple[Path, bool]:
+    """The real path, and whether it is a regular or new file, which a rename can replace."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - symlinks are resolved below
+    if str(absolute).startswith(_DEVICE_DIRECTORIES):
         return absolute, False
     real = absolute.resolve()
     return real, not real.exists() or stat.S_ISREG(real.stat().st_mode)
 
 
-def _replace(place: Path, text: bytes) -> None:
-    stem = os.fsdecode(os.fsencode(place.name)[:_LONGEST_STEM])
-    draft = place.with_name(f".{stem}.{os.getpid()}.tmp")
+def _replace(path: Path, text: bytes) -> None:
+    stem = os.fsdecode(os.fsencode(path.name)[:_MAX_STEM_BYTES])
+    temporary = path.with_name(f".{stem}.{os.getpid()}.tmp")
     try:
-        _write(draft, text, os.O_CREAT | os.O_EXCL)
-        draft.replace(place)
+        _write(temporary, text, os.O_CREAT | os.O_EXCL)
+        temporary.replace(path)
     except OSError:
         with suppress(OSError):
-            draft.unlink()
+            temporary.unlink()
         raise
 
 
-def _write(place: Path, text: bytes, flags: int) -> None:
-    """A named pipe must have a reader: waiting for one would never end."""
-    fd = os.open(place, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | flags, 0o666)
+def _write(path: Path, text: bytes, flags: int) -> None:
+    """Fails for a named pipe without a reader: waiting for one might never end."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK | flags, 0o666)
     os.set_blocking(fd, True)
     with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
         file.write(text)

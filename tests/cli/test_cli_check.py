@@ -186,7 +186,7 @@ def test_an_address_that_nobody_answers_at(
         ('kind = "execution"', "ok", "1 now (1 COMPLETED)"),
         ('targets = ["execution/e1234567", "d1234567"]', "ok", "2 now"),
         ('scenario = "typing-error"', "warn", "1 deployment of scenario prices (1 RUNNING)"),
-        ('targets = ["d1234567", "d7654321"]', "fail", "there is no d7654321 in default"),
+        ('targets = ["d1234567", "d7654321"]', "fail", "not found: d7654321 in default"),
     ],
 )
 def test_a_watch_says_what_it_means_now(

@@ -11,7 +11,7 @@ from support.terminal import terminal
 
 from tailer.health.health import Health
 from tailer.health.targets import Phase
-from tailer.logs.pipeline import Reading
+from tailer.logs.pipeline import ReadRequest
 from tailer.logs.progress import Progress, progress_line
 from tailer.model import Kind, Target
 from tailer.simulator.settings import FaultSettings
@@ -88,8 +88,8 @@ def progress() -> Progress:
     """One hour of two targets, of which the first is read to its half."""
     made = Progress(Health())
     for target in (FIRST, SECOND):
-        reading = Reading(target, NOON_NS, NOON_NS + HOUR_NS + 60 * NS_PER_S)
-        made.expect(reading, now_ns=NOON_NS + HOUR_NS)
+        request = ReadRequest(target, NOON_NS, NOON_NS + HOUR_NS + 60 * NS_PER_S)
+        made.expect(request, now_ns=NOON_NS + HOUR_NS)
     made.health.of(FIRST).covered_ns = NOON_NS + HOUR_NS // 2
     made.health.of(FIRST).totals.lines = 1234
     return made
@@ -130,6 +130,6 @@ def test_it_never_fills_a_row(progress: Progress) -> None:
 
 def test_before_there_is_anything_it_guesses_nothing() -> None:
     made = Progress(Health())
-    made.expect(Reading(FIRST, NOON_NS, NOON_NS + HOUR_NS), now_ns=NOON_NS + HOUR_NS)
+    made.expect(ReadRequest(FIRST, NOON_NS, NOON_NS + HOUR_NS), now_ns=NOON_NS + HOUR_NS)
 
     assert line(made) == "  0% ░░░░░░░░░░░░░░░░░░░░ 2023-11-15 12:00, no lines, 0/s"

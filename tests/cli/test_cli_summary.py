@@ -166,7 +166,7 @@ def test_a_place_where_it_cannot_be_written_shows_at_once(world: World, tmp_path
     ended = world.run("logs", "--summary", str(tmp_path / "no" / "such"), "d1234567")
 
     assert ended.code == 5
-    assert f"there is no {tmp_path / 'no'}" in ended.complaint
+    assert f"{tmp_path / 'no'} does not exist" in ended.complaint
     assert world.requests("token") == 0
 
 

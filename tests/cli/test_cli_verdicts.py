@@ -152,7 +152,7 @@ def test_a_job_that_still_runs_at_the_timeout_is_named(world: World) -> None:
 
     assert (ended.code, ended.err) == (
         124,
-        "execution/e1234567: still RUNNING when the time was up, 1 line\n",
+        "execution/e1234567: still RUNNING at the timeout, 1 line\n",
     )
 
 
@@ -180,7 +180,7 @@ def test_a_job_that_never_wrote_to_stderr_has_last_words_too(world: World) -> No
     ended = world.run(*FOLLOW, "-q", "--on-error-context", "1", "execution/e1234567")
 
     assert ended.err.splitlines()[:2] == [
-        "--- the last line of execution/e1234567 (it has none on stderr) ---",
+        "--- the last line of execution/e1234567 (no lines on stderr) ---",
         "two",
     ]
 

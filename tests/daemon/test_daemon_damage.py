@@ -10,7 +10,7 @@ from support.json_files import shown_in_files, without_newlines
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import FileSection, SinkSection
-from tailer.daemon.sinks import build_outlets
+from tailer.daemon.sinks import build_sinks
 from tailer.model import GapReason
 from tailer.timestamp import NS_PER_S, parse_ns
 
@@ -24,7 +24,7 @@ def folder(bench: Bench, tmp_path: Path) -> Path:
     """Where a file sink of the bench writes to."""
     section = FileSection(path=f"{tmp_path}/logs/{{id}}.log")
     bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=section),))
-    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
     return tmp_path / "logs"
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from support.daemon_bench import FIRST, POLL, everything
+from support.daemon_bench import FIRST, POLL, outlet
 from support.steady_service import SteadyService
 from support.virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import Config, SpoolSection, StatusSection, Watch
 from tailer.daemon.daemon import run_daemon
-from tailer.daemon.sinks import ConfiguredSink
+from tailer.daemon.reload import Setup
 from tailer.errors import TransientSinkError
 from tailer.health.health import Health
 from tailer.model import Batch
@@ -74,14 +74,16 @@ async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
 
     async with service.serving() as url:
         await run_daemon(
-            Config(
-                watches=(Watch(targets=(FIRST,)),),
-                poll=QUICK,
-                spool=SpoolSection(path=tmp_path / "spool.db"),
-                status=StatusSection(listen=""),
+            Setup(
+                config=Config(
+                    watches=(Watch(targets=(FIRST,)),),
+                    poll=QUICK,
+                    spool=SpoolSection(path=tmp_path / "spool.db"),
+                    status=StatusSection(listen=""),
+                ),
+                credentials=find_credentials(service.credentials(url), home=tmp_path),
+                sinks=(outlet(healthy), outlet(failing)),
             ),
-            credentials=find_credentials(service.credentials(url), home=tmp_path),
-            outlets=[ConfiguredSink(sink, everything, drops=False) for sink in (healthy, failing)],
             clock=clock,
             rng=random.Random(1),
             environ={},

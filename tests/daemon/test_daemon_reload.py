@@ -12,8 +12,8 @@ from support.json_files import shown_in_files, without_newlines
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import FileSection, SinkSection, Watch
-from tailer.daemon.reload import Bell, Reloads, Setup
-from tailer.daemon.sinks import ConfiguredSink, build_outlets
+from tailer.daemon.reload import ReloadSource, Setup
+from tailer.daemon.sinks import ConfiguredSink, build_sinks
 from tailer.errors import ConfigError
 from tailer.health.targets import Phase
 from tailer.model import GapReason
@@ -26,10 +26,9 @@ class Operator:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.bell = Bell()
         self.applied = 0
         self.refusal: ConfigError | None = None
-        bench.reloads = Reloads(self.bell.wait, self._read, done=self._note)
+        self.reloads = bench.reloads = ReloadSource(self._read, on_done=self._note)
 
     def _read(self) -> Setup:
         if self.refusal is not None:
@@ -37,7 +36,7 @@ class Operator:
         return Setup(
             config=self.bench.config,
             credentials=find_credentials(self.bench.environ, home=Path("/nonexistent")),
-            outlets=self.bench.outlets,
+            sinks=self.bench.outlets,
         )
 
     def _note(self) -> None:
@@ -51,7 +50,7 @@ class Operator:
             self.bench.config = replace(self.bench.config, watches=watches)
         self.bench.outlets = self.bench.outlets if outlets is None else outlets
         before = self.applied
-        self.bell.ring()
+        self.reloads.request()
         while self.applied == before:
             await self.bench.clock.sleep(0.1)
 
@@ -228,7 +227,7 @@ async def test_a_changed_sink_goes_on_at_its_place(
             compress=False,
         )
         bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=to),))
-        return build_outlets(bench.config, clock=bench.clock, health=bench.health)
+        return build_sinks(bench.config, clock=bench.clock, health=bench.health)
 
     async def operate() -> None:
         for rotate_bytes in (0, 4096, 4096, 100_000):
@@ -250,7 +249,7 @@ async def test_a_moved_file_is_begun_anew_without_a_gap_also_when_nothing_has_ch
 ) -> None:
     to = FileSection(path=f"{tmp_path}/logs/{{id}}.log", rotate_bytes=0)
     bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=to),))
-    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     path = tmp_path / "logs" / "d1234567.log"
 
     async def operate() -> None:
@@ -330,7 +329,7 @@ async def test_what_cannot_change_is_named_and_stays(
 async def test_a_storm_of_requests_is_few_reloads(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for _ in range(1000):
-            operator.bell.ring()
+            operator.reloads.request()
             await bench.clock.sleep(0.001)
         await bench.clock.sleep(2)
 
@@ -348,7 +347,7 @@ async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
     async def operate() -> None:
         await bench.clock.sleep(10)
         operator.bench.outlets = (outlet(kept),)
-        operator.bell.ring()
+        operator.reloads.request()
         await bench.clock.sleep(1)
 
     bench.outlets = (outlet(slow), outlet(kept))

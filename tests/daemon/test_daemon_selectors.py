@@ -17,7 +17,7 @@ from support.long import long_values_after
 from support.virtual_time import VirtualClock
 
 from tailer.config import FileSection, SinkSection
-from tailer.daemon.sinks import build_outlets
+from tailer.daemon.sinks import build_sinks
 from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
 from tailer.simulator import Fault, Stage, TargetSettings
@@ -106,7 +106,7 @@ async def test_a_crash_at_any_moment_costs_nothing(
 ) -> None:
     section = SinkSection(name="all", to=FileSection(path=f"{tmp_path}/logs/{{id}}.log"))
     bench.config = replace(bench.config, sinks=(section,))
-    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.select(resource_group=GROUPS, kind="execution")
     with anyio.move_on_after(after_s):
         await bench.run(partial(create_many, bench, 60, within_s=60))

@@ -14,7 +14,7 @@ from support.json_files import shown_in_files, without_newlines
 
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection
-from tailer.daemon.sinks import build_outlets
+from tailer.daemon.sinks import build_sinks
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import GapReason
 
@@ -97,7 +97,7 @@ async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) 
             SinkSection(name="without", to=to("without"), exclude=(proxy,)),
         ),
     )
-    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
 
     await bench.run_to_the_end()
@@ -133,7 +133,10 @@ async def test_a_sink_that_drops_loses_its_oldest_lines_and_the_waiting_one_none
     assert lines_of(dropping) < bench.shown
     assert {event["sink"] for event in drops} == {"dropping"}
     assert bench.health.gaps == {GapReason.SINK_DROPPED: len(drops)}
-    dropped = sum(int(event["detail"].partition(" ")[0]) for event in drops)
+    dropped = sum(
+        int(event["error"].removeprefix("spool full: dropped the ").partition(" ")[0])
+        for event in drops
+    )
     assert len(dropping.lines) + dropped >= bench.shown.total()
 
 

@@ -46,7 +46,8 @@ from tailer.config import (
     Watch,
 )
 from tailer.daemon.daemon import run_daemon
-from tailer.daemon.sinks import ConfiguredSink, build_outlets
+from tailer.daemon.reload import Setup
+from tailer.daemon.sinks import ConfiguredSink, build_sinks
 from tailer.health.health import Health
 from tailer.model import Batch
 from tailer.sinks.contract import Sink
@@ -171,7 +172,7 @@ def sections(folder: Path, url: str, **settings: Any) -> tuple[SinkSection, ...]
 def fill(bench: Bench, folder: Path, url: str, **settings: Any) -> None:
     """A bench with two targets, a file sink, and a syslog sink beside it that changes no text."""
     bench.config = replace(bench.config, sinks=sections(folder, url, **UNCHANGED, **settings))
-    bench.outlets = build_outlets(bench.config, clock=bench.clock, health=bench.health)
+    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
 
 
@@ -220,7 +221,7 @@ async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_a
         sinks=sections(tmp_path, f"tcp://127.0.0.1:{port}"),
     )
     health = Health()
-    file, syslog = build_outlets(config, clock=clock, health=health)
+    file, syslog = build_sinks(config, clock=clock, health=health)
     watched = WatchedSink(file.sink.name, file.sink, clock)
     service = SteadyService(clock, until_s=SPOKEN_S)
 
@@ -233,9 +234,11 @@ async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_a
 
     async with service.serving() as url:
         await run_daemon(
-            config,
-            credentials=find_credentials(service.credentials(url), home=tmp_path),
-            outlets=(replace(file, sink=watched), syslog),
+            Setup(
+                config=config,
+                credentials=find_credentials(service.credentials(url), home=tmp_path),
+                sinks=(replace(file, sink=watched), syslog),
+            ),
             clock=clock,
             rng=random.Random(1),
             environ={},

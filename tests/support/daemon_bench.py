@@ -16,7 +16,7 @@ from tailer.clock import Clock
 from tailer.config import Config, DaemonSection, PollSettings, SpoolSection, StatusSection, Watch
 from tailer.config.settings import PaceSettings
 from tailer.daemon.daemon import run_daemon
-from tailer.daemon.reload import Reloads
+from tailer.daemon.reload import ReloadSource, Setup
 from tailer.daemon.sinks import ConfiguredSink
 from tailer.health.health import Health
 from tailer.model import Batch, Entry, Status
@@ -61,7 +61,7 @@ class Bench:
     environ: dict[str, str]
     outlets: tuple[ConfiguredSink, ...] = ()
     health: Health = field(default_factory=Health)
-    reloads: Reloads | None = None
+    reloads: ReloadSource | None = None
 
     async def run(self, until: Callable[[], Awaitable[object]], *, strict: bool = False) -> float:
         """Run the service until that is over, as until a signal; how long it then took, in s."""
@@ -73,9 +73,11 @@ class Bench:
             stopped_s = self.clock.monotonic_s()
 
         await run_daemon(
-            self.config,
-            credentials=find_credentials(self.environ, home=Path("/nonexistent")),
-            outlets=self.outlets,
+            Setup(
+                config=self.config,
+                credentials=find_credentials(self.environ, home=Path("/nonexistent")),
+                sinks=self.outlets,
+            ),
             clock=self.clock,
             rng=random.Random(1),
             environ={},

@@ -181,6 +181,6 @@ async def test_dropped_lines_are_reported_with_the_sink_that_lost_them(
 ) -> None:
     async with running(clock, MemorySink("file")) as rig:
         batch = Batch(1, TARGET, (Entry(msg="x"),), (START_NS,))
-        rig.sinks.note_drop("file", batch)
+        rig.sinks.report_drop("file", batch)
 
         assert rig.health.sink_gaps[GapReason.SINK_DROPPED] == 1

@@ -14,12 +14,11 @@ from tailer.errors import NotFoundError, ReaderGoneError, SinkError
 from tailer.health.targets import Phase
 from tailer.logs.outcome import Cause, Outcome, Verdict
 from tailer.logs.pipeline import (
-    Arrivals,
     FilteredSink,
     FindTargets,
-    Reading,
+    Pipeline,
+    ReadRequest,
     already_found,
-    run_logs,
 )
 from tailer.logs.printed import PrintedLines
 from tailer.logs.report import closing_report
@@ -29,7 +28,7 @@ from tailer.timestamp import NS_PER_S
 
 E1 = Target("default", Kind.EXECUTION, "e1")
 SETTINGS = PollSettings(lateness_s=10, drain_s=10)
-FOLLOW = Reading(E1, START_NS - NS_PER_S, None)
+FOLLOW = ReadRequest(E1, START_NS - NS_PER_S, None)
 
 
 @dataclass(slots=True)
@@ -59,17 +58,19 @@ class Rig:
             at_ns = START_NS + round(at_s * NS_PER_S) + number
             self.source.store.add(at_ns, message, visible_from_ns=at_ns - number)
 
-    async def run(self, *, seek: FindTargets | None = None, stops: Sequence[Stop] = ()) -> None:
-        await run_logs(
-            seek or already_found([FOLLOW]),
+    async def run(self, *, find: FindTargets | None = None, stops: Sequence[Stop] = ()) -> None:
+        pipeline = Pipeline(
             outcome=self.outcome,
             source=self.source,
-            output=FilteredSink(self.output, everything),
-            copies=[FilteredSink(self.copy, everything)],
             settings=SETTINGS,
-            stops=stops,
             clock=self.clock,
             jitter=random.Random(1).random,
+        )
+        await pipeline.run(
+            find or already_found([FOLLOW]),
+            output=FilteredSink(self.output, everything),
+            copies=[FilteredSink(self.copy, everything)],
+            stops=stops,
         )
 
     async def run_while(self, happens: Callable[[], None], *, at_s: float) -> None:
@@ -114,7 +115,7 @@ async def test_one_that_is_still_running_at_the_timeout_is_named(
     await rig.run(stops=[timed_out(60, clock)])
 
     assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.TIMEOUT, 124)
-    assert rig.report(quiet=True) == ["execution/e1: still RUNNING when the time was up, no lines"]
+    assert rig.report(quiet=True) == ["execution/e1: still RUNNING at the timeout, no lines"]
 
 
 async def test_a_copy_that_cannot_be_written_stops_nobody_else_but_is_in_the_exit_code(
@@ -163,15 +164,15 @@ async def test_targets_may_come_while_others_are_followed(rig: Rig, clock: Virtu
     e2 = Target("default", Kind.EXECUTION, "e2")
     rig.say("one")
 
-    async def seek(arrivals: Arrivals) -> None:
-        arrivals.begin(FOLLOW)
-        arrivals.begin(FOLLOW)
+    async def find(pipeline: Pipeline) -> None:
+        pipeline.start(FOLLOW)
+        pipeline.start(FOLLOW)
         await clock.sleep(30)
-        arrivals.begin(Reading(e2, START_NS - NS_PER_S, None))
-        arrivals.fail("execution/e3", NotFoundError("there is no e3"))
+        pipeline.start(ReadRequest(e2, START_NS - NS_PER_S, None))
+        pipeline.fail("execution/e3", NotFoundError("there is no e3"))
         rig.source.status = Status.COMPLETED
 
-    await rig.run(seek=seek)
+    await rig.run(find=find)
 
     assert set(rig.outcome.verdicts) == {E1, e2}
     assert [line.msg for line in rig.output.lines] == ["one", "one"]
@@ -179,11 +180,11 @@ async def test_targets_may_come_while_others_are_followed(rig: Rig, clock: Virtu
 
 
 async def test_a_search_that_fails_ends_everything(rig: Rig) -> None:
-    async def seek(arrivals: Arrivals) -> None:
-        arrivals.begin(FOLLOW)
+    async def find(pipeline: Pipeline) -> None:
+        pipeline.start(FOLLOW)
         raise NotFoundError("there is no e2")
 
-    await rig.run(seek=seek)
+    await rig.run(find=find)
 
     assert str(rig.outcome.failure) == "there is no e2"
     assert rig.outcome.exit_code == 4

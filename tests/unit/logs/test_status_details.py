@@ -41,11 +41,11 @@ def test_a_reason_is_found_in_any_shape(details: object, said: str) -> None:
 
 @pytest.mark.parametrize("details", [None, {}, [], "", {"exitCode": 0, "reason": "Completed"}])
 def test_where_all_is_well_nothing_is_said(details: Any) -> None:
-    assert reasons(details, told="x") == ()
+    assert reasons(details, reported="x") == ()
 
 
 def test_what_was_told_already_is_not_told_again() -> None:
-    assert reasons({"message": "no node"}, told="no node") == ()
+    assert reasons({"message": "no node"}, reported="no node") == ()
 
 
 def test_the_same_reason_of_many_retries_is_told_once() -> None:
@@ -69,7 +69,7 @@ def test_depth_without_end_does_no_harm() -> None:
     for _ in range(100_000):
         details = [details]
 
-    assert reasons(details, told="x") == ()
+    assert reasons(details, reported="x") == ()
 
 
 def test_nor_does_depth_where_nothing_looks_like_a_reason() -> None:
