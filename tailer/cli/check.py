@@ -17,7 +17,7 @@ from tailer.check.all import check_everything
 from tailer.check.runner import Finding, FindingLevel, failed, not_checked, passed
 from tailer.cli.config_file import read_config
 from tailer.cli.context import credentials_for
-from tailer.cli.options import color_option, option, output_option, service_key_option
+from tailer.cli.options import color_option, file_option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path
@@ -51,7 +51,7 @@ and disks.
 
 
 @click.command("check", epilog=_EPILOG)
-@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="As for `tailer run`.")
+@file_option("--config", help="As for `tailer run`.")
 @service_key_option
 @output_option("check", "text")
 @color_option

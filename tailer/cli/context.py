@@ -2,9 +2,10 @@
 
 import os
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from tailer.aicore.client import AiCoreClient
 from tailer.aicore.connect import connect
@@ -32,6 +33,13 @@ def _home() -> Path:
 def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:
     """The given resource groups without repeats, else the default group."""
     return tuple(dict.fromkeys(given)) or (credentials.default_group_name,)
+
+
+def groups_of(flags: Mapping[str, Any], credentials: Credentials) -> tuple[str, ...] | None:
+    """The resource groups of -g, else the default group; None for -A."""
+    if flags.get("all_resource_groups"):
+        return None
+    return groups_for(flags.get("resource_groups") or (), credentials)
 
 
 @asynccontextmanager
