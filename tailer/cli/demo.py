@@ -21,18 +21,16 @@ from tailer.config.settings import PaceSettings
 from tailer.logs.outcome import EXIT_GAP, Cause, Outcome
 from tailer.logs.pipeline import FilteredSink, Reading, already_found, run_logs
 from tailer.logs.stops import signaled
-from tailer.model import Batch, Kind, Status
+from tailer.model import Batch, Status
 from tailer.simulator import (
     Burst,
     FaultSettings,
     LineSettings,
     Simulator,
     SimulatorSettings,
-    Stage,
-    TargetSettings,
     TokenSettings,
 )
-from tailer.simulator.default_targets import COMPLETING, CRASHING, INFERENCE
+from tailer.simulator.default_targets import COMPLETING, CRASHING, INFERENCE, target_settings
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
 from tailer.timestamp import NS_PER_S
@@ -120,9 +118,6 @@ class _Counts:
 
 
 def _simulator_settings(seed: int) -> SimulatorSettings:
-    def stages(*stages: tuple[float, Status]) -> tuple[Stage, ...]:
-        return tuple(Stage(at_s=at_s, status=status) for at_s, status in stages)
-
     return SimulatorSettings(
         seed=seed,
         rate_per_s=30.0,
@@ -134,26 +129,13 @@ def _simulator_settings(seed: int) -> SimulatorSettings:
         faults=FaultSettings(slow_s=1.0),
         token=TokenSettings(expires_in_s=10),
         targets=(
-            TargetSettings(
-                kind=Kind.DEPLOYMENT,
-                id=INFERENCE.id,
-                pods=3,
-                containers=("kserve-container", "queue-proxy"),
-                weight=4.0,
-            ),
-            TargetSettings(
-                kind=Kind.EXECUTION,
-                id=CRASHING.id,
-                story="training",
-                life=stages((-8.0, Status.RUNNING), (9.0, Status.DEAD)),
-            ),
-            TargetSettings(
-                kind=Kind.EXECUTION,
-                id=COMPLETING.id,
-                story="training",
-                life=stages(
-                    (-2.0, Status.PENDING), (2.0, Status.RUNNING), (12.0, Status.COMPLETED)
-                ),
+            target_settings(INFERENCE, weight=4.0, pods=3),
+            target_settings(CRASHING, (-8.0, Status.RUNNING), (9.0, Status.DEAD)),
+            target_settings(
+                COMPLETING,
+                (-2.0, Status.PENDING),
+                (2.0, Status.RUNNING),
+                (12.0, Status.COMPLETED),
             ),
         ),
         bursts=(Burst(at_s=5.0, lines=300, target_id=INFERENCE.id),),

@@ -121,5 +121,5 @@ def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
 
 
 def _is_one_file(first: Path, second: Path) -> bool:
-    """Whether both paths name one file, through links and before it exists as well."""
+    """Whether both paths name one file, also through links or before the file exists."""
     return first == second or os.path.realpath(first) == os.path.realpath(second)

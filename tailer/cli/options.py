@@ -164,7 +164,9 @@ _KINDS = (
     option("--deployments", is_flag=True, help="All deployments, now and later."),
     option("--executions", is_flag=True, help="All executions, now and later."),
 )
-_ID = pattern_option("--id", "ids", help="Targets with an id in which this pattern is found.")
+_ID = pattern_option(
+    "--id", "ids", help="Targets with an id in which this pattern is found; repeatable."
+)
 _FILTERS = (
     option(
         "--scenario",
@@ -194,7 +196,7 @@ _FILTERS = (
         "statuses",
         type=click.Choice([str(one) for one in Status], case_sensitive=False),
         multiple=True,
-        help="Targets in this status; following also takes those that left it between two lists.",
+        help="Targets in this status; with -f also targets that have just left it; repeatable.",
     ),
 )
 color_option = option(

@@ -64,11 +64,11 @@ def status_command(
     open_stdout()
     if watch and (output == "json" or not sys.stdout.isatty()):
         raise click.UsageError("--watch needs a terminal, and --output table")
-    place = _place(address, config)
+    server = _address_of(address, config)
     if watch:
-        anyio.run(_watch, place, color)
+        anyio.run(_watch, server, color)
         return
-    received, document = ask_for_status(place)
+    received, document = ask_for_status(server)
     if output == "json":
         click.echo(received, nl=False)
         return
@@ -78,7 +78,7 @@ def status_command(
     click.echo(drawn.get(), nl=False, color=not console.no_color)
 
 
-def _place(address: str | None, config: Path | None) -> HostPort | UnixPath:
+def _address_of(address: str | None, config: Path | None) -> HostPort | UnixPath:
     if address is not None:
         try:
             listen = str(LISTEN_ADDRESS.read(address))
@@ -114,7 +114,7 @@ def _configured(config: Path | None) -> str:
     return parse_config(text, name=str(path), environ=os.environ).status.listen
 
 
-async def _watch(place: HostPort | UnixPath, color: str) -> None:
+async def _watch(server: HostPort | UnixPath, color: str) -> None:
     """Refresh the screen until a signal, then restore it. An error is shown and retried."""
     from rich.live import Live
     from rich.text import Text
@@ -125,7 +125,7 @@ async def _watch(place: HostPort | UnixPath, color: str) -> None:
         while True:
             try:
                 _, document = await anyio.to_thread.run_sync(
-                    ask_for_status, place, abandon_on_cancel=True
+                    ask_for_status, server, abandon_on_cancel=True
                 )
             except NotFoundError as error:
                 live.update(Text(str(error), style="red"), refresh=True)
@@ -175,7 +175,7 @@ def _headline(document: Document) -> "RenderableType":
 
 
 def _problems(document: Document) -> Iterator[str]:
-    """Problems that a restart does not fix, so /healthz does not report them."""
+    """Name the problems that a restart does not fix; /healthz does not report them."""
     for phase in ("failed", "backing_off"):
         count = document.targets_by_phase.get(phase, 0)
         if count:

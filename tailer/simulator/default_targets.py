@@ -19,13 +19,14 @@ TEAM_TRAINING: Final = Target("team-a", Kind.EXECUTION, "e0000000000000f1")
 _DAY_S: Final = 86_400.0
 
 
-def _settings(
+def target_settings(
     target: Target,
     *stages: tuple[float, Status],
     weight: float = 1.0,
     pods: int = 1,
     rate_per_s: float | None = None,
 ) -> TargetSettings:
+    """A serving deployment or a training execution; without stages, it is RUNNING throughout."""
     is_serving = target.kind is Kind.DEPLOYMENT
     return TargetSettings(
         kind=target.kind,
@@ -44,24 +45,24 @@ def _settings(
 
 
 DEFAULT_TARGETS: Final = (
-    _settings(INFERENCE, weight=6.0, pods=3),
-    _settings(SLOW_START, (0, Status.UNKNOWN), (5, Status.PENDING), (20, Status.RUNNING)),
-    _settings(
+    target_settings(INFERENCE, weight=6.0, pods=3),
+    target_settings(SLOW_START, (0, Status.UNKNOWN), (5, Status.PENDING), (20, Status.RUNNING)),
+    target_settings(
         LONG_STOPPED, (-_DAY_S - 600, Status.RUNNING), (-_DAY_S, Status.STOPPED), rate_per_s=0.2
     ),
-    _settings(CRASHING, (-300, Status.RUNNING), (60, Status.DEAD)),
-    _settings(COMPLETING, (-120, Status.RUNNING), (45, Status.COMPLETED)),
-    _settings(STOPPED, (-200, Status.RUNNING), (25, Status.STOPPING), (30, Status.STOPPED)),
-    _settings(
+    target_settings(CRASHING, (-300, Status.RUNNING), (60, Status.DEAD)),
+    target_settings(COMPLETING, (-120, Status.RUNNING), (45, Status.COMPLETED)),
+    target_settings(STOPPED, (-200, Status.RUNNING), (25, Status.STOPPING), (30, Status.STOPPED)),
+    target_settings(
         QUEUED,
         (0, Status.UNKNOWN),
         (4, Status.PENDING),
         (15, Status.RUNNING),
         (75, Status.COMPLETED),
     ),
-    _settings(
+    target_settings(
         LONG_COMPLETED, (-_DAY_S - 900, Status.RUNNING), (-_DAY_S, Status.COMPLETED), rate_per_s=0.5
     ),
-    _settings(TEAM_INFERENCE, weight=2.0, pods=2),
-    _settings(TEAM_TRAINING),
+    target_settings(TEAM_INFERENCE, weight=2.0, pods=2),
+    target_settings(TEAM_TRAINING),
 )

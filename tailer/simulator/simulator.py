@@ -1,4 +1,4 @@
-"""The simulator: serve a simulated SAP AI Core, script it from tests, report what it has shown.
+"""Serve a simulated SAP AI Core, change it from tests, report every line that was visible.
 
 Two endpoints are the simulator's own and need no token: /simulator/truth and /simulator/stats.
 """
@@ -123,11 +123,11 @@ class Simulator:
         self._targets.add_configuration(plan)
 
     def remove_target(self, target: Target) -> None:
-        """Delete the target: the service answers 404. Its visible lines stay in `shown`."""
+        """Delete the target: the service answers 404. `shown` still returns its lines."""
         self._targets.get(target).delete(self._targets.now_ns())
 
     def restore_target(self, target: Target) -> None:
-        """Bring a removed target back, as after a false 404 of a gateway.
+        """Undo `remove_target`, as after a false 404 of a gateway.
 
         The target has written lines in the meantime.
         """
@@ -185,10 +185,10 @@ class Simulator:
         self._faults.clear()
 
     async def _stats(self, request: web.Request) -> web.Response:
-        return _json(self.stats())
+        return web.json_response(self.stats())
 
     async def _truth(self, request: web.Request) -> web.Response:
-        """The entries that `?target=deployment/ID` has shown, optionally of `resource_group`.
+        """The `shown` entries of `?target=deployment/ID`, optionally in `resource_group`.
 
         `until` is the first timestamp left out.
         """
@@ -200,10 +200,7 @@ class Simulator:
             raise web.HTTPBadRequest(text=f"until: {error}") from error
         for it in self._targets.all():
             if it.target.name == name and group in {None, it.target.resource_group}:
-                shown = it.shown(now_ns)
-                return _json([msgspec.Raw(line.json) for line in shown if line.at_ns < until_ns])
+                entries = [line.json for line in it.shown(now_ns) if line.at_ns < until_ns]
+                body = b"[" + b",".join(entries) + b"]"
+                return web.Response(body=body, content_type="application/json")
         raise web.HTTPNotFound(text=f"no such target: {name}")
-
-
-def _json(content: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(content), content_type="application/json")

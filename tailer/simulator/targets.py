@@ -68,7 +68,7 @@ class SimulatedTarget:
             self._store.add(self._generator.last_lines(now_ns, status))
 
     def delete(self, now_ns: int) -> None:
-        """Delete the target without last lines; the lines shown so far stay in `shown`."""
+        """Delete the target without last lines; `shown` still returns its lines."""
         self._generate_until(now_ns)
         self.timeline = replace(self.timeline, deleted_ns=now_ns)
         self._store.delete_after(now_ns)
