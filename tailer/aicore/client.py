@@ -32,7 +32,17 @@ from tailer.aicore.transport import HttpResponse, OversizeError, UntrustedServer
 from tailer.backoff import OnRetry, with_retries
 from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
-from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
+from tailer.model import (
+    DEFAULT_TOP,
+    MAX_TOP,
+    NO_FILTER,
+    Kind,
+    ListFilter,
+    Order,
+    Page,
+    Target,
+    Workload,
+)
 
 
 class PageLimits:
@@ -176,11 +186,8 @@ class AiCoreClient:
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
-        configuration_id: str | None = None,
-        status: Status | None = None,
         on_retry: OnRetry,
     ) -> Workloads:
         """All workloads that match, each once, in no order.
@@ -188,15 +195,9 @@ class AiCoreClient:
         The service has no snapshot of its list: when objects come and go between two pages,
         others slide over. Doubles go, and if some are missing from `count` it is read again.
         """
-        filters = questions.filters(
-            scenario_id=scenario_id,
-            executable_ids=executable_ids,
-            configuration_id=configuration_id,
-            status=status,
-        )
         found: dict[str, Workload] = {}
         for _ in range(2):
-            count = await self._list_once(found, kind, resource_group, filters, on_retry)
+            count = await self._list_once(found, kind, resource_group, filter_by, on_retry)
             if count is None or len(found) >= count:
                 break
         return [*found.values()]
@@ -206,14 +207,14 @@ class AiCoreClient:
         found: dict[str, Workload],
         kind: Kind,
         resource_group: str,
-        filters: Sequence[str],
+        filter_by: ListFilter,
         on_retry: OnRetry,
     ) -> int | None:
         """Adds one pass over all pages to `found`; what the last page said there is in all."""
         skip = 0
         previous: Workloads = []
         while True:
-            question = questions.workloads(kind, skip=skip, filters=filters)
+            question = questions.workloads(kind, filter_by, skip=skip)
 
             async def attempt(question: str = question) -> tuple[Workloads, int | None]:
                 answer = await self._ask_group(question, kind, resource_group)
@@ -231,22 +232,12 @@ class AiCoreClient:
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
-        configuration_id: str | None = None,
-        status: Status | None = None,
         on_retry: OnRetry,
     ) -> int:
-        filters = questions.filters(
-            scenario_id=scenario_id,
-            executable_ids=executable_ids,
-            configuration_id=configuration_id,
-            status=status,
-        )
-
         async def attempt() -> int:
-            question = questions.count(kind, filters=filters)
+            question = questions.count(kind, filter_by)
             return decode_count((await self._ask_group(question, kind, resource_group)).body)
 
         return await self._patiently(attempt, on_retry)

@@ -23,7 +23,7 @@ from tailer.cli.inventory import (
 from tailer.cli.streams import wants_color
 from tailer.discovery.selector import summarize_workloads
 from tailer.errors import ConfigError, NotFoundError
-from tailer.model import Kind, Workload
+from tailer.model import Kind, ListFilter, Workload
 from tailer.text import visible
 
 _RANGE = r"[0-9]{1,9}(?:\s*-\s*[0-9]{1,9})?"
@@ -143,7 +143,9 @@ async def _query_running(groups: Sequence[str] | None, credentials: Credentials)
     async with client_for(credentials) as client:
         where = f"resource group {', '.join(groups)}" if groups else "any resource group"
         requests = [
-            ListRequest(kind, status) for kind, statuses in RUNNING.items() for status in statuses
+            ListRequest(kind, ListFilter(status=status))
+            for kind, statuses in RUNNING.items()
+            for status in statuses
         ]
         seen = await query_inventory(client, groups, requests)
         seen.report_refusals()

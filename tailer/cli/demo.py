@@ -199,7 +199,7 @@ def _balance(
     lost = (visible - counts.arrived).total()
     repeated = (counts.arrived - _visible_lines(simulator)).total()
     faults = simulator.stats()["faults"]
-    late = sum(one.late for one in outcome.health.targets.values())
+    late = sum(one.totals.late for one in outcome.health.targets.values())
     kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
     click.echo(err=True)
     for label, number, remark in (

@@ -147,8 +147,8 @@ async def _follow_and_deliver(
             health.is_stopping = True
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()
-            shutdown_s = reloader.running.config.daemon.shutdown_s
-            delivering.cancel_scope.deadline = anyio.current_time() + shutdown_s
+            timeout_s = reloader.running.config.daemon.shutdown_timeout_s
+            delivering.cancel_scope.deadline = anyio.current_time() + timeout_s
         log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
 
 

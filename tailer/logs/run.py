@@ -156,7 +156,7 @@ class _Run:
         """An empty answer looks like a failure, and is most often the default of one hour."""
         if self.outcome.cause is Cause.MAX_LINES:
             log.info("max_lines_reached", lines=self.printed_lines.lines)
-        lines = sum(one.lines for one in self.outcome.health.targets.values())
+        lines = sum(one.totals.lines for one in self.outcome.health.targets.values())
         if self.outcome.cause is not None or self.outcome.errors or lines:
             return
         if self._request.since is None and self._request.last is None:

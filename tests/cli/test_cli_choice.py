@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from cli.command_line import Serve, World, lived
-from cli.terminal import CTRL_C, CTRL_D, Terminal, terminal
 from rich.cells import cell_len
+from support.command_line import Serve, World, lived
+from support.terminal import CTRL_C, CTRL_D, Terminal, terminal
 
 from tailer.model import Kind, Status
 

@@ -4,7 +4,7 @@ import signal
 import sys
 
 import pytest
-from cli.command_line import Serve, World, lived, shell
+from support.command_line import Serve, World, lived, shell
 
 from tailer.cli.main import _exit_code_after
 from tailer.model import Kind, Status

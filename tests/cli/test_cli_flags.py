@@ -1,7 +1,7 @@
 """Flags, and the variables that stand for them."""
 
 import pytest
-from cli.command_line import World
+from support.command_line import World
 
 LOGS = ("logs", "deployment/d1234567")
 

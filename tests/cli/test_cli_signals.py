@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from io import FileIO
 
 import pytest
-from cli.command_line import PATIENCE_S, World, running
+from support.command_line import PATIENCE_S, World, running
 
 SOON_S = 5.0
 INTERRUPTS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]

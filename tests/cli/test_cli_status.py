@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli.command_line import World, run
-from cli.terminal import terminal
-from statuspage.asker import short_folder
+from support.command_line import World, run
+from support.status_client import short_folder
+from support.terminal import terminal
 
 Write = Callable[..., Path]
 

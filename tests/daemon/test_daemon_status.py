@@ -9,17 +9,15 @@ from typing import Any
 import anyio
 import pytest
 from anyio import sleep_forever
-from daemon.bench import FIRST, SECOND, Bench, outlet
-from fakes import MemorySink, hiccup
-from statuspage.asker import Told, ask, short_folder
-from virtual_time import VirtualTimeLoop
+from support.daemon_bench import FIRST, SECOND, Bench, outlet
+from support.fakes import MemorySink, hiccup
+from support.status_client import Told, ask, short_folder
+from support.virtual_time import VirtualTimeLoop
 
 from tailer.config import StatusSection
 from tailer.errors import ConfigError
 from tailer.health.parts import STALL_S
 from tailer.simulator import Fault
-
-pytestmark = pytest.mark.anyio
 
 SMALL_BYTES = 300_000  # some ten seconds of lines
 LONG_S = STALL_S * 2
@@ -97,7 +95,7 @@ async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watche
     assert found["tailer_read_lag_seconds",] < 10
     assert found["tailer_ready",] == found["tailer_sink_up", "memory"] == 1
     assert found["tailer_request_rate_limit",] == 100
-    assert one.lines == len(sink.lines)
+    assert one.totals.lines == len(sink.lines)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +200,7 @@ async def test_a_service_that_is_down_for_long_is_known_and_the_daemon_well(
     assert watched.bench.health.requests.tokens_granted == 0
 
 
+@pytest.mark.long
 async def test_a_target_that_is_refused_again_and_again_is_known(watched: Watched) -> None:
     watched.bench.watch("deployment/dnowhere", "dnameless")
 
@@ -336,4 +335,4 @@ async def test_a_loop_that_stood_still_says_so(bench: Bench, place: Path) -> Non
     await bench.run(look)
 
     assert told[0].status == 503
-    assert "stood still" in told[0].json["reasons"][0]
+    assert "was blocked" in told[0].json["reasons"][0]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy.dockerfile import ROOT
+from support.dockerfile import ROOT
 
 MANUAL = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text(encoding="utf-8"))

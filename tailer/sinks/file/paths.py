@@ -22,11 +22,10 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
-from tailer.errors import ConfigError
+from tailer.config.fields import Field, Template, parse_path
 from tailer.model import Batch, Entry, Target, Text
 from tailer.timestamp import NS_PER_S
 
-FIELDS: Final = ("resource_group", "kind", "id", "pod", "container", "date")
 OF_A_LINE: Final = ("pod", "container", "date")  # the others are the target's
 
 _NONE = "_"  # for a line without a pod, say; no value looks like that
@@ -37,9 +36,6 @@ _SAFE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST_VALUE - 1}}}", re.A
 _UNSAFE = re.compile(r"^[^A-Za-z0-9]|[^A-Za-z0-9._-]", re.ASCII)
 _HASHED = re.compile(r"_[0-9a-f]{16}\Z")
 _NUMBERED = re.compile(r"\.[0-9]{6,}\Z", re.ASCII)
-_PIECE = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")
-_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9_-]{0,19}\Z", re.ASCII)
-_RESERVED = frozenset({".gz", ".tmp"})
 
 
 @lru_cache(maxsize=4096)
@@ -85,45 +81,10 @@ class PathTemplate:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        if "\0" in text:
-            raise ConfigError(f"path {text!r} has a NUL in it")
-        base, _, below = text.partition("{")[0].rpartition("/")
-        self.base = base or ("/" if text.startswith("/") else ".")
-        rest = text[len(text.partition("{")[0]) - len(below) :]
-        self._components = [self._parsed(part) for part in rest.split("/")]
-        self.fields = frozenset(name for part in self._components for name, _ in part if name)
-        self._extension = self._split_extension()
-
-    def _parsed(self, part: str) -> list[tuple[str, str]]:
-        """Pairs of which one is empty: the name of a field, or plain text."""
-        pieces = []
-        for name, plain, brace in _PIECE.findall(part):
-            if brace:
-                raise ConfigError(f"path {self.text!r}: {brace!r} has no partner")
-            if not plain and name not in FIELDS:
-                raise ConfigError(
-                    f"path {self.text!r}: there is no field {name!r}",
-                    hint=f"there are {', '.join(FIELDS)}",
-                )
-            pieces.append((name, plain))
-        if pieces in ([], [("", ".")], [("", "..")]):
-            raise ConfigError(
-                f"path {self.text!r}: {part!r} is no name below {self.base}",
-                hint="empty, . and .. may stand before the first field only, and not at the end",
-            )
-        return pieces
-
-    def _split_extension(self) -> str:
-        _, plain = self._components[-1][-1]
-        found = _EXTENSION.search(plain)
-        is_all = found is not None and len(self._components[-1]) == 1 and found.start() == 0
-        if found is None or is_all or found[0] in _RESERVED:
-            raise ConfigError(
-                f"path {self.text!r}: the file name needs an extension",
-                hint="such as .log; closed files get a number before it, and .gz after it",
-            )
-        self._components[-1][-1] = ("", plain[: found.start()])
-        return found[0]
+        self.base, self._components, self._extension = parse_path(text)
+        self.fields = frozenset(
+            piece.name for part in self._components for piece in part if isinstance(piece, Field)
+        )
 
     @property
     def is_per_line(self) -> bool:
@@ -152,8 +113,11 @@ class PathTemplate:
         return "/".join([*above, f"{last}{self._extension}"])
 
     @staticmethod
-    def _component(part: list[tuple[str, str]], values: Mapping[str, str]) -> str:
-        text = "".join(safe_component(values[name]) if name else plain for name, plain in part)
+    def _component(part: Template, values: Mapping[str, str]) -> str:
+        text = "".join(
+            safe_component(values[piece.name]) if isinstance(piece, Field) else piece
+            for piece in part
+        )
         if len(text.encode()) > _LONGEST_STEM:
             text = _hashed(text[: _LONGEST_STEM // 4], text)
         return text

@@ -1,14 +1,13 @@
 """A line format of the user's own: `--template '{pod:30} {msg}'`.
 
-Deliberately not `str.format`: that one reads attributes, takes indices, and pads to a
-billion columns. Here a field is one of FIELDS, with a least width if wanted.
+The syntax is that of `tailer.config.fields`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Final
 
+from tailer.config.fields import LINE_FIELDS, Field, parse_template
 from tailer.errors import ConfigError
 from tailer.model import Batch, Entry, Target, Text
 from tailer.sinks.formats.times import WallTime
@@ -35,13 +34,6 @@ _OF_A_LINE: Final[Mapping[str, _Field]] = {
 }
 _TIME = "time"  # in the chosen time zone, to milliseconds
 FIELDS: Final = (_TIME, *_OF_A_LINE)
-
-_TOKEN = re.compile(
-    r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<escape>\\[nt\\])|(?P<text>[^{}\\]+|\\)|(?P<odd>.)",
-    re.DOTALL,
-)
-_WIDTH = re.compile(r"[0-9]{1,3}", re.ASCII)
-_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
 
 
 class TemplateFormatter:
@@ -80,40 +72,11 @@ class TemplateFormatter:
         return "".join([*shown, "\n"])
 
 
-def _parsed(template: str) -> list[str | tuple[str, int]]:
-    """Literal text, and fields with their least widths."""
-    pieces: list[str | tuple[str, int]] = []
-    for token in _TOKEN.finditer(template):
-        match token.lastgroup:
-            case "brace":
-                pieces.append(token[0][0])
-            case "escape":
-                pieces.append(_ESCAPES[token[0]])
-            case "text":
-                pieces.append(token[0])
-            case "field":
-                pieces.append(_field(token["field"], template))
-            case _:
-                raise ConfigError(
-                    f"--template {template!r}: the {token[0]!r} at position {token.start()} "
-                    "has no partner",
-                    hint="write {{ or }} for a brace that is meant literally",
-                )
+def _parsed(template: str) -> list[str | Field]:
+    try:
+        pieces = list(parse_template(template, LINE_FIELDS))
+    except ConfigError as error:
+        raise ConfigError(f"--template {template!r}: {error.message}", hint=error.hint) from error
     if pieces and isinstance(pieces[-1], str):
         pieces[-1] = pieces[-1].removesuffix("\n")  # one newline follows anyway
     return pieces
-
-
-def _field(text: str, template: str) -> tuple[str, int]:
-    name, colon, width = text.partition(":")
-    if name not in FIELDS:
-        raise ConfigError(
-            f"--template {template!r}: there is no field {name!r}",
-            hint=f"there are {', '.join(FIELDS)}",
-        )
-    if colon and not _WIDTH.fullmatch(width):
-        raise ConfigError(
-            f"--template {template!r}: {width!r} is not a width for {name}",
-            hint=f"a number of columns, as in {{{name}:20}}",
-        )
-    return name, int(width or 0)

@@ -167,7 +167,7 @@ def _max_bytes_for(section: SyslogSection, scheme: str) -> int:
     usual = _USUAL_BYTES_UDP if scheme == "udp" else _USUAL_BYTES
     if section.format == "rfc3164":
         usual = _USUAL_BYTES_RFC3164
-    wanted = section.max_bytes or usual
+    wanted = section.max_message_bytes or usual
     return min(wanted, _MOST_BYTES.get(scheme, wanted))
 
 

@@ -9,9 +9,9 @@ reach the terminal of whoever reads it. Which of them is spelled how:
 |--------|---------------------|----------------------|--------|-----------------------|
 | escape | `\x1b`              | `\x9b`, `\u2028`     | `\x00` | `\ud800`              |
 | octal  | `#033`              | `#302#233`           | `#000` | `\ud800`              |
-| keep   | as they are         | as they are          | `\x00` | `\ud800`              |
+| raw    | as they are         | as they are          | `\x00` | `\ud800`              |
 
-A tab is kept in each of them. "keep" spells LF and CR too (`\x0a`, `\x0d`) where a line
+A tab is kept in each of them. "raw" spells LF and CR too (`\x0a`, `\x0d`) where a line
 ends a record: some readers take a lone CR for an end. A backslash or `#` stays single:
 this is for reading, not for reading back.
 
@@ -38,7 +38,7 @@ _LINE_ENDS_AND_NUL: Final = re.compile("[\x00\n\r\ud800-\udfff]")
 class Spelling:
     def __init__(self, mode: ControlCharacters, *, may_hold_newlines: bool) -> None:
         self._spelled = _in_octal if mode == "octal" else _visibly
-        if mode != "keep":
+        if mode != "raw":
             self._ascii, self._pattern, self._beyond_ascii = _C0_AND_DEL, _UNSAFE, True
         elif may_hold_newlines:
             self._ascii, self._pattern, self._beyond_ascii = b"\0", _NUL, False

@@ -20,12 +20,12 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from tailer.config.fields import HEADER_FIELDS, Template, parse_template
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
 from tailer.timestamp import NS_PER_S, parse_ns
 
 _NOT_PRINTABLE: Final = re.compile("[^\x21-\x7e]")  # RFC 5424, 6: PRINTUSASCII
-_FIELD: Final = re.compile(r"\{([^{}]*)\}")
 _ROOMY_BYTES: Final = 1024  # from here on, names as long as RFC 5424 has them leave room
 
 
@@ -71,7 +71,8 @@ class Header:
     """Fills the four templates; empty for a name of which nothing is left."""
 
     def __init__(self, section: SyslogSection, *, max_bytes: int) -> None:
-        self._templates = (section.hostname, section.app_name, section.procid, section.msgid)
+        names = (section.hostname, section.app_name, section.procid, section.msgid)
+        self._templates = [parse_template(name, HEADER_FIELDS) for name in names]
         self._longest = _LONGEST if max_bytes >= _ROOMY_BYTES else _LONGEST_IN_A_SMALL_MESSAGE
 
     def names(self, fields: Mapping[str, str]) -> HeaderTemplates:
@@ -84,8 +85,11 @@ class Header:
         )
 
 
-def _filled(template: str, fields: Mapping[str, str], longest: int) -> str:
-    return _FIELD.sub(lambda field: fields.get(field[1], "")[:longest], template)[:longest]
+def _filled(template: Template, fields: Mapping[str, str], longest: int) -> str:
+    return "".join(
+        piece if isinstance(piece, str) else fields.get(piece.name, "")[:longest]
+        for piece in template
+    )[:longest]
 
 
 _DIGEST_BYTES: Final = 8
