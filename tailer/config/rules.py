@@ -91,21 +91,23 @@ def check_sinks(sinks: Tables, mistakes: Mistakes) -> None:
     first_of_path: dict[PurePosixPath, int] = {}
     first_of_name: dict[str, int] = {}
     for number, (right, written) in enumerate(sinks):
-        found = dict(_syslog_mistakes(right)) if right.get("kind") == "syslog" else {}
+        found = list(_syslog_mistakes(right)) if right.get("kind") == "syslog" else []
         path = PurePosixPath(right.get("path", f"{number}"))
         if (first := first_of_path.setdefault(path, number)) != number:
             other = mistakes.title("sink", first)
-            found["path"] = f"{other} writes to the same files; use a different path"
+            found.append(("path", f"{other} writes to the same files; use a different path"))
         if "template" in right and right.get("format", "text") != "text":
-            found["template"] = f'conflicts with format = "{right["format"]}"; remove one of them'
+            sentence = f'conflicts with format = "{right["format"]}"; remove one of them'
+            found.append(("template", sentence))
         name = None if "name" in written and "name" not in right else sink_name(right)
         if name and (first := first_of_name.setdefault(name, number)) != number:
             is_default = "" if "name" in written else "is missing, and the default "
-            found["name"] = (
+            sentence = (
                 f'{is_default}"{name}" is the name of {mistakes.title("sink", first)}; write a '
                 f'unique name such as "{name}-{number + 1}", and do not change it later'
             )
-        for key, sentence in found.items():
+            found.append(("name", sentence))
+        for key, sentence in found:
             mistakes.add(("sink", number, key), sentence)
 
 
@@ -137,8 +139,7 @@ def _transport_mistakes(
     if others:
         named = " and ".join(f"{each}://" for each in (scheme, *others))
         yield "url", f"{named} cannot be mixed in one sink; use one scheme for all servers"
-    elif len(set(urls)) < len(urls):
-        twice = next(url for url in urls if urls.count(url) > 1)
+    for twice in {url for url in urls if urls.count(url) > 1}:
         yield "url", f'"{twice}" appears twice in the list; remove one'
     longest = _LONGEST_MESSAGE.get(scheme, right.get("max_message_bytes", 0))
     if right.get("max_message_bytes", 0) > longest:

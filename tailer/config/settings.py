@@ -42,12 +42,12 @@ _UNIX: Final = r"unix:(?:///|/(?!/))[^?#\x00]+"
 
 Internal: TypeAlias = Annotated[_T, INTERNAL]
 OneOrMore: TypeAlias = Annotated[tuple[_T, ...], ONE_OR_MORE]
-Text: TypeAlias = Annotated[str, matching(r".*\S.*", "text that is not empty")]
+NonEmptyText: TypeAlias = Annotated[str, matching(r".*\S.*", "text that is not empty")]
 AbsolutePath: TypeAlias = Annotated[Path, Check(values.absolute_path, "an absolute path")]
 Pattern: TypeAlias = Annotated[
     re.Pattern[str], Check(values.regular_expression, "a regular expression", separator="\n")
 ]
-Target: TypeAlias = Annotated[str, Check(values.target, "deployment/ID, execution/ID or ID")]
+TargetName: TypeAlias = Annotated[str, Check(values.target, "deployment/ID, execution/ID or ID")]
 ResourceGroup: TypeAlias = Annotated[
     str, matching(r"[!-~](?:[ -~]*[!-~])?", "the ID of a resource group")
 ]
@@ -111,10 +111,10 @@ class Watch:
     """Either `targets`, or a selector: the workloads that match all other keys."""
 
     resource_group: OneOrMore[ResourceGroup] | None = None
-    targets: tuple[Target, ...] = ()
+    targets: tuple[TargetName, ...] = ()
     kind: KindName | None = None
-    scenario: OneOrMore[Text] | None = None
-    executable: OneOrMore[Text] | None = None
+    scenario: OneOrMore[NonEmptyText] | None = None
+    executable: OneOrMore[NonEmptyText] | None = None
     configuration: OneOrMore[Pattern] | None = None
     status: OneOrMore[Status] | None = None
     id: OneOrMore[Pattern] | None = None
@@ -199,7 +199,7 @@ class SinkSection:
     exclude: tuple[Pattern, ...] = ()
     containers: tuple[Pattern, ...] = ()
     streams: tuple[Literal["stdout", "stderr"], ...] = ()
-    targets: tuple[Target, ...] = ()
+    targets: tuple[TargetName, ...] = ()
     when_full: Literal["wait", "drop_oldest"] = "wait"
 
 

@@ -122,7 +122,7 @@ class TargetSet:
         followed = set() if self._watcher is None else set(self._watcher.followed)
         await self._tasks.dismiss(leaving)
         if leaving:
-            await self._spool.settle()  # or who follows them next would not know the last lines
+            await self._spool.flush()  # or who follows them next would not know the last lines
         return followed if self._watcher is None else followed - self._watcher.followed
 
     def _new_watcher(self, wanted: WatchedTargets) -> Follower:

@@ -27,7 +27,8 @@ from tailer.discovery.survey import (
 from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.health.health import Health
 from tailer.model import NO_FILTER, Gap, GapReason, Kind, ListFilter, Sighting, Target, Workload
-from tailer.spool.contract import Spool
+from tailer.spool.contract import ListingMemory
+from tailer.spool.targets import Listing
 from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()
@@ -64,7 +65,7 @@ class Scanner:
 
     selectors: Sequence[Selector]
     source: ListSource
-    spool: Spool
+    spool: ListingMemory
     clock: Clock
     health: Health
     backfill_ns: int
@@ -237,15 +238,16 @@ class Scanner:
         asked_ns = now_ns - round((now_s - began_s) * NS_PER_S)
         since_ns = now_ns - round((now_s - self._watched_since_s) * NS_PER_S)
         changes = known_targets.compare(
-            listed, self.spool, now_ns=asked_ns, watched_since_ns=since_ns
+            listed, self.spool.targets, now_ns=asked_ns, watched_since_ns=since_ns
         )
         await self.spool.record_listing(
-            group, kind, at_ns=asked_ns, starts=changes.found, forgettable=changes.forgettable
+            Listing(group, kind, asked_ns, changes.found, changes.forgettable)
         )
+        targets = self.spool.targets
         self._sightings[(group, kind)] = {
             one.target: Sighting(one, began_s)
             for one in listed
-            if self.spool.is_known(one.target) and not self.spool.is_retired(one.target)
+            if targets.is_known(one.target) and not targets.is_retired(one.target)
         }
         self._reports.record(group, kind, listed)
         for workload in listed:

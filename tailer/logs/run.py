@@ -25,7 +25,7 @@ from tailer.logs.request import LogsRequest
 from tailer.logs.stops import Stop, signaled, timed_out
 from tailer.logs.summary import summarize, write_summary
 from tailer.logs.targets import TargetSearch
-from tailer.sinks.stdout import Descriptor, StdoutSink
+from tailer.sinks.stdout import NonBlockingWriter, StdoutSink
 from tailer.text import encode
 
 log = structlog.get_logger()
@@ -170,7 +170,7 @@ async def _tell(report: str) -> None:
     """On stderr, and with more patience than a notice has: its reader may be slow."""
     if not report or sys.stderr is None:
         return
-    stderr = Descriptor(sys.stderr.fileno(), name="standard error")
+    stderr = NonBlockingWriter(sys.stderr.fileno(), name="standard error")
     with suppress(SinkError), anyio.move_on_after(_REPORT_GRACE_S):
         try:
             stderr.open()

@@ -19,7 +19,7 @@ from tailer.polling.pacing import pause_after
 from tailer.polling.pages import Slice
 from tailer.polling.reporter import TargetReporter
 from tailer.polling.target_status import NOT_STARTED, StatusTracker
-from tailer.spool.contract import Spool
+from tailer.spool.contract import LineQueue
 from tailer.timestamp import NS_PER_S, format_ns
 
 # A read ends this far ahead of the service's clock: the clock is known as a lower bound
@@ -44,7 +44,7 @@ class Poller:
 
     target: Target
     source: LogSource
-    spool: Spool
+    spool: LineQueue
     clock: Clock
     health: TargetHealth
     settings: PollSettings
@@ -150,7 +150,7 @@ class Poller:
         return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self.max_keys)
 
     async def _resume(self, start_ns: int, *, lateness_ns: int) -> None:
-        stored = await self.spool.place_of(self.target, start_ns=start_ns)
+        stored = await self.spool.target_position(self.target, start_ns=start_ns)
         self._cursor = self._new_cursor(stored.watermark_ns, lateness_ns=lateness_ns)
         self._cursor.remember(stored.entries, stored.times_ns)
         self.health.covered_ns = stored.watermark_ns

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.long import long_values_after
 from support.receivers.certificates import Certificates
 from support.receivers.expected import (
     HABITS,
@@ -119,7 +120,7 @@ async def test_every_field_of_every_hostile_line_arrives_by_every_way(
     assert wrong == {}
 
 
-@each_receiver
+@pytest.mark.parametrize("name", long_values_after(1, RUNNING))
 async def test_they_arrive_when_both_sides_are_left_at_their_defaults(
     tmp_path: Path, certificates: Certificates, name: str
 ) -> None:

@@ -1,6 +1,6 @@
-"""A line format of the user's own: `--template '{pod:30} {msg}'`.
+r"""A line format defined by the user: `--template '{pod:30} {msg}'`.
 
-The syntax is that of `tailer.config.fields`.
+Syntax: see `tailer.config.fields`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +19,8 @@ def _or_dash(text: Text) -> str:
     return text if isinstance(text, str) else "-"
 
 
-_Field = Callable[[Target, Entry], str]
-
-_OF_A_LINE: Final[Mapping[str, _Field]] = {
+_TIME = "time"  # in the chosen time zone, to milliseconds
+_VALUES: Final[Mapping[str, Callable[[Target, Entry], str]]] = {
     "timestamp": lambda _, entry: _or_dash(entry.timestamp),  # as received
     "resource_group": lambda target, _: target.resource_group,
     "kind": lambda target, _: target.kind,
@@ -32,26 +31,30 @@ _OF_A_LINE: Final[Mapping[str, _Field]] = {
     "stream": lambda _, entry: _or_dash(entry.stream),
     "msg": lambda _, entry: message_text(entry.msg),
 }
-_TIME = "time"  # in the chosen time zone, to milliseconds
-FIELDS: Final = (_TIME, *_OF_A_LINE)
+FIELDS: Final = (_TIME, *_VALUES)
 
 
 class TemplateFormatter:
-    r"""Fills the template once a line. A name that a line has not is `-`, a message empty.
+    """Fills in the template for each line. A missing value is `-`, a missing message empty.
 
-    `{{` and `}}` are braces; `\n`, `\t` and `\\` are what they are elsewhere. A newline
-    follows by itself; one at the template's end is that one. On a terminal (`escape`)
-    unsafe characters in values, newlines among them, are spelled out. The template
-    itself is the user's own and is not touched.
+    A newline is added, unless the template ends with one. With `escape`, unsafe characters in
+    values, including newlines, are escaped; the template itself is not, as it is the user's.
 
     Raises:
-        ConfigError: Braces that do not pair, or a field that is none.
+        ConfigError: The template is invalid.
     """
 
     def __init__(self, template: str, *, timezone: tzinfo | None, escape: bool) -> None:
         self._escape = escape
         self._wall_time = WallTime(timezone)
-        self._pieces = _parsed(template)
+        try:
+            self._pieces = list(parse_template(template, LINE_FIELDS))
+        except ConfigError as error:
+            raise ConfigError(
+                f"--template {template!r}: {error.message}", hint=error.hint
+            ) from error
+        if self._pieces and isinstance(last := self._pieces[-1], str):
+            self._pieces[-1] = last.removesuffix("\n")
 
     def __call__(self, batch: Batch) -> bytes:
         lines = [
@@ -61,22 +64,11 @@ class TemplateFormatter:
         return encode("".join(lines))
 
     def _line(self, target: Target, entry: Entry, time_ns: int) -> str:
-        shown = []
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                shown.append(piece)
-                continue
-            name, width = piece
-            value = self._wall_time(time_ns) if name == _TIME else _OF_A_LINE[name](target, entry)
-            shown.append((visible(value) if self._escape else value).ljust(width))
-        return "".join([*shown, "\n"])
+        return "".join([*(self._text(one, target, entry, time_ns) for one in self._pieces), "\n"])
 
-
-def _parsed(template: str) -> list[str | Field]:
-    try:
-        pieces = list(parse_template(template, LINE_FIELDS))
-    except ConfigError as error:
-        raise ConfigError(f"--template {template!r}: {error.message}", hint=error.hint) from error
-    if pieces and isinstance(pieces[-1], str):
-        pieces[-1] = pieces[-1].removesuffix("\n")  # one newline follows anyway
-    return pieces
+    def _text(self, piece: str | Field, target: Target, entry: Entry, time_ns: int) -> str:
+        if isinstance(piece, str):
+            return piece
+        name, width = piece
+        value = self._wall_time(time_ns) if name == _TIME else _VALUES[name](target, entry)
+        return (visible(value) if self._escape else value).ljust(width)

@@ -1,13 +1,10 @@
 """The notice that reports an outage once, and the growing pause after refusals."""
 
-import pytest
 from structlog.testing import capture_logs
-from virtual_time import VirtualClock
+from support.virtual_time import VirtualClock
 
 from tailer.backoff import OutageNotice, RetryPause
 from tailer.errors import TransientApiError
-
-pytestmark = pytest.mark.anyio
 
 
 def listing_notice(clock: VirtualClock, *, each_error: bool = False) -> OutageNotice:
