@@ -11,6 +11,9 @@ from tailer.aicore.client import AiCoreClient
 from tailer.aicore.connect import connect
 from tailer.aicore.credentials import Credentials, find_credentials
 from tailer.clock import SystemClock
+from tailer.config import find_config_path
+from tailer.config.load import VARIABLE
+from tailer.errors import ConfigError
 
 
 def credentials_for(service_key_file: Path | None) -> Credentials:
@@ -28,6 +31,20 @@ def _home() -> Path:
         return Path.home()
     except RuntimeError:
         return Path("/nonexistent")
+
+
+def config_path_if_any(given: Path | None) -> Path | None:
+    """The configuration file; None if there is none and neither `given` nor a variable names one.
+
+    Raises:
+        ConfigError: The named file does not exist.
+    """
+    try:
+        return find_config_path(given, os.environ, Path.is_file)
+    except ConfigError:
+        if given is not None or os.environ.get(VARIABLE):
+            raise
+        return None
 
 
 def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:

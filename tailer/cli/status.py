@@ -10,10 +10,11 @@ import anyio
 import anyio.to_thread
 import click
 
+from tailer.cli.context import config_path_if_any
 from tailer.cli.options import color_option, file_option, option, output_option
 from tailer.cli.streams import open_stdout, start_stderr, stdout_console
 from tailer.clock import SystemClock
-from tailer.config import StatusSection, find_config_path, read_config
+from tailer.config import StatusSection, read_config
 from tailer.config.schema import SECTIONS
 from tailer.errors import ConfigError, NotFoundError
 from tailer.logs.stops import signaled
@@ -84,27 +85,15 @@ def _address_of(address: str | None, config: Path | None) -> HostPort | UnixPath
         except ConfigError as error:
             raise click.UsageError(f"--address: {error}") from error
     else:
-        listen = _configured(config)
+        path = config_path_if_any(config)
+        section = StatusSection() if path is None else read_config(path, os.environ).status
+        listen = section.listen
     if not listen:
         raise ConfigError(
             "the status page is turned off: [status] listen is empty",
             hint='set it, for example to "127.0.0.1:9464"',
         )
     return parse_address(listen)
-
-
-def _configured(config: Path | None) -> str:
-    """[status] listen of the configuration; the default if there is no configuration file.
-
-    A file that --config or $TAILER_CONFIG names must exist.
-    """
-    try:
-        path = find_config_path(config, os.environ, Path.is_file)
-    except ConfigError:
-        if config is not None or os.environ.get("TAILER_CONFIG"):
-            raise
-        return StatusSection().listen
-    return read_config(path, os.environ).status.listen
 
 
 async def _watch(server: HostPort | UnixPath, color: str) -> None:
