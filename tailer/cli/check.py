@@ -15,12 +15,11 @@ import msgspec
 
 from tailer.check.all import check_everything
 from tailer.check.runner import Finding, FindingLevel, failed, not_checked, passed
-from tailer.cli.context import credentials_for
-from tailer.cli.options import color_option, option, output_option, service_key_option
+from tailer.cli.context import config_path_if_any, credentials_for
+from tailer.cli.options import color_option, file_option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path, read_config
-from tailer.config.load import VARIABLE
+from tailer.config import Config, read_config
 from tailer.errors import ConfigError
 from tailer.text import visible
 
@@ -50,7 +49,7 @@ and disks.
 
 
 @click.command("check", epilog=_EPILOG)
-@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="As for `tailer run`.")
+@file_option("--config", help="As for `tailer run`.")
 @service_key_option
 @output_option("check", "text")
 @color_option
@@ -67,7 +66,7 @@ def check_command(
 
     report = _Report(as_json=output == "json", in_color=in_color)
     try:
-        path = _path_of(config)
+        path = config_path_if_any(config)
         parsed = None if path is None else read_config(path, os.environ)
     except ConfigError as error:
         report.announce(_OTHER_SUBJECTS)
@@ -82,16 +81,6 @@ def check_command(
         first = passed(f"{path}: {counts}")
     key_file = service_key_file or (parsed and parsed.aicore.service_key_file) or None
     return anyio.run(_check, parsed, first, key_file, report)
-
-
-def _path_of(given: Path | None) -> Path | None:
-    """The configuration file; None if none exists and none was named."""
-    try:
-        return find_config_path(given, os.environ, Path.is_file)
-    except ConfigError:
-        if given is not None or os.environ.get(VARIABLE):
-            raise
-        return None
 
 
 def _counted(things: Sequence[object], noun: str) -> str:

@@ -10,8 +10,7 @@ import anyio
 import click
 
 from tailer.aicore.credentials import Credentials
-from tailer.backoff import OutageNotice
-from tailer.cli.context import client_for, credentials_for, groups_for
+from tailer.cli.context import client_for, credentials_for, groups_of
 from tailer.cli.inventory import (
     RUNNING,
     Inventory,
@@ -104,24 +103,20 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
         ConfigError: Nothing was chosen.
         click.Abort: Ctrl-C.
     """
+    from rich.console import Console
+
     in_color = wants_color(flags["color"], os.environ, is_terminal=True)
     credentials = credentials_for(flags["service_key_file"])
-    groups = None
-    if not flags["all_resource_groups"]:
-        groups = groups_for(flags["resource_groups"], credentials)
+    groups = groups_of(flags, credentials)
     seen = anyio.run(_query_running, groups, credentials)
     has_groups = len({one.target.resource_group for one in seen.workloads}) > 1
 
     def show(rows: Sequence[Workload], left_out: int) -> None:
         width, _ = _size()
-        table = table_text(
-            rows,
-            now_ns=seen.now_ns,
-            width=width,
-            in_color=in_color,
-            numbered=True,
-            with_groups=has_groups,
+        console = Console(
+            no_color=not in_color, force_terminal=in_color, width=width, highlight=False
         )
+        table = table_text(rows, console, now_ns=seen.now_ns, numbered=True, with_groups=has_groups)
         click.echo(table, nl=False, err=True, color=in_color)
         if left_out:
             _print_dim(f"… and {left_out} more: type a text to filter", in_color=in_color)
@@ -147,8 +142,6 @@ async def _query_running(groups: Sequence[str] | None, credentials: Credentials)
     """
     async with client_for(credentials) as client:
         where = f"resource group {', '.join(groups)}" if groups else "any resource group"
-        if groups is None:
-            groups = await client.resource_groups(on_retry=OutageNotice())
         requests = [
             ListRequest(kind, ListFilter(status=status))
             for kind, statuses in RUNNING.items()

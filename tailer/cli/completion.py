@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from tailer.cli.completion_cache import CachedIds, CompletionCache
-from tailer.cli.context import credentials_for, groups_for
+from tailer.cli.context import credentials_for, groups_of
 from tailer.clock import SystemClock
 from tailer.errors import TailerError
 
@@ -61,7 +61,7 @@ def suggest_targets(
         if (slash and one.kind != kind.removesuffix("s")) or one.id in given:
             continue
         items.append(_item(value, " ".join(filter(None, (one.status, one.scenario)))))
-    return [*_matching(items, incomplete)]
+    return [*_completing(items, incomplete)]
 
 
 def suggest_groups(
@@ -69,7 +69,7 @@ def suggest_groups(
 ) -> list[CompletionItem[str]]:
     cache = _cache(ctx)
     groups = [] if cache is None else cache.resource_groups()
-    return [*_matching((_item(group.id) for group in groups), incomplete)]
+    return [*_completing(map(_item, groups), incomplete)]
 
 
 def _suggest_values_of(field: str) -> Suggest:
@@ -84,7 +84,7 @@ def _suggest_values_of(field: str) -> Suggest:
         every = Counter(map(value_of, cached))
         ordered = sorted(every, key=lambda value: (-running[value], -every[value], value))
         items = (_item(value, f"{running[value]} of {every[value]} running") for value in ordered)
-        return [*_matching(items, incomplete)]
+        return [*_completing(items, incomplete)]
 
     return suggest
 
@@ -94,7 +94,7 @@ suggest_executables = _suggest_values_of("executable")
 suggest_configurations = _suggest_values_of("configuration")
 
 
-def _matching(
+def _completing(
     items: Iterable[CompletionItem[str]], incomplete: str
 ) -> Iterator[CompletionItem[str]]:
     for item in items:
@@ -122,7 +122,5 @@ def _cache(ctx: click.Context) -> CompletionCache | None:
         credentials = credentials_for(ctx.params.get("service_key_file"))
     except TailerError:
         return None
-    groups = None
-    if not ctx.params.get("all_resource_groups"):
-        groups = groups_for(ctx.params.get("resource_groups") or (), credentials)
+    groups = groups_of(ctx.params, credentials)
     return CompletionCache(credentials, groups, environ=os.environ, clock=SystemClock())

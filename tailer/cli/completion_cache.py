@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 import anyio
 import msgspec
@@ -24,6 +24,9 @@ from tailer.errors import TailerError
 from tailer.model import Kind, Workload
 from tailer.timestamp import NS_PER_MS, NS_PER_S
 
+if TYPE_CHECKING:
+    from tailer.aicore.client import AiCoreClient
+
 _CHUNK_BYTES = 65_536
 
 Write: TypeAlias = Callable[[bytes], None]
@@ -31,7 +34,7 @@ TimedQuery: TypeAlias = Callable[[Write], Awaitable[None]]
 
 
 def output_within(seconds: float, query: TimedQuery, *, clock: Clock) -> bytes:
-    """What `query` has written after `seconds`. It may fail or hang; its stderr is discarded."""
+    """The output of `query` after at most `seconds`, even if it fails or hangs."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -76,7 +79,8 @@ _MAX_TIMEOUT_S = 60.0
 _TIMEOUT_VARIABLE = "TAILER_COMPLETION_TIMEOUT_S"
 _MAX_AGE_NS = 5 * NS_PER_S  # covers the next few keystrokes at the same word
 
-_Row = TypeVar("_Row", bound="CachedIds | CachedGroup")
+_Row = TypeVar("_Row")
+_Query: TypeAlias = "Callable[[AiCoreClient, Write], Awaitable[None]]"
 
 
 class CachedIds(msgspec.Struct, frozen=True):
@@ -93,10 +97,6 @@ class CachedIds(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.kind}/{self.id}"
-
-
-class CachedGroup(msgspec.Struct, frozen=True):
-    id: str
 
 
 class CompletionCache:
@@ -119,49 +119,48 @@ class CompletionCache:
     def workloads(self) -> list[CachedIds]:
         """All deployments and executions, in no order."""
 
-        async def query(write: Write) -> None:
+        async def query(client: "AiCoreClient", write: Write) -> None:
             from tailer.backoff import OutageNotice
-            from tailer.cli.context import client_for
 
             async def query_one(group: str, kind: Kind) -> None:
                 with suppress(TailerError):
                     for one in await client.list(kind, group, on_retry=OutageNotice()):
                         write(_line(_cached_ids(one)))
 
-            async with client_for(self._credentials) as client:
-                groups = self._groups
-                if groups is None:
-                    groups = await client.resource_groups(on_retry=OutageNotice())
-                async with anyio.create_task_group() as asking:
-                    for group, kind in product(groups, Kind):
-                        asking.start_soon(query_one, group, kind)
+            groups = self._groups
+            if groups is None:
+                groups = await client.resource_groups(on_retry=OutageNotice())
+            async with anyio.create_task_group() as tasks:
+                for group, kind in product(groups, Kind):
+                    tasks.start_soon(query_one, group, kind)
 
         return self._cached(("workloads", self._groups), query, CachedIds)
 
-    def resource_groups(self) -> list[CachedGroup]:
+    def resource_groups(self) -> list[str]:
         """All resource groups that the client may read."""
 
-        async def query(write: Write) -> None:
+        async def query(client: "AiCoreClient", write: Write) -> None:
             from tailer.backoff import OutageNotice
+
+            for group in await client.resource_groups(on_retry=OutageNotice()):
+                write(_line(group))
+
+        return self._cached(("resource groups",), query, str)
+
+    def _cached(self, what: Sequence[object], query: _Query, row: type[_Row]) -> list[_Row]:
+        async def connect_and_query(write: Write) -> None:
             from tailer.cli.context import client_for
 
             async with client_for(self._credentials) as client:
-                for group in await client.resource_groups(on_retry=OutageNotice()):
-                    write(_line(CachedGroup(group)))
+                await query(client, write)
 
-        return self._cached(("resource groups",), query, CachedGroup)
-
-    def _cached(self, what: Sequence[object], query: TimedQuery, row: type[_Row]) -> list[_Row]:
-        identity = (
-            self._credentials.token_url,
-            self._credentials.api_url,
-            self._credentials.client_id,
-        )
-        digest = hashlib.sha256(msgspec.json.encode([*identity, *what])).hexdigest()
+        client = self._credentials
+        identity = (client.token_url, client.api_url, client.client_id, *what)
+        digest = hashlib.sha256(msgspec.json.encode(identity)).hexdigest()
         path = None if self._directory is None else self._directory / f"{digest[:32]}.jsonl"
         rows_text = None if path is None else self._read(path)
         if rows_text is None:
-            rows_text = output_within(self._timeout_s, query, clock=self._clock)
+            rows_text = output_within(self._timeout_s, connect_and_query, clock=self._clock)
             if path is not None:
                 with suppress(OSError):
                     _write(path, rows_text)
@@ -208,7 +207,7 @@ def _cached_ids(workload: Workload) -> CachedIds:
     )
 
 
-def _line(row: CachedIds | CachedGroup) -> bytes:
+def _line(row: CachedIds | str) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 

@@ -21,65 +21,27 @@ from tailer.config.settings import PaceSettings
 from tailer.logs.outcome import EXIT_GAP, Cause, Outcome
 from tailer.logs.pipeline import FilteredSink, Pipeline, ReadRequest, already_found
 from tailer.logs.stops import signaled
-from tailer.model import Batch, Kind, Target
-from tailer.simulator.settings import load_settings
-from tailer.simulator.simulator import Simulator
+from tailer.model import Batch, Status
+from tailer.simulator import (
+    Burst,
+    FaultSettings,
+    LineSettings,
+    Simulator,
+    SimulatorSettings,
+    TokenSettings,
+)
+from tailer.simulator.default_targets import COMPLETING, CRASHING, INFERENCE, target_settings
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
 from tailer.timestamp import NS_PER_S
 
 _Key: TypeAlias = tuple[Any, ...]  # identifies a line: its target and its fields
 
-_DEPLOYMENT = Target("default", Kind.DEPLOYMENT, "d0000000000000a1")
-_CRASHING = Target("default", Kind.EXECUTION, "e0000000000000e1")
-_COMPLETING = Target("default", Kind.EXECUTION, "e0000000000000e2")
-_TARGETS = (_DEPLOYMENT, _CRASHING, _COMPLETING)
+_TARGETS = (INFERENCE, CRASHING, COMPLETING)
 _FIELDS = ("timestamp", "pod", "container", "stream", "msg")
 _FINISH_TIMEOUT_S = 15.0  # for lines still in flight at the end; one second usually suffices
 _FINISH_POLL_S = 0.1
 _BACKLOG_S = 10.0
-
-_WORLD: dict[str, Any] = {
-    "rate_per_s": 30.0,
-    "backlog_s": _BACKLOG_S,
-    "fault_share": 0.15,
-    "lines": {
-        "late_share": 0.05,
-        "max_lateness_s": 8.0,
-        "twin_share": 0.1,
-        "hidden_share": 0.01,
-        "hidden_s": 2.0,
-    },
-    "faults": {"slow_s": 1.0},
-    "token": {"expires_in_s": 10},
-    "target": [
-        {
-            "kind": "deployment",
-            "id": _DEPLOYMENT.id,
-            "story": "inference",
-            "pods": 3,
-            "containers": ["kserve-container", "queue-proxy"],
-            "weight": 4.0,
-        },
-        {
-            "kind": "execution",
-            "id": _CRASHING.id,
-            "story": "training",
-            "life": [{"at_s": -8.0, "status": "RUNNING"}, {"at_s": 9.0, "status": "DEAD"}],
-        },
-        {
-            "kind": "execution",
-            "id": _COMPLETING.id,
-            "story": "training",
-            "life": [
-                {"at_s": -2.0, "status": "PENDING"},
-                {"at_s": 2.0, "status": "RUNNING"},
-                {"at_s": 12.0, "status": "COMPLETED"},
-            ],
-        },
-    ],
-    "burst": [{"at_s": 5.0, "lines": 300, "target_id": _DEPLOYMENT.id}],
-}
 # Shorter intervals than the defaults, because a demonstration is short.
 _SETTINGS = PollSettings(
     pace=PaceSettings(interval_s=0.5, idle_interval_s=1.0), lateness_s=12.0, edge_s=3.0, sweep_s=2.0
@@ -155,9 +117,34 @@ class _Counts:
         return self.expected[key] >= 0
 
 
+def _simulator_settings(seed: int) -> SimulatorSettings:
+    return SimulatorSettings(
+        seed=seed,
+        rate_per_s=30.0,
+        backlog_s=_BACKLOG_S,
+        fault_share=0.15,
+        lines=LineSettings(
+            late_share=0.05, max_lateness_s=8.0, twin_share=0.1, hidden_share=0.01, hidden_s=2.0
+        ),
+        faults=FaultSettings(slow_s=1.0),
+        token=TokenSettings(expires_in_s=10),
+        targets=(
+            target_settings(INFERENCE, weight=4.0, pods=3),
+            target_settings(CRASHING, (-8.0, Status.RUNNING), (9.0, Status.DEAD)),
+            target_settings(
+                COMPLETING,
+                (-2.0, Status.PENDING),
+                (2.0, Status.RUNNING),
+                (12.0, Status.COMPLETED),
+            ),
+        ),
+        bursts=(Burst(at_s=5.0, lines=300, target_id=INFERENCE.id),),
+    )
+
+
 async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings) -> int:
     clock = SystemClock()
-    simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), clock)
+    simulator = Simulator(_simulator_settings(seed), clock)
     counts = _Counts()
     visible: Counter[_Key] = Counter()
     outcome = Outcome()
@@ -195,16 +182,7 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
         raise outcome.failure
     if outcome.cause is Cause.READER_GONE:
         return 0
-    lost = (visible - counts.arrived).total()
-    repeated = (counts.arrived - _visible_lines(simulator)).total()
-    return _balance(
-        outcome,
-        visible=visible.total(),
-        printed=counts.printed,
-        lost=lost,
-        repeated=repeated,
-        faults=simulator.stats()["faults"],
-    )
+    return _balance(outcome, counts, visible, simulator)
 
 
 def _visible_lines(simulator: Simulator) -> Counter[_Key]:
@@ -217,21 +195,18 @@ def _visible_lines(simulator: Simulator) -> Counter[_Key]:
 
 
 def _balance(
-    outcome: Outcome,
-    *,
-    visible: int,
-    printed: int,
-    lost: int,
-    repeated: int,
-    faults: dict[str, int],
+    outcome: Outcome, counts: _Counts, visible: Counter[_Key], simulator: Simulator
 ) -> int:
     """Print the comparison on stderr and return the exit code."""
+    lost = (visible - counts.arrived).total()
+    repeated = (counts.arrived - _visible_lines(simulator)).total()
+    faults = simulator.stats()["faults"]
     late = sum(one.totals.late for one in outcome.health.targets.values())
     kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
     click.echo(err=True)
     for label, number, remark in (
-        ("lines the service showed", visible, ""),
-        ("lines printed", printed, ""),
+        ("lines the service showed", visible.total(), ""),
+        ("lines printed", counts.printed, ""),
         ("lost", lost, ""),
         ("repeated", repeated, ""),
         ("late lines recovered", late, ""),

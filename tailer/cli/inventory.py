@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import click
@@ -15,6 +16,9 @@ from tailer.errors import PermanentApiError
 from tailer.model import NO_FILTER, Kind, ListFilter, Status, Target, Workload
 from tailer.text import visible
 from tailer.timestamp import NS_PER_S, parse_ns
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +44,17 @@ class Inventory:
 
 
 async def query_inventory(
-    client: AiCoreClient, resource_groups: Sequence[str], requests: Iterable[ListRequest]
+    client: AiCoreClient, resource_groups: Sequence[str] | None, requests: Iterable[ListRequest]
 ) -> Inventory:
-    """Send every request to every group; each workload is returned once.
+    """Send every request to every group (None: all groups); each workload is returned once.
 
     Errors: those of the client; a PermanentApiError only if every group refused.
     """
     found: dict[Target, Workload] = {}
     refusals: dict[str, PermanentApiError] = {}
     answered: set[str] = set()
+    if resource_groups is None:
+        resource_groups = await client.resource_groups(on_retry=OutageNotice())
 
     async def query(group: str, request: ListRequest) -> None:
         try:
@@ -61,9 +67,9 @@ async def query_inventory(
             answered.add(group)
             found.update((workload.target, workload) for workload in listed)
 
-    async with anyio.create_task_group() as asking:
+    async with anyio.create_task_group() as tasks:
         for group, request in product(resource_groups, requests):
-            asking.start_soon(query, group, request)
+            tasks.start_soon(query, group, request)
     if refusals and not answered:
         raise next(iter(refusals.values()))
     in_order = {group: refusals[group] for group in resource_groups if group in refusals}
@@ -107,35 +113,33 @@ def age_text(workload: Workload, now_ns: int) -> str:
 
 def table_text(
     workloads: Sequence[Workload],
+    console: "Console",
     *,
     now_ns: int,
-    width: int,
-    in_color: bool,
     numbered: bool = False,
     with_groups: bool = False,
 ) -> str:
-    """One line per workload, at most `width` columns; numbered from 1."""
-    from rich.console import Console
+    """One line per workload, at most as wide as the console; numbered from 1."""
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(no_color=not in_color, force_terminal=in_color, width=width, highlight=False)
+    is_wide = console.width >= _NARROW_COLUMNS
     table = Table(box=None, pad_edge=False, header_style="bold")
     if numbered:
         table.add_column("#", justify="right", no_wrap=True)
-    headings = ["TARGET", "STATUS", "AGE", *(_OPTIONAL_COLUMNS if width >= _NARROW_COLUMNS else ())]
+    headings = ["TARGET", "STATUS", "AGE", *(_OPTIONAL_COLUMNS if is_wide else ())]
     for heading in [*(["GROUP"] if with_groups else []), *headings]:
         table.add_column(heading, no_wrap=heading not in _OPTIONAL_COLUMNS)
     for number, one in enumerate(workloads, 1):
         cells = [one.target.name, one.status, age_text(one, now_ns)]
-        if width >= _NARROW_COLUMNS:
+        if is_wide:
             cells += [one.scenario_id, one.configuration_name]
         if with_groups:
             cells.insert(0, one.target.resource_group)
         texts = [Text(visible(cell), no_wrap=True, overflow="ellipsis") for cell in cells]
         texts[2 if with_groups else 1].stylize(_STYLES.get(one.status, ""))
         table.add_row(*([Text(str(number))] if numbered else []), *texts)
-    with console.capture() as drawn:  # rich exits the process itself when stdout is closed
+    with console.capture() as drawn:  # rich would exit the process when stdout is closed
         console.print(table)
     return "".join(f"{line.rstrip()}\n" for line in drawn.get().split("\n")[:-1])
 

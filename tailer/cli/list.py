@@ -1,20 +1,16 @@
 """`tailer list`: deployments and executions, as a table for people or JSON for programs."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import anyio
 import click
 import msgspec
 
-from tailer.backoff import OutageNotice
-from tailer.cli.completion import suggest_configurations, suggest_executables, suggest_scenarios
-from tailer.cli.context import client_for, credentials_for, groups_for
+from tailer.cli.context import client_for, credentials_for, groups_for, groups_of
 from tailer.cli.inventory import (
     Inventory,
     ListRequest,
@@ -25,20 +21,19 @@ from tailer.cli.inventory import (
     table_text,
 )
 from tailer.cli.options import (
-    PATTERN,
+    all_groups_option,
     color_option,
-    option,
+    compile_filters,
+    filter_options,
     output_option,
     resource_group_option,
     service_key_option,
 )
-from tailer.cli.streams import open_stdout, start_stderr, wants_color
+from tailer.cli.streams import open_stdout, start_stderr, stdout_console, wants_color
 from tailer.discovery.selector import Selector
-from tailer.model import Kind, ListFilter, Status, Workload
-from tailer.sinks.lines import compile_pattern
+from tailer.model import Kind, ListFilter, Workload
 from tailer.text import visible
 
-_PIPE_COLUMNS = 200
 _GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # the default of -g
 
 _EPILOG = """\
@@ -54,82 +49,26 @@ Examples:
 @click.command("list", epilog=_EPILOG)
 @click.argument("kind", type=click.Choice(["deployments", "executions"]), required=False)
 @resource_group_option
-@option(
-    "-A",
-    "--all-resource-groups",
-    is_flag=True,
-    help="In all resource groups that the service key may read, instead of -g.",
-)
+@all_groups_option
 @service_key_option
-@option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    metavar="ID",
-    shell_complete=suggest_scenarios,
-    help="Only of this scenario.",
-)
-@option(
-    "--executable",
-    "executables",
-    multiple=True,
-    metavar="ID",
-    shell_complete=suggest_executables,
-    help="Only of this executable.",
-)
-@option(
-    "--configuration",
-    "configurations",
-    type=PATTERN,
-    multiple=True,
-    metavar="RE",
-    shell_complete=suggest_configurations,
-    help="Only of this configuration: its id, or a part of its name.",
-)
-@option(
-    "--status",
-    "statuses",
-    type=click.Choice([str(one) for one in Status], case_sensitive=False),
-    multiple=True,
-    help="Only in this status. All four are repeatable.",
-)
+@filter_options
 @output_option("list", "table")
 @color_option
-def list_command(
-    *,
-    kind: str | None,
-    resource_groups: tuple[str, ...],
-    all_resource_groups: bool,
-    service_key_file: Path | None,
-    scenarios: tuple[str, ...],
-    executables: tuple[str, ...],
-    configurations: tuple[str, ...],
-    statuses: tuple[str, ...],
-    output: str,
-    color: str,
-) -> None:
+def list_command(*, kind: str | None, output: str, color: str, **flags: Any) -> None:
     """List deployments and executions, newest first.
 
     `tailer logs -f TARGET` follows one of them. In JSON, `follow` is that command.
     """
     start_stderr(color)
     open_stdout()
-    selector = Selector(
-        resource_groups=None,
-        kinds=tuple(one for one in Kind if kind is None or kind == f"{one}s"),
-        scenarios=scenarios,
-        executables=executables,
-        configurations=tuple(compile_pattern(one, "--configuration") for one in configurations),
-        statuses=tuple(Status(status) for status in statuses),
-    )
+    kinds = tuple(one for one in Kind if kind is None or kind == f"{one}s")
+    selector = compile_filters(flags, kinds)
+    service_key_file = flags["service_key_file"]
     credentials = credentials_for(service_key_file)
 
     async def query() -> Inventory:
         async with client_for(credentials) as client:
-            groups: Sequence[str] = groups_for(resource_groups, credentials)
-            if all_resource_groups:
-                groups = await client.resource_groups(on_retry=OutageNotice())
-            return await query_inventory(client, groups, _requests(selector))
+            return await query_inventory(client, groups_of(flags, credentials), _requests(selector))
 
     seen = anyio.run(query)
     seen.report_refusals()
@@ -180,16 +119,10 @@ def _requests(selector: Selector) -> list[ListRequest]:
 
 
 def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> None:
-    is_terminal = sys.stdout.isatty()
-    in_color = wants_color(color, os.environ, is_terminal=is_terminal)
-    table = table_text(
-        workloads,
-        now_ns=now_ns,
-        width=shutil.get_terminal_size().columns if is_terminal else _PIPE_COLUMNS,
-        in_color=in_color,
-        with_groups=len({one.target.resource_group for one in workloads}) > 1,
-    )
-    click.echo(table, nl=False, color=in_color)
+    console = stdout_console(color)
+    with_groups = len({one.target.resource_group for one in workloads}) > 1
+    table = table_text(workloads, console, now_ns=now_ns, with_groups=with_groups)
+    click.echo(table, nl=False, color=not console.no_color)
 
 
 def _print_follow_hint(

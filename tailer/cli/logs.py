@@ -1,8 +1,7 @@
-"""`tailer logs`: its flags."""
+"""`tailer logs`: flags and help."""
 
 import os
 import sys
-from pathlib import Path
 from typing import Any, get_args
 
 import anyio
@@ -11,11 +10,12 @@ import click
 from tailer.cli.completion import suggest_targets
 from tailer.cli.options import (
     DURATION,
-    PATTERN,
     WHEN,
     color_option,
+    file_option,
     is_selecting,
     option,
+    pattern_option,
     resource_group_option,
     selector_options,
     service_key_option,
@@ -87,34 +87,11 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     metavar="N",
     help="Stop after N lines, with exit code 0.",
 )
-@option(
-    "-i",
-    "--include",
-    type=PATTERN,
-    multiple=True,
-    metavar="RE",
-    help="Only lines in which this pattern is found; repeatable.",
-)
-@option(
-    "-e",
-    "--exclude",
-    type=PATTERN,
-    multiple=True,
-    metavar="RE",
-    help="No lines in which this pattern is found; repeatable.",
-)
-@option(
-    "-H", "--highlight", type=PATTERN, multiple=True, metavar="RE", help="Highlight this pattern."
-)
-@option(
-    "-c",
-    "--container",
-    type=PATTERN,
-    multiple=True,
-    metavar="RE",
-    help="Only containers whose name matches.",
-)
-@option("--pod", type=PATTERN, multiple=True, metavar="RE", help="Only pods whose name matches.")
+@pattern_option("-i", "--include", help="Only lines in which this pattern is found; repeatable.")
+@pattern_option("-e", "--exclude", help="No lines in which this pattern is found; repeatable.")
+@pattern_option("-H", "--highlight", help="Highlight this pattern.")
+@pattern_option("-c", "--container", help="Only containers whose name matches.")
+@pattern_option("--pod", help="Only pods whose name matches.")
 @option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
 @option(
     "-o",
@@ -136,10 +113,8 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     metavar="ZONE",
     help="Time zone of these times: UTC, Europe/Berlin. [default: this machine's]",
 )
-@option(
+@file_option(
     "--tee",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     help="Write the lines to FILE as well, without color; FILE is overwritten.",
 )
 @option(
@@ -147,12 +122,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     type=click.Choice(get_args(Format)),
     help="Format of a line in that file. [default: as --output]",
 )
-@option(
-    "--summary",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a JSON summary of the run to FILE at the end.",
-)
+@file_option("--summary", help="Write a JSON summary of the run to FILE at the end.")
 @option(
     "--on-error-context",
     type=click.IntRange(0, _MOST_CONTEXT),

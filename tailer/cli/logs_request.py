@@ -1,14 +1,12 @@
 """Compile the flags of `tailer logs` into a LogsRequest, and refuse contradictions."""
 
 import os
-import re
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tailer.cli.options import compile_selector, is_selecting
+from tailer.cli.options import compile_selector, is_selecting, patterns
 from tailer.cli.streams import wants_color
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
@@ -16,7 +14,7 @@ from tailer.errors import ConfigError
 from tailer.logs.request import LogsRequest
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.formats.times import timezone_named
-from tailer.sinks.lines import LineFilter, compile_pattern
+from tailer.sinks.lines import LineFilter
 
 # A person watches: a quiet target is still polled every few seconds.
 _PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
@@ -38,7 +36,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         timezone=timezone_named(flags["timezone"] or "local"),
         in_color=wants_color(flags["color"], os.environ, is_terminal=stdout_is_terminal),
         escape=stdout_is_terminal,
-        highlight=_patterns(flags["highlight"], "--highlight"),
+        highlight=patterns(flags["highlight"], "--highlight"),
     )
     tee_form = replace(
         form,
@@ -66,10 +64,10 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
             discovery_interval_s=_DISCOVERY_INTERVAL_S,
         ),
         line_filter=LineFilter(
-            include=_patterns(flags["include"], "--include"),
-            exclude=_patterns(flags["exclude"], "--exclude"),
-            containers=_patterns(flags["container"], "--container"),
-            pods=_patterns(flags["pod"], "--pod"),
+            include=patterns(flags["include"], "--include"),
+            exclude=patterns(flags["exclude"], "--exclude"),
+            containers=patterns(flags["container"], "--container"),
+            pods=patterns(flags["pod"], "--pod"),
             streams=frozenset([flags["stream"]] if flags["stream"] else []),
         ),
         form=form,
@@ -123,9 +121,5 @@ def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
 
 
 def _is_one_file(first: Path, second: Path) -> bool:
-    """Whether both paths name one file, through links and before it exists as well."""
+    """Whether both paths name one file, also through links or before the file exists."""
     return first == second or os.path.realpath(first) == os.path.realpath(second)
-
-
-def _patterns(texts: Sequence[str], flag: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(compile_pattern(text, flag) for text in texts)

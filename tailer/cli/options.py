@@ -4,7 +4,7 @@ Every option can also be set by an environment variable.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,53 +116,59 @@ WHEN = WhenType()
 PATTERN = PatternType()
 
 
-def resource_group_option(command: _Command) -> _Command:
-    return option(
-        "-g",
-        "--resource-group",
-        "resource_groups",
-        multiple=True,
-        metavar="GROUP",
-        shell_complete=suggest_groups,
-        help="Resource group; may be repeated. [default: AICORE_RESOURCE_GROUP, else default]",
-    )(command)
+def patterns(texts: Sequence[str], flag: str) -> tuple[re.Pattern[str], ...]:
+    """Compile the values of a pattern option.
+
+    Raises:
+        ConfigError: Names the flag and the wrong pattern.
+    """
+    return tuple(compile_pattern(text, flag) for text in texts)
 
 
-def service_key_option(command: _Command) -> _Command:
-    return option(
-        "--service-key-file",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Service key (JSON) to use instead of AICORE_*, ~/.aicore and VCAP_SERVICES.",
-    )(command)
+def pattern_option(
+    *names: str, metavar: str = "RE", **settings: Any
+) -> Callable[[_Command], _Command]:
+    return option(*names, type=PATTERN, multiple=True, metavar=metavar, **settings)
 
 
-def color_option(command: _Command) -> _Command:
-    return option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        show_default=True,
-        help="Colors; auto means on a terminal, unless NO_COLOR is set.",
-    )(command)
+def file_option(name: str, **settings: Any) -> Callable[[_Command], _Command]:
+    return option(name, type=click.Path(path_type=Path), metavar="FILE", **settings)
 
 
-_OPTIONS = (
-    option(
-        "-A",
-        "--all-resource-groups",
-        is_flag=True,
-        help="In all resource groups that the service key may read, instead of -g.",
-    ),
+resource_group_option = option(
+    "-g",
+    "--resource-group",
+    "resource_groups",
+    multiple=True,
+    metavar="GROUP",
+    shell_complete=suggest_groups,
+    help="Resource group; may be repeated. [default: AICORE_RESOURCE_GROUP, else default]",
+)
+all_groups_option = option(
+    "-A",
+    "--all-resource-groups",
+    is_flag=True,
+    help="In all resource groups that the service key may read, instead of -g.",
+)
+service_key_option = file_option(
+    "--service-key-file",
+    help="Service key (JSON) to use instead of AICORE_*, ~/.aicore and VCAP_SERVICES.",
+)
+_KINDS = (
     option("--deployments", is_flag=True, help="All deployments, now and later."),
     option("--executions", is_flag=True, help="All executions, now and later."),
+)
+_ID = pattern_option(
+    "--id", "ids", help="Targets with an id in which this pattern is found; repeatable."
+)
+_FILTERS = (
     option(
         "--scenario",
         "scenarios",
         multiple=True,
         metavar="ID",
         shell_complete=suggest_scenarios,
-        help="All of this scenario; repeatable, like the next four.",
+        help="Targets of this scenario; repeatable.",
     ),
     option(
         "--executable",
@@ -170,45 +176,52 @@ _OPTIONS = (
         multiple=True,
         metavar="ID",
         shell_complete=suggest_executables,
-        help="… this executable.",
+        help="Targets of this executable; repeatable.",
     ),
-    option(
+    pattern_option(
         "--configuration",
         "configurations",
-        type=PATTERN,
-        multiple=True,
         metavar="ID|RE",
         shell_complete=suggest_configurations,
-        help="… this configuration: its id, or a pattern found in its name.",
+        help="Targets whose configuration has this id or matches by name; repeatable.",
     ),
     option(
         "--status",
         "statuses",
         type=click.Choice([str(one) for one in Status], case_sensitive=False),
         multiple=True,
-        help="… in this status, or just out of it.",
-    ),
-    option(
-        "--id",
-        "ids",
-        type=PATTERN,
-        multiple=True,
-        metavar="RE",
-        help="… with an id in which this pattern is found.",
+        help="Targets in this status; with -f also targets that have just left it; repeatable.",
     ),
 )
-_WHICH = ("deployments", "executions", "scenarios", "executables", "configurations")
-_FLAGS = (*_WHICH, "statuses", "ids")
+color_option = option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colors; auto means on a terminal, unless NO_COLOR is set.",
+)
+
+
+def filter_options(command: _Command) -> _Command:
+    return _decorated(command, _FILTERS)
 
 
 def selector_options(command: _Command) -> _Command:
-    for add in reversed(_OPTIONS):
+    return _decorated(command, (all_groups_option, *_KINDS, *_FILTERS, _ID))
+
+
+def _decorated(command: _Command, options: Sequence[Callable[[Any], Any]]) -> _Command:
+    for add in reversed(options):
         command = add(command)
     return command
 
 
+_KIND_FLAGS = ("deployments", "executions")
+_FILTER_FLAGS = ("scenarios", "executables", "configurations", "statuses", "ids")
+
+
 def is_selecting(flags: Mapping[str, Any]) -> bool:
-    return any(flags[name] for name in _FLAGS)
+    return any(flags[name] for name in (*_KIND_FLAGS, *_FILTER_FLAGS))
 
 
 def compile_selector(flags: Mapping[str, Any]) -> Selector | None:
@@ -221,15 +234,17 @@ def compile_selector(flags: Mapping[str, Any]) -> Selector | None:
         raise ConfigError("-A and -g exclude each other", hint="-A means all resource groups")
     if not is_selecting(flags):
         return None
-    chosen = tuple(kind for kind in Kind if flags[f"{kind}s"])
+    kinds = tuple(kind for kind in Kind if flags[f"{kind}s"])
+    return compile_filters(flags, kinds or tuple(Kind))
+
+
+def compile_filters(flags: Mapping[str, Any], kinds: tuple[Kind, ...]) -> Selector:
     return Selector(
         resource_groups=None,
-        kinds=chosen or tuple(Kind),
+        kinds=kinds,
         scenarios=flags["scenarios"],
         executables=flags["executables"],
-        configurations=tuple(
-            compile_pattern(one, "--configuration") for one in flags["configurations"]
-        ),
+        configurations=patterns(flags["configurations"], "--configuration"),
         statuses=tuple(Status(one) for one in flags["statuses"]),
-        ids=tuple(compile_pattern(one, "--id") for one in flags["ids"]),
+        ids=patterns(flags.get("ids", ()), "--id"),
     )

@@ -12,7 +12,7 @@ import click
 
 from tailer.aicore.credentials import Credentials
 from tailer.cli.context import credentials_for
-from tailer.cli.options import option
+from tailer.cli.options import file_option, option
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
 from tailer.config import Config, find_config_path, read_config
@@ -41,7 +41,7 @@ SIGHUP reloads the configuration without interrupting unchanged targets and sink
 
 
 @click.command("run", epilog=_EPILOG)
-@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.")
+@file_option("--config", help="Configuration file.")
 @option("--strict", is_flag=True, help="Exit if a sink cannot be opened (default: keep retrying).")
 @option(
     "--log-format",

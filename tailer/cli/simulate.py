@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import anyio
 import click
 import msgspec
 
-from tailer.cli.options import DURATION, option
+from tailer.cli.options import DURATION, file_option, option
 from tailer.clock import SystemClock
 from tailer.errors import ConfigError
 from tailer.logs.stops import signaled
@@ -29,12 +30,10 @@ Examples:
 
 
 @click.command("simulate", epilog=_EPILOG)
-@option(
+@file_option(
     "--config",
     show_envvar=True,
     variable="TAILER_SIMULATE_CONFIG",  # TAILER_CONFIG belongs to `run`
-    type=click.Path(path_type=Path),
-    metavar="FILE",
     help="Settings in TOML; flags take precedence.",
 )
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -72,27 +71,22 @@ def simulate_command(*, config: Path | None, host: str, port: int, **flags: Any)
     return anyio.run(_serve, settings, host, port)
 
 
-def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
+def _overrides(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags that were given, in the structure of the settings file."""
-    lifetime_s = flags["token_lifetime"]
-    shaped: dict[str, Any] = {
-        "seed": flags["seed"],
-        "rate_per_s": flags["rate"],
-        "fault_share": flags["fault_share"],
-        "lines": {
-            "late_share": flags["late_share"],
-            "max_lateness_s": flags["max_lateness"],
-            "twin_share": flags["twin_share"],
-        },
-        "token": {"expires_in_s": None if lifetime_s is None else max(1, round(lifetime_s))},
-    }
-    return {key: given for key, value in shaped.items() if (given := _given(value)) is not None}
-
-
-def _given(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return {name: inner for name, inner in value.items() if inner is not None} or None
+    overrides: dict[str, Any] = {"lines": {}, "token": {}}
+    for flag, section, key in (
+        ("seed", "", "seed"),
+        ("rate", "", "rate_per_s"),
+        ("fault_share", "", "fault_share"),
+        ("late_share", "lines", "late_share"),
+        ("max_lateness", "lines", "max_lateness_s"),
+        ("twin_share", "lines", "twin_share"),
+    ):
+        if flags[flag] is not None:
+            (overrides[section] if section else overrides)[key] = flags[flag]
+    if flags["token_lifetime"] is not None:
+        overrides["token"]["expires_in_s"] = max(1, round(flags["token_lifetime"]))
+    return overrides
 
 
 async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:

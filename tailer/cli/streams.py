@@ -1,12 +1,19 @@
 """Standard output, notices on standard error, and whether output is colored."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from tailer.cli.notices import start_notices
 from tailer.cli.stderr import NoticeStream
 from tailer.errors import SinkError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPE_COLUMNS = 200
 
 
 def open_stdout() -> int:
@@ -42,6 +49,18 @@ def start_log(style: str) -> None:
         quiet=False,
         in_color=is_for_people and wants_color("auto", os.environ, is_terminal=is_terminal),
         stream=NoticeStream(sys.stderr),
+    )
+
+
+def stdout_console(color: str) -> "Console":
+    """A rich console as wide as the terminal, or 200 columns for a pipe."""
+    from rich.console import Console
+
+    is_terminal = sys.stdout.isatty()
+    in_color = wants_color(color, os.environ, is_terminal=is_terminal)
+    width = shutil.get_terminal_size().columns if is_terminal else _PIPE_COLUMNS
+    return Console(
+        no_color=not in_color, force_terminal=in_color or is_terminal, width=width, highlight=False
     )
 
 

@@ -1,6 +1,7 @@
-"""A stand-in for SAP AI Core, for demonstrations and tests.
+"""A simulated SAP AI Core, for demonstrations and tests.
 
-It shares nothing with the client but the nouns: a mistake made on both sides would cancel out.
+It shares only the values of `tailer.model` with the client: a mistake made on both sides
+would cancel out.
 """
 
 from tailer.simulator.faults import Fault as Fault

@@ -1,16 +1,11 @@
-"""Which request fails, and how it looks.
+"""Which request fails, and the response of each fault."""
 
-Which request goes wrong, and how. Pure, apart from the faults that a test has ordered.
-
-What a fault makes of an answer. Pure; the connection's own faults are left to the server.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
-from tailer.simulator.responses import HTML_TYPE, Response, error_answer, text_answer
+from tailer.simulator.responses import Response, error_response, text_response
 from tailer.simulator.settings import FaultSettings, RequestKind
 
 
@@ -21,19 +16,19 @@ class Fault(StrEnum):
     UNAVAILABLE = "unavailable"  # 503 with Retry-After
     SERVER_ERROR = "server_error"  # 500, JSON
     BAD_GATEWAY = "bad_gateway"  # 502, text
-    RESET = "reset"  # the connection, before the answer
+    RESET = "reset"  # the connection is reset before the response
     CUT_BODY = "cut_body"  # fewer bytes than Content-Length promises
-    CUT_CONTENT = "cut_content"  # HTTP is whole, but the gzip or JSON in it is not
+    CUT_CONTENT = "cut_content"  # valid HTTP, but the gzip or JSON in the body is cut off
     HTML = "html"  # a login page with status 200
-    WRONG_SHAPE = "wrong_shape"  # status 200 and valid JSON, but of something else
-    SLOW = "slow"  # right, but late
-    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - 401 long before its time; the name of a fault
+    WRONG_SHAPE = "wrong_shape"  # status 200 and valid JSON of another structure
+    SLOW = "slow"  # a correct response, delayed by `slow_s`
+    EXPIRED_TOKEN = "expired_token"  # noqa: S105 - 401 before the token's lifetime ends; no secret
 
 
 def choose_fault(
     settings: FaultSettings, *, share: float, seed: int, kind: RequestKind, number: int
 ) -> Fault | None:
-    """The fate of the `number`th request: the same for the same seed."""
+    """The random fault of the `number`th request: the same for the same seed."""
     if kind not in settings.on:
         return None
     roll = Random(f"{seed}/{number}").random()
@@ -45,31 +40,30 @@ def choose_fault(
 
 
 @dataclass(slots=True)
-class _Order:
+class _Planned:
     fault: Fault
-    on: Collection[RequestKind]
+    kinds: Collection[RequestKind]
     left: int
 
 
-class OrderedFaults:
-    """Faults that the next requests meet for certain, first ordered, first met."""
+class FaultQueue:
+    """Faults planned for the next requests, first in, first out."""
 
     def __init__(self) -> None:
-        self._waiting: list[_Order] = []
+        self._planned: list[_Planned] = []
 
-    def order(self, fault: Fault, *, on: Collection[RequestKind], count: int) -> None:
-        """For the next `count` requests of the kinds in `on`, or of any kind if that is empty."""
-        self._waiting.append(_Order(fault, on, count))
+    def add(self, fault: Fault, *, kinds: Collection[RequestKind], count: int) -> None:
+        """Plan `fault` for the next `count` requests of these kinds; no kinds mean all kinds."""
+        self._planned.append(_Planned(fault, kinds, count))
 
-    def cancel(self) -> None:
-        self._waiting.clear()
+    def clear(self) -> None:
+        self._planned.clear()
 
     def take(self, kind: RequestKind) -> Fault | None:
-        for order in self._waiting:
-            if order.left > 0 and (not order.on or kind in order.on):
-                order.left -= 1
-                self._waiting = [it for it in self._waiting if it.left > 0]
-                return order.fault
+        for planned in self._planned:
+            if planned.left > 0 and (not planned.kinds or kind in planned.kinds):
+                planned.left -= 1
+                return planned.fault
         return None
 
 
@@ -83,29 +77,25 @@ _WRONG_SHAPES = (
     b'{"data":{"result":{"status":"warming up"}},"resources":"none","access_token":[]}',
     b'{"data":{"result":["no object"]},"resources":["no object"],"access_token":{}}',
 )
-_GIVEN: Mapping[Fault, Response] = {
-    Fault.TOO_MANY_REQUESTS: text_answer("local_rate_limited", 429),
-    Fault.UNAVAILABLE: text_answer("no healthy upstream", 503),
-    Fault.SERVER_ERROR: error_answer(500, "01010099", "internal error", path="/v2/lm"),
-    Fault.BAD_GATEWAY: text_answer("upstream connect error or disconnect before headers", 502),
-    Fault.HTML: Response(200, _LOGIN_PAGE, HTML_TYPE),
-    Fault.EXPIRED_TOKEN: text_answer("Jwt is expired", 401),
+_RESPONSES = {
+    Fault.TOO_MANY_REQUESTS: text_response("local_rate_limited", 429),
+    Fault.UNAVAILABLE: text_response("no healthy upstream", 503),
+    Fault.SERVER_ERROR: error_response(500, "01010099", "internal error", path="/v2/lm"),
+    Fault.BAD_GATEWAY: text_response("upstream connect error or disconnect before headers", 502),
+    Fault.HTML: Response(200, _LOGIN_PAGE, "text/html; charset=utf-8"),
+    Fault.EXPIRED_TOKEN: text_response("Jwt is expired", 401),
 }
-_ASKS_FOR_PATIENCE = frozenset({Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE})
 
 
-def answer_instead(
+def fault_response(
     fault: Fault | None, kind: RequestKind, *, number: int, retry_after_s: int
 ) -> Response | None:
-    """The answer that never comes from the service proper; None for any other fault.
-
-    An expired token is nothing to the token endpoint.
-    """
-    if fault is None or (fault is Fault.EXPIRED_TOKEN and kind == "token"):
-        return None
+    """The response that replaces the API's; None if the fault leaves the API's response."""
     if fault is Fault.WRONG_SHAPE:
         return Response(200, _WRONG_SHAPES[number % len(_WRONG_SHAPES)])
-    given = _GIVEN.get(fault)
-    if fault in _ASKS_FOR_PATIENCE and given is not None:
-        return replace(given, headers={"Retry-After": str(retry_after_s)})
-    return given
+    if fault is None or (fault is Fault.EXPIRED_TOKEN and kind == "token"):
+        return None
+    response = _RESPONSES.get(fault)
+    if response is not None and fault in {Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE}:
+        return replace(response, headers={"Retry-After": str(retry_after_s)})
+    return response

@@ -1,4 +1,4 @@
-"""The lines of one target: when each was written, and from when on the service shows it."""
+"""The stored lines of one target, and the log query."""
 
 import bisect
 from collections.abc import Iterable, Iterator
@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from tailer.model import Order
+from tailer.simulator.requests import LogQuery
 from tailer.simulator.settings import Dialect
 from tailer.timestamp import NS_PER_MS
 
-_WORTH_FORGETTING = 10  # one line in so many: deleting at the front moves all the others
+_DELETED_PART = 10  # delete 1/10 of the lines at once: deleting at the front moves the others
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
@@ -21,18 +22,17 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     hidden_from_ns: int = 0
     hidden_until_ns: int = 0
     is_twin: bool = False
-    is_scripted: bool = False  # put in by a test, not written by a story
+    is_scripted: bool = False  # added by a test, not generated
 
-    def is_shown(self, now_ns: int) -> bool:
-        return (
-            self.visible_ns <= now_ns and not self.hidden_from_ns <= now_ns < self.hidden_until_ns
-        )
+    def is_visible(self, now_ns: int) -> bool:
+        is_hidden = self.hidden_from_ns <= now_ns < self.hidden_until_ns
+        return self.visible_ns <= now_ns and not is_hidden
 
 
 class LineStore:
-    """Ordered by the lines' own time; those of one instant by arrival here.
+    """Lines ordered by time; lines of the same time are in order of arrival.
 
-    The order among equals never changes, and `desc` is the exact reverse of `asc`.
+    The order of equal times never changes, and `desc` is the exact reverse of `asc`.
     """
 
     def __init__(self, dialect: Dialect) -> None:
@@ -50,44 +50,37 @@ class LineStore:
                 self._at_ns.append(line.at_ns)
                 self._lines.append(line)
             else:
-                place = bisect.bisect_right(self._at_ns, line.at_ns)
-                self._at_ns.insert(place, line.at_ns)
-                self._lines.insert(place, line)
+                index = bisect.bisect_right(self._at_ns, line.at_ns)
+                self._at_ns.insert(index, line.at_ns)
+                self._lines.insert(index, line)
 
-    def forget_after(self, at_ns: int) -> None:
-        """Drop what a story says later than `at_ns`, because it has ended."""
-        place = bisect.bisect_right(self._at_ns, at_ns)
-        scripted = [line for line in self._lines[place:] if line.is_scripted]
-        del self._at_ns[place:], self._lines[place:]
+    def delete_after(self, at_ns: int) -> None:
+        """Delete the generated lines later than `at_ns`."""
+        index = bisect.bisect_right(self._at_ns, at_ns)
+        scripted = [line for line in self._lines[index:] if line.is_scripted]
+        del self._at_ns[index:], self._lines[index:]
         self.add(scripted)
 
-    def forget_before(self, at_ns: int) -> None:
-        """Drop the lines older than `at_ns`, once there are enough of them to be worth it."""
-        place = bisect.bisect_left(self._at_ns, at_ns)
-        if place * _WORTH_FORGETTING > len(self._at_ns):
-            del self._at_ns[:place], self._lines[:place]
+    def delete_before(self, at_ns: int) -> None:
+        """Delete the lines older than `at_ns`, once they are a tenth of all lines."""
+        index = bisect.bisect_left(self._at_ns, at_ns)
+        if index * _DELETED_PART > len(self._at_ns):
+            del self._at_ns[:index], self._lines[:index]
 
-    def query(
-        self, *, start_ns: int, end_ns: int, top: int, order: Order, now_ns: int
-    ) -> list[bytes]:
-        """The first `top` visible lines between the two times, seen from the end of `order`."""
-        dialect = self._dialect
+    def query(self, query: LogQuery, *, now_ns: int) -> list[bytes]:
+        """The entries of the first `top` visible lines in the range, in the wanted order."""
+        dialect, start_ns, end_ns = self._dialect, query.start_ns, query.end_ns
         before_start = bisect.bisect_left if dialect.start_inclusive else bisect.bisect_right
         after_end = bisect.bisect_right if dialect.end_inclusive else bisect.bisect_left
         if dialect.retention_s:
             start_ns = max(start_ns, now_ns - round(dialect.retention_s * 1e9))
-        first = before_start(self._at_ns, self._coarse(start_ns))
-        past = after_end(self._at_ns, self._coarse(end_ns))
-        step = 1 if order is Order.ASC else -1
-        places = range(first, past)[::step]
+        first = before_start(self._at_ns, start_ns - start_ns % self._step_ns)
+        past = after_end(self._at_ns, end_ns - end_ns % self._step_ns)
         found: list[bytes] = []
-        for place in places:
-            line = self._lines[place]
-            if line.is_shown(now_ns):
+        for index in range(first, past)[:: 1 if query.order is Order.ASC else -1]:
+            line = self._lines[index]
+            if line.is_visible(now_ns):
                 found.append(line.json)
-                if len(found) == top:
+                if len(found) == query.top:
                     break
         return found
-
-    def _coarse(self, at_ns: int) -> int:
-        return at_ns - at_ns % self._step_ns

@@ -1,4 +1,4 @@
-"""What a request asks for, read as the service reads it. Pure."""
+"""Parse requests as the service does. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +10,28 @@ from tailer.timestamp import NS_PER_S, parse_ns
 
 DEFAULT_LIST_TOP: Final = 10_000  # AI_CORE_API.yaml, `$top` of the lists
 MAX_LIST_TOP: Final = 100_000
-_DIGITS: Final = 12  # more are a joke
+_MAX_SKIP: Final = 2**31
+_MAX_DIGITS: Final = 12  # bounds the time to parse a number
 _DEFAULT_RANGE_NS: Final = 3600 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request without its transport. `body` is the form of a token request."""
+    """A request without its transport.
+
+    `id` is the last part of the path of one workload. `body` has the text fields of a form
+    or of a JSON object.
+    """
 
     path: str
+    id: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Mapping[str, str]
     has_certificate: bool = False
 
-    def wish(self, name: str) -> str | None:
-        """The parameter `$name`, or `name` as the Python SDK writes it."""
+    def option(self, name: str) -> str | None:
+        """The query option `$name`, or `name` as the Python SDK writes it."""
         return self.query.get(f"${name}", self.query.get(name))
 
 
@@ -39,7 +45,7 @@ class LogQuery:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """None means: not filtered by this."""
+    """None as a filter matches everything."""
 
     ids: frozenset[str] | None
     configuration_id: str | None
@@ -50,57 +56,55 @@ class ListQuery:
     only_status: bool
 
 
-def parse_log_query(question: Request, *, now_ns: int) -> LogQuery:
-    order = question.wish("order") or Order.ASC.value
+def parse_log_query(request: Request, *, now_ns: int) -> LogQuery:
+    order = request.option("order") or Order.ASC.value
     if order not in list(Order):
-        raise bad_request(f"$order must be asc or desc, not {order!r}", path=question.path)
+        raise bad_request(f"$order must be asc or desc, not {order!r}", path=request.path)
     return LogQuery(
-        start_ns=_time(question, "start", default_ns=now_ns - _DEFAULT_RANGE_NS),
-        end_ns=_time(question, "end", default_ns=now_ns),
-        top=_number(question, "top", default=DEFAULT_TOP, least=1, most=MAX_TOP),
+        start_ns=_time(request, "start", default_ns=now_ns - _DEFAULT_RANGE_NS),
+        end_ns=_time(request, "end", default_ns=now_ns),
+        top=_number(request, "top", default=DEFAULT_TOP, min_=1, max_=MAX_TOP),
         order=Order(order),
     )
 
 
-def parse_list_query(question: Request) -> ListQuery:
-    ids = question.query.get("executableIds")
-    status = question.query.get("status")
+def parse_list_query(request: Request) -> ListQuery:
+    ids = request.query.get("executableIds")
+    status = request.query.get("status")
     if status is not None and status not in list(Status):
-        raise bad_request(f"no such status: {status!r}", path=question.path)
+        raise bad_request(f"no such status: {status!r}", path=request.path)
     return ListQuery(
         ids=None if ids is None else frozenset(ids.split(",")),
-        configuration_id=question.query.get("configurationId"),
-        scenario_id=question.query.get("scenarioId"),
+        configuration_id=request.query.get("configurationId"),
+        scenario_id=request.query.get("scenarioId"),
         status=None if status is None else Status(status),
-        top=_number(question, "top", default=DEFAULT_LIST_TOP, least=1, most=MAX_LIST_TOP),
-        skip=_number(question, "skip", default=0, least=0, most=2**31),
-        only_status=only_status(question),
+        top=_number(request, "top", default=DEFAULT_LIST_TOP, min_=1, max_=MAX_LIST_TOP),
+        skip=_number(request, "skip", default=0, min_=0, max_=_MAX_SKIP),
+        only_status=selects_status(request),
     )
 
 
-def only_status(question: Request) -> bool:
-    selected = question.wish("select")
+def selects_status(request: Request) -> bool:
+    selected = request.option("select")
     if selected not in {None, "status"}:
-        raise bad_request(f"$select can be status only, not {selected!r}", path=question.path)
+        raise bad_request(f"$select can be status only, not {selected!r}", path=request.path)
     return selected is not None
 
 
-def _time(question: Request, name: str, *, default_ns: int) -> int:
-    text = question.query.get(name)
-    if text is None:
-        return default_ns
+def _time(request: Request, name: str, *, default_ns: int) -> int:
+    text = request.query.get(name)
     try:
-        return parse_ns(text)
+        return default_ns if text is None else parse_ns(text)
     except ValueError as error:
-        raise bad_request(f"{name}: {error}", path=question.path) from error
+        raise bad_request(f"{name}: {error}", path=request.path) from error
 
 
-def _number(question: Request, name: str, *, default: int, least: int, most: int) -> int:
-    text = question.wish(name)
+def _number(request: Request, name: str, *, default: int, min_: int, max_: int) -> int:
+    text = request.option(name)
     if text is None:
         return default
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else -1
-    if not least <= number <= most:
-        message = f"${name} must be {least}..{most}, not {text!r}"
-        raise bad_request(message, path=question.path)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else -1
+    if not min_ <= number <= max_:
+        message = f"${name} must be {min_}..{max_}, not {text!r}"
+        raise bad_request(message, path=request.path)
     return number

@@ -1,12 +1,13 @@
-"""The service on HTTP: reads requests, adds what belongs to the transport, plays its faults."""
+"""The simulated service over HTTP: routes, gzip, Date header and transport faults."""
 
 import gzip
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from email.utils import formatdate
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -14,168 +15,137 @@ from aiohttp import web
 
 from tailer.clock import Clock
 from tailer.model import Kind
-from tailer.simulator.api import Service
-from tailer.simulator.faults import Fault, OrderedFaults, answer_instead, choose_fault
+from tailer.simulator.api import Api
+from tailer.simulator.faults import Fault, FaultQueue, choose_fault, fault_response
 from tailer.simulator.requests import Request
 from tailer.simulator.responses import RefusedError, Response
 from tailer.simulator.settings import RequestKind, SimulatorSettings
-from tailer.simulator.targets import Population
+from tailer.simulator.targets import TargetRegistry
 from tailer.timestamp import NS_PER_S
 
-_Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Answer: TypeAlias = Callable[[Request], Response]
 
-_WORTH_COMPRESSING = 256  # bytes; below, gzip makes it longer
-_QUICKLY = 1  # gzip level: a page of 5000 lines must not hold up the event loop
+_MIN_GZIP_BYTES = 256  # gzip makes a shorter body longer
+_GZIP_LEVEL = 1  # the fastest: compressing a page of 5000 lines blocks the event loop
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of zero seconds: RST instead of FIN
 
 
 class Server:
-    """Counts what it is asked and which faults it plays, by name."""
+    """Counts requests and faults by name."""
 
     def __init__(
         self,
         settings: SimulatorSettings,
         clock: Clock,
-        population: Population,
-        service: Service,
-        ordered: OrderedFaults,
+        targets: TargetRegistry,
+        api: Api,
+        planned_faults: FaultQueue,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._population = population
-        self._service = service
-        self._ordered = ordered
+        self._targets = targets
+        self._api = api
+        self._planned_faults = planned_faults
         self.requests: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
 
     def application(self) -> web.Application:
-        service = self._service
-        app = web.Application()
-        app.on_response_prepare.append(self._date)
-        app.router.add_post("/oauth/token", self._plain("token", service.token))
-        app.router.add_get(
-            "/v2/admin/resourceGroups", self._plain("groups", service.resource_groups)
-        )
-        app.router.add_get("/v2/lm/meta", self._plain("meta", service.meta))
-        app.router.add_post("/v2/lm/executions", self._plain("create", service.create))
+        api, app = self._api, web.Application()
+        app.on_response_prepare.append(self._set_date)
+
+        def add(method: str, path: str, kind: RequestKind, answer: _Answer) -> None:
+            app.router.add_route(method, path, partial(self._handle, kind, answer))
+
+        add("POST", "/oauth/token", "token", api.token)
+        add("GET", "/v2/admin/resourceGroups", "groups", api.resource_groups)
+        add("GET", "/v2/lm/meta", "meta", api.meta)
+        add("POST", "/v2/lm/executions", "create", api.create)
         for kind in Kind:
             path = f"/v2/lm/{kind}s"
-            app.router.add_get(path, self._of_kind(kind))
-            app.router.add_get(path + "/{id}", self._of_one(kind))
-            app.router.add_get(path + "/{id}/logs", self._logs(kind))
+            add("GET", path, "list", partial(api.list_workloads, kind=kind))
+            count = path + r"/{count:\$count|%24count}"
+            add("GET", count, "count", partial(api.count_workloads, kind=kind))
+            add("GET", path + "/{id}", "get", partial(api.get_workload, kind=kind))
+            add("GET", path + "/{id}/logs", "logs", partial(api.logs, kind=kind))
         return app
 
-    def _plain(self, name: RequestKind, answer: Callable[[Request], Response]) -> _Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            return await self._handle(request, name, answer)
-
-        return handle
-
-    def _of_kind(self, kind: Kind) -> _Handler:
-        return self._plain("list", lambda question: self._service.workloads(question, kind))
-
-    def _of_one(self, kind: Kind) -> _Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            name = request.match_info["id"]
-            if name == "$count":  # also where it came as %24count
-                return await self._handle(
-                    request, "count", lambda it: self._service.count(it, kind)
-                )
-            return await self._handle(
-                request, "get", lambda it: self._service.workload(it, kind, name)
-            )
-
-        return handle
-
-    def _logs(self, kind: Kind) -> _Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            name = request.match_info["id"]
-            return await self._handle(
-                request, "logs", lambda it: self._service.logs(it, kind, name)
-            )
-
-        return handle
-
     async def _handle(
-        self, request: web.Request, kind: RequestKind, answer: Callable[[Request], Response]
+        self, kind: RequestKind, answer: _Answer, received: web.Request
     ) -> web.StreamResponse:
         number = self.requests.total()
         self.requests[kind] += 1
-        question = await _question(request)
-        fault = self._fault(kind, number)
-        if fault is not None:
-            self.faults[fault] += 1
-        if fault is Fault.RESET:
-            return _reset(request)
-        if fault is Fault.SLOW:
-            await self._clock.sleep(self._settings.faults.slow_s)
-        if fault is Fault.EXPIRED_TOKEN:
-            self._service.expire(question)
-        given = answer_instead(
-            fault, kind, number=number, retry_after_s=self._settings.faults.retry_after_s
-        )
-        if given is None:
-            try:
-                given = answer(question)
-            except RefusedError as refusal:
-                given = refusal.answer
-        return await self._send(request, given, fault)
-
-    def _fault(self, kind: RequestKind, number: int) -> Fault | None:
+        request = await _parse(received)
         settings = self._settings
-        return self._ordered.take(kind) or choose_fault(
+        fault = self._planned_faults.take(kind) or choose_fault(
             settings.faults,
             share=settings.fault_share,
             seed=settings.seed,
             kind=kind,
             number=number,
         )
+        if fault is not None:
+            self.faults[fault] += 1
+        if fault is Fault.RESET:
+            return _reset(received)
+        if fault is Fault.SLOW:
+            await self._clock.sleep(settings.faults.slow_s)
+        if fault is Fault.EXPIRED_TOKEN:
+            self._api.revoke_token(request)
+        retry_after_s = settings.faults.retry_after_s
+        response = fault_response(fault, kind, number=number, retry_after_s=retry_after_s)
+        if response is None:
+            try:
+                response = answer(request)
+            except RefusedError as refusal:
+                response = refusal.response
+        return await self._send(received, response, fault)
 
     async def _send(
-        self, request: web.Request, answer: Response, fault: Fault | None
+        self, received: web.Request, response: Response, fault: Fault | None
     ) -> web.StreamResponse:
-        headers = {**answer.headers, "Content-Type": answer.content_type}
-        body = answer.body
-        accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
-        if self._settings.gzip and accepts_gzip and len(body) >= _WORTH_COMPRESSING:
-            body = gzip.compress(body, _QUICKLY, mtime=0)
+        headers = {**response.headers, "Content-Type": response.content_type}
+        body = response.body
+        accepts_gzip = "gzip" in received.headers.get("Accept-Encoding", "")
+        if self._settings.gzip and accepts_gzip and len(body) >= _MIN_GZIP_BYTES:
+            body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         if fault is Fault.CUT_CONTENT:
             body = body[: len(body) // 2]
         if fault is Fault.CUT_BODY:
-            return await _cut(request, answer.status, headers, body)
-        return web.Response(status=answer.status, headers=headers, body=body)
+            return await _send_half(received, response.status, headers, body)
+        return web.Response(status=response.status, headers=headers, body=body)
 
-    async def _date(self, request: web.Request, response: web.StreamResponse) -> None:
-        """The service's own time, which need not be the machine's."""
-        response.headers["Date"] = formatdate(self._population.now_ns() // NS_PER_S, usegmt=True)
+    async def _set_date(self, received: web.Request, response: web.StreamResponse) -> None:
+        """Send the time of the simulated service, which may differ from the machine's."""
+        response.headers["Date"] = formatdate(self._targets.now_ns() // NS_PER_S, usegmt=True)
 
 
-async def _question(request: web.Request) -> Request:
-    transport = request.transport
+async def _parse(received: web.Request) -> Request:
+    transport = received.transport
     return Request(
-        path=request.path,
-        query=request.query,
-        headers=request.headers,
-        body=await _fields(request),
+        path=received.path,
+        id=received.match_info.get("id", ""),
+        query=received.query,
+        headers=received.headers,
+        body=await _text_fields(received),
         has_certificate=bool(transport and transport.get_extra_info("peercert")),
     )
 
 
-async def _fields(request: web.Request) -> dict[str, str]:
-    """The texts of a form or of a JSON object; what is neither has none."""
+async def _text_fields(received: web.Request) -> dict[str, str]:
+    """The text fields of a form or of a JSON object; empty for any other body."""
     fields: Mapping[str, object] = {}
-    if request.content_type == "application/json":
-        with suppress(ValueError):  # of any kind of nonsense
-            fields = msgspec.convert(await request.json(), dict[str, object])
-    elif request.method == "POST":
-        fields = await request.post()
+    if received.content_type == "application/json":
+        with suppress(ValueError):  # not JSON, or not an object
+            fields = msgspec.convert(await received.json(), dict[str, object])
+    elif received.method == "POST":
+        fields = await received.post()
     return {name: value for name, value in fields.items() if isinstance(value, str)}
 
 
-def _reset(request: web.Request) -> web.StreamResponse:
-    """Break the connection; the response only satisfies aiohttp and goes nowhere."""
-    transport = request.transport
+def _reset(received: web.Request) -> web.StreamResponse:
+    """Reset the connection. aiohttp requires a response, which is never sent."""
+    transport = received.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
         if connection is not None:
@@ -184,14 +154,14 @@ def _reset(request: web.Request) -> web.StreamResponse:
     return web.Response(status=500)
 
 
-async def _cut(
-    request: web.Request, status: int, headers: dict[str, str], body: bytes
+async def _send_half(
+    received: web.Request, status: int, headers: dict[str, str], body: bytes
 ) -> web.StreamResponse:
-    """Promise all of `body`, send half of it, hang up."""
+    """Announce the whole body, send half of it, close the connection."""
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = len(body)
-    await response.prepare(request)
+    await response.prepare(received)
     await response.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()
+    if received.transport is not None:
+        received.transport.close()
     return response

@@ -1,11 +1,7 @@
-"""Settings and their TOML.
+"""Settings of the simulator, and their TOML file.
 
-What a simulated service is like: every choice, its unit and its default.
-
-The API leaves much undocumented; `Dialect` lets the simulator play each reading of it.
-Times ending in `at_s` count from the moment the simulator starts; negative is before it.
-
-Settings from a small TOML file and from flags, with every mistake named by its place.
+The API leaves much undocumented; `Dialect` selects between the possible readings.
+Times named `at_s` count from the start of the simulator; negative times lie before it.
 """
 
 import itertools
@@ -30,25 +26,30 @@ StoryName = Literal["inference", "training"]
 RequestKind = Literal["token", "list", "get", "count", "logs", "groups", "meta", "create"]
 
 
-class Dialect(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the log query reads what the documentation leaves open.
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
 
-    A `resolution` of "ms" stores and shows three fraction digits and cuts `start` and
-    `end` to them; "ns" uses nine. `before_running` is the answer to a log query of
-    something that never ran yet.
+
+class Dialect(_Section, frozen=True):
+    """The log query where the documentation leaves it open.
+
+    A `resolution` of "ms" stores and shows three fraction digits and truncates `start` and
+    `end` to them; "ns" uses nine. `before_running` is the answer to a log query of a target
+    that has never run.
     """
 
     start_inclusive: bool = True
     end_inclusive: bool = False
     resolution: Literal["ms", "ns"] = "ns"
     before_running: Literal["empty", "not_found"] = "empty"
-    retention_s: Duration = 0.0  # 0: for ever
+    retention_s: Duration = 0.0  # 0: unlimited
 
 
-class LineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What befalls single lines. A share is the probability for each line.
+class LineSettings(_Section, frozen=True):
+    """Lateness and defects of single lines. A share is the probability for each line.
 
-    A hidden line disappears within two seconds of its first showing, for `hidden_s`.
+    A twin is a second line with the same fields. A hidden line disappears within two
+    seconds after it became visible, for `hidden_s`.
     """
 
     ingest_delay_s: Duration = 0.0
@@ -61,10 +62,10 @@ class LineSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     cri_prefix_share: Share = 0.0
 
 
-class FaultSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FaultSettings(_Section, frozen=True):
     """The probability of each fault, for each request of the kinds in `on`.
 
-    The top-level `fault_share` is spread evenly over all of them, on top of these.
+    The top-level `fault_share` is added to them, in equal parts.
     """
 
     on: tuple[RequestKind, ...] = ("token", "list", "get", "count", "logs", "groups")
@@ -83,22 +84,25 @@ class FaultSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     slow_s: Duration = 3.0
 
 
-class TokenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An empty id or secret accepts any. `lives_s` is the truth, `expires_in_s` the promise."""
+class TokenSettings(_Section, frozen=True):
+    """An empty id or secret accepts any.
+
+    `expires_in_s` is the announced lifetime; `lives_s` the real one, if it differs.
+    """
 
     client_id: str = ""
     client_secret: str = ""
-    expires_in_s: Annotated[int, Meta(ge=1)] = 43_199  # what XSUAA promises
+    expires_in_s: Annotated[int, Meta(ge=1)] = 43_199  # as XSUAA announces
     lives_s: Duration | None = None
 
 
-class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Stage(_Section, frozen=True):
     at_s: float
     status: Status
 
 
-class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`lines` lines within `spread_ns`, 0 being one instant; of every target if none is named."""
+class Burst(_Section, frozen=True):
+    """`lines` lines within `spread_ns` (0: at one instant); for every target if none is named."""
 
     at_s: float
     lines: Annotated[int, Meta(ge=1)]
@@ -106,13 +110,13 @@ class Burst(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target_id: str = ""
 
 
-class TargetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TargetSettings(_Section, frozen=True):
     """One deployment or execution.
 
-    Without `id`, one is made from the seed. Without `rate_per_s`, the common rate is
-    shared by `weight`; a rate of 0 says nothing of its own, not even at its end.
-    Without `life`, it has been RUNNING for the whole backlog and stays so. The `end_`
-    fields are what the service says of it once it has ended, in place of the usual.
+    Without `id`, the id is derived from the seed. Without `rate_per_s`, the common rate is
+    divided by `weight`; with a rate of 0 no lines are generated, not even at the end.
+    Without `life`, the target is RUNNING for the whole backlog and afterwards. `end_message`
+    and `end_details` replace the usual `statusMessage` and `statusDetails` after the end.
     """
 
     kind: Kind
@@ -127,26 +131,31 @@ class TargetSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     rate_per_s: Rate | None = None
     weight: Annotated[float, Meta(gt=0)] = 1.0
     life: tuple[Stage, ...] = ()
-    gone_at_s: float | None = None  # deleted: 404 from here on
+    gone_at_s: float | None = None  # deleted, with 404 from then on
     end_message: str | None = None
     end_details: dict[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        if any(one.at_s >= next_.at_s for one, next_ in itertools.pairwise(self.life)):
+            raise ValueError("life: the stages must follow each other in time")
 
-class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The same seed tells the same lines in the same second after the start.
 
-    `targets` of None is the built-in world of `world.py`; `rate_per_s` is that of all
-    targets together.
+class SimulatorSettings(_Section, frozen=True):
+    """The same seed gives the same lines in the same second after the start.
+
+    `targets` of None means DEFAULT_TARGETS; `rate_per_s` is for all targets together.
     """
 
     seed: int = 1
     rate_per_s: Rate = 20.0
     backlog_s: Duration = 3600.0
-    backlog_rate_per_s: Rate | None = None  # None: as after the start
+    backlog_rate_per_s: Rate | None = None  # None: the same rate
     fault_share: Share = 0.0
-    clock_skew_s: float = 0.0  # of the service, against the clock it is given
+    clock_skew_s: float = 0.0  # service time minus the time of its clock
     gzip: bool = True
-    keep_s: Duration = 0.0  # forget older lines, truth included, to bound memory; 0: never
+    keep_s: Duration = (
+        0.0  # delete older lines to bound memory, also from /simulator/truth; 0: never
+    )
     resource_groups: tuple[ResourceGroupId, ...] = ("default", "team-a")
     forbidden_resource_groups: tuple[ResourceGroupId, ...] = ()
     dialect: Dialect = Dialect()
@@ -156,19 +165,32 @@ class SimulatorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     bursts: tuple[Burst, ...] = field(default=(), name="burst")
     targets: tuple[TargetSettings, ...] | None = field(default=None, name="target")
 
+    def __post_init__(self) -> None:
+        names = Counter((it.resource_group, it.kind, it.id) for it in self.targets or () if it.id)
+        for (group, kind, id_), count in names.items():
+            if count > 1:
+                raise ValueError(f"target {kind}/{id_} of {group} appears twice")
+
 
 def load_settings(
     path: Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> SimulatorSettings:
-    """The settings of the file, if any, with `overrides` laid over it, section by section.
+    """Load the file, if any; `overrides` replace single keys, section by section.
 
-    `overrides` has the shape of the file: `{"seed": 7, "lines": {"late_share": 0.05}}`.
+    `overrides` has the structure of the file: `{"seed": 7, "lines": {"late_share": 0.05}}`.
 
     Raises:
-        ConfigError: Unreadable, not TOML, an unknown key, or an impossible value.
+        ConfigError: The file is unreadable or not TOML, a key is unknown, or a value invalid.
     """
-    document = {} if path is None else _read(path)
-    source = "simulator settings" if path is None else str(path)
+    source, document = "simulator settings", {}
+    if path is not None:
+        source = str(path)
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from error
+        except ValueError as error:  # not TOML, or not UTF-8
+            raise ConfigError(f"{path}: {error}") from error
     for key, value in (overrides or {}).items():
         below = document.get(key)
         if isinstance(value, Mapping) and isinstance(below, dict):
@@ -176,37 +198,8 @@ def load_settings(
         else:
             document[key] = value
     try:
-        settings = msgspec.convert(document, SimulatorSettings)
+        return msgspec.convert(document, SimulatorSettings)
     except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$")
-        where = place.removeprefix(".").removesuffix("`")
-        raise ConfigError(f"{source}: {where or 'top level'}: {what}") from error
-    for complaint in _contradictions(settings):
-        raise ConfigError(f"{source}: {complaint}")
-    return settings
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from error
-    except ValueError as error:  # not TOML, or not UTF-8
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def _contradictions(settings: SimulatorSettings) -> list[str]:
-    targets = settings.targets or ()
-    counted = Counter((target.resource_group, target.kind, target.id) for target in targets)
-    twice = [name for name, count in counted.items() if count > 1 and name[-1]]
-    complaints = [f"target {kind}/{name} of {group} appears twice" for group, kind, name in twice]
-    return complaints + [
-        f"target[{number}].life: the stages must follow each other in time"
-        for number, target in enumerate(targets)
-        if not _in_order(target)
-    ]
-
-
-def _in_order(target: TargetSettings) -> bool:
-    times = [stage.at_s for stage in target.life]
-    return all(earlier < later for earlier, later in itertools.pairwise(times))
+        what, _, path_text = str(error).partition(" - at `$")
+        key = path_text.removeprefix(".").removesuffix("`")
+        raise ConfigError(f"{source}: {key or 'top level'}: {what}") from error

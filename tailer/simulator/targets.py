@@ -1,9 +1,4 @@
-"""Simulated targets and their population.
-
-One target as it lives: its status over time and the lines it has said up to now.
-
-All targets of the simulated service, and its time.
-"""
+"""Simulated targets, each with its timeline and lines, and the registry of all targets."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,216 +6,175 @@ from dataclasses import replace
 import msgspec
 
 from tailer.clock import Clock
-from tailer.model import Kind, Order, Status, Target, Text
-from tailer.simulator.default_targets import built_in_targets
-from tailer.simulator.line_generator import Typist, stable_number
+from tailer.model import Kind, Status, Target
+from tailer.simulator.default_targets import DEFAULT_TARGETS
+from tailer.simulator.line_generator import LineGenerator, stable_number
 from tailer.simulator.line_store import Line, LineStore
+from tailer.simulator.requests import LogQuery
 from tailer.simulator.settings import SimulatorSettings, Stage, TargetSettings
-from tailer.simulator.timeline import Life
+from tailer.simulator.timeline import Timeline
 from tailer.timestamp import NS_PER_S
 
 
-class LiveTarget:
-    """Lines are written when somebody asks, second by second up to the time given.
+class SimulatedTarget:
+    """Generates lines on demand, second by second, up to the second of the query.
 
-    So a second is written whole, and its later lines wait for their time to be seen.
+    A second is generated as a whole; its later lines become visible when their time comes.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        plan: TargetSettings,
-        settings: SimulatorSettings,
-        *,
-        rate_per_s: float,
-        origin_ns: int,
-    ) -> None:
-        self.target = target
-        self.plan = plan
-        stages = plan.life or (Stage(at_s=-settings.backlog_s, status=Status.RUNNING),)
-        self.life = Life.planned(stages, origin_ns=origin_ns, gone_at_s=plan.gone_at_s)
-        self._dialect = settings.dialect
-        self._keep_ns = round(settings.keep_s * NS_PER_S)
-        self._origin_ns = origin_ns
-        self._typist = Typist(target, plan, settings, rate_per_s=rate_per_s, origin_ns=origin_ns)
-        self._store = LineStore(settings.dialect)
-        self._first_second = self._second(self.life.turns[0].at_ns)
-        self._next_second = self._first_second
-        self._ended_by_ns = self.life.turns[0].at_ns
-
-    def query(
-        self, *, start_ns: int, end_ns: int, top: int, order: Order, now_ns: int
-    ) -> list[bytes] | None:
-        """A page of entries, or None where the service says that there are no logs yet."""
-        if self._dialect.before_running == "not_found" and not self.life.has_run_by(now_ns):
-            return None
-        self._write_up_to(now_ns)
-        return self._store.query(
-            start_ns=start_ns, end_ns=end_ns, top=top, order=order, now_ns=now_ns
+    def __init__(self, generator: LineGenerator, settings: SimulatorSettings) -> None:
+        self.target = generator.target
+        self.plan = generator.plan
+        self.pods = generator.pods
+        self.timeline = Timeline.planned(
+            self.plan.life or (Stage(at_s=-settings.backlog_s, status=Status.RUNNING),),
+            origin_ns=generator.origin_ns,
+            gone_at_s=self.plan.gone_at_s,
         )
+        self._settings = settings
+        self._generator = generator
+        self._store = LineStore(settings.dialect)
+        self._generated_until_ns = self.timeline.created_ns
+        self._first_second = self._second(self.timeline.created_ns)
+        self._next_second = self._first_second
+
+    def query(self, query: LogQuery, *, now_ns: int) -> list[bytes] | None:
+        """A page of entries, or None if the service answers that no logs exist yet."""
+        has_run = self.timeline.has_run_by(now_ns)
+        if self._settings.dialect.before_running == "not_found" and not has_run:
+            return None
+        self._generate_until(now_ns)
+        return self._store.query(query, now_ns=now_ns)
 
     def shown(self, now_ns: int) -> list[Line]:
-        """Every line that was visible at some time up to now, hidden again or not."""
-        self._write_up_to(now_ns)
+        """Every line that was visible at some time up to now, even if it is hidden now."""
+        self._generate_until(now_ns)
         return [line for line in self._store if line.visible_ns <= now_ns]
 
-    def add_line(
-        self,
-        at_ns: int,
-        msg: Text,
-        *,
-        pod: Text,
-        container: Text,
-        stream: Text,
-        visible_ns: int | None,
-        extra: Mapping[str, object],
-    ) -> None:
-        json = self._typist.entry(
-            at_ns, msg, pod=pod, container=container, stream=stream, extra=extra
-        )
-        self._add(at_ns, visible_ns, json)
-
     def add_entry(self, entry: Mapping[str, object], at_ns: int, visible_ns: int | None) -> None:
-        self._add(at_ns, visible_ns, msgspec.json.encode(entry))
+        stored_ns = self._generator.stored_ns(at_ns)
+        visible_ns = stored_ns if visible_ns is None else visible_ns
+        line = Line(stored_ns, visible_ns, msgspec.json.encode(entry), is_scripted=True)
+        self._store.add([line])
 
-    @property
-    def pods(self) -> tuple[str, ...]:
-        return self._typist.pods
+    def set_status(self, status: Status, now_ns: int) -> None:
+        """Change the status from now on, and drop the generated lines after an end."""
+        self._generate_until(now_ns)
+        was_writing = self.timeline.writes_at(now_ns)
+        self.timeline = self.timeline.changed(now_ns, status)
+        if not self.timeline.writes_at(now_ns):
+            self._store.delete_after(now_ns)
+        if was_writing and status.is_terminal:
+            self._store.add(self._generator.last_lines(now_ns, status))
 
-    def turn(self, status: Status, now_ns: int) -> None:
-        """From now on `status`; what it would have said after its end is never said."""
-        self._write_up_to(now_ns)
-        has_spoken = self.life.speaks_at(now_ns)
-        self.life = self.life.turned(now_ns, status)
-        if not self.life.speaks_at(now_ns):
-            self._store.forget_after(now_ns)
-        if has_spoken and status.is_terminal:
-            self._store.add(self._typist.last_words(now_ns, status))
+    def delete(self, now_ns: int) -> None:
+        """Delete the target without last lines; `shown` still returns its lines."""
+        self._generate_until(now_ns)
+        self.timeline = replace(self.timeline, deleted_ns=now_ns)
+        self._store.delete_after(now_ns)
 
-    def vanish(self, now_ns: int) -> None:
-        """Deleted from now on, in the middle of a word."""
-        self._write_up_to(now_ns)
-        self.life = replace(self.life, gone_ns=now_ns)
-        self._store.forget_after(now_ns)
+    def undelete(self) -> None:
+        """Bring the target back; it has written lines in the meantime."""
+        self.timeline = replace(self.timeline, deleted_ns=None)
 
-    def reappear(self) -> None:
-        """It was only denied: it has lived, and spoken, all the time."""
-        self.life = replace(self.life, gone_ns=None)
-
-    def _add(self, at_ns: int, visible_ns: int | None, json: bytes) -> None:
-        stored_ns = self._typist.stored_ns(at_ns)
-        shown_ns = stored_ns if visible_ns is None else visible_ns
-        self._store.add([Line(stored_ns, shown_ns, json, is_scripted=True)])
-
-    def _write_up_to(self, now_ns: int) -> None:
+    def _generate_until(self, now_ns: int) -> None:
         last_second = self._second(now_ns)
         while self._next_second <= last_second:
             age_s = self._next_second - self._first_second
-            lines = self._typist.second(self._next_second, age_s=age_s)
-            self._store.add(line for line in lines if self.life.speaks_at(line.at_ns))
+            lines = self._generator.second(self._next_second, age_s=age_s)
+            self._store.add(line for line in lines if self.timeline.writes_at(line.at_ns))
             self._next_second += 1
-        for turn in self.life.turns:
-            is_new = self._ended_by_ns < turn.at_ns <= now_ns
-            if is_new and turn.status.is_terminal and self.life.speaks_at(turn.at_ns - 1):
-                self._store.add(self._typist.last_words(turn.at_ns, turn.status))
-        self._ended_by_ns = max(self._ended_by_ns, now_ns)
-        if self._keep_ns:
-            self._store.forget_before(now_ns - self._keep_ns)
+        for change in self.timeline.changes:
+            is_new = self._generated_until_ns < change.at_ns <= now_ns
+            was_writing = self.timeline.writes_at(change.at_ns - 1)
+            if is_new and change.status.is_terminal and was_writing:
+                self._store.add(self._generator.last_lines(change.at_ns, change.status))
+        self._generated_until_ns = max(self._generated_until_ns, now_ns)
+        if self._settings.keep_s:
+            self._store.delete_before(now_ns - round(self._settings.keep_s * NS_PER_S))
 
     def _second(self, at_ns: int) -> int:
-        return (at_ns - self._origin_ns) // NS_PER_S
+        return (at_ns - self._generator.origin_ns) // NS_PER_S
 
 
-_FIRST_LETTER = {Kind.DEPLOYMENT: "d", Kind.EXECUTION: "e"}
+_ID_PREFIX = {Kind.DEPLOYMENT: "d", Kind.EXECUTION: "e"}
 
 
-class Population:
-    """Life begins when somebody first looks, because only then does the clock surely run."""
+class TargetRegistry:
+    """All targets. The planned ones start at the first access: only then is the clock running."""
 
     def __init__(self, settings: SimulatorSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._plans = built_in_targets() if settings.targets is None else settings.targets
-        sharing = [plan.weight for plan in self._plans if plan.rate_per_s is None]
-        self._rate_per_weight = settings.rate_per_s / (sum(sharing) or 1.0)
-        self._living: dict[Target, LiveTarget] = {}
-        self._offers: dict[str, TargetSettings] = {}
-        self._born = 0
-        self._has_begun = False
+        self._plans = DEFAULT_TARGETS if settings.targets is None else settings.targets
+        weights = [plan.weight for plan in self._plans if plan.rate_per_s is None]
+        self._rate_per_weight = settings.rate_per_s / (sum(weights) or 1.0)
+        self._targets: dict[Target, SimulatedTarget] = {}
+        self._configurations: dict[str, TargetSettings] = {}
+        self._added = 0
+        self._is_started = False
 
     def now_ns(self) -> int:
-        """The service's own time."""
+        """The time of the simulated service."""
         return self._clock.wall_ns() + round(self._settings.clock_skew_s * NS_PER_S)
 
-    def begin(self) -> None:
-        """Start the lives of all planned targets, unless they have started already."""
-        if not self._has_begun:
-            self._has_begun = True
+    def start(self) -> None:
+        """Add the planned targets, once."""
+        if not self._is_started:
+            self._is_started = True
             for plan in self._plans:
                 self.add(plan)
 
     def add(self, plan: TargetSettings) -> Target:
-        """A new target, whose own time begins now. It takes the place of its namesake."""
-        self.begin()
-        self._born += 1
+        """Add a target whose `at_s` times count from now; it replaces one of the same name."""
+        self.start()
+        self._added += 1
         target = Target(plan.resource_group, plan.kind, plan.id)
         if not plan.id:
-            digits = f"{stable_number(self._settings.seed, plan.kind, self._born):016x}"
-            target = replace(target, id=_FIRST_LETTER[plan.kind] + digits[1:])
+            digits = f"{stable_number(self._settings.seed, plan.kind, self._added):016x}"
+            target = replace(target, id=_ID_PREFIX[plan.kind] + digits[1:])
         own = plan.rate_per_s
-        self._living[target] = LiveTarget(
+        generator = LineGenerator(
             target,
             plan,
             self._settings,
             rate_per_s=self._rate_per_weight * plan.weight if own is None else own,
             origin_ns=self.now_ns(),
         )
+        self._targets[target] = SimulatedTarget(generator, self._settings)
         return target
 
-    def offer(self, plan: TargetSettings) -> None:
-        """What a client that creates an execution of this configuration will get."""
-        self._offers[plan.configuration_id] = plan
+    def add_configuration(self, plan: TargetSettings) -> None:
+        self._configurations[plan.configuration_id] = plan
 
     def create(self, configuration_id: str, *, resource_group: str) -> Target | None:
-        """None where there is no such configuration."""
-        plan = self._offers.get(configuration_id)
+        """Create an execution; None if the configuration does not exist."""
+        plan = self._configurations.get(configuration_id)
         if plan is None:
             return None
         return self.add(msgspec.structs.replace(plan, resource_group=resource_group))
 
-    def remove(self, target: Target) -> None:
-        """Deleted: the service no longer knows it, but what it had shown stays true."""
-        self.live(target).vanish(self.now_ns())
-
-    def restore(self, target: Target) -> None:
-        """The service had only denied it."""
-        self.live(target).reappear()
-
-    def live(self, target: Target) -> LiveTarget:
-        """The target, whether or not the service admits it at this moment.
+    def get(self, target: Target) -> SimulatedTarget:
+        """The target, even if it is not created yet or already deleted.
 
         Raises:
-            KeyError: There never was one.
+            KeyError: The target was never planned or added.
         """
-        self.begin()
-        return self._living[target]
+        self.start()
+        return self._targets[target]
 
-    def existing(self) -> list[LiveTarget]:
-        """The targets that the service knows now."""
-        self.begin()
+    def existing(self) -> list[SimulatedTarget]:
+        """The targets that exist now."""
         now_ns = self.now_ns()
-        return [it for it in self._living.values() if it.life.status_at(now_ns) is not None]
+        return [it for it in self.all() if it.timeline.status_at(now_ns) is not None]
 
-    def everyone(self) -> list[LiveTarget]:
-        """Also those not yet created or already deleted."""
-        self.begin()
-        return list(self._living.values())
+    def all(self) -> list[SimulatedTarget]:
+        """All targets, including those not created yet or already deleted."""
+        self.start()
+        return list(self._targets.values())
 
     def resource_groups(self) -> list[str]:
-        used = [it.target.resource_group for it in self.everyone()]
-        named = [*self._settings.resource_groups, *used]
-        return [it for it in dict.fromkeys(named) if it not in self.forbidden_groups]
-
-    @property
-    def forbidden_groups(self) -> tuple[str, ...]:
-        return self._settings.forbidden_resource_groups
+        """The readable groups: those of the settings, then those of the targets."""
+        groups = [*self._settings.resource_groups, *(it.target.resource_group for it in self.all())]
+        forbidden = self._settings.forbidden_resource_groups
+        return [it for it in dict.fromkeys(groups) if it not in forbidden]

@@ -1,4 +1,4 @@
-"""Bearer tokens in the shape of a JWT, checked by their signature: a restart keeps them valid."""
+"""Bearer tokens as JWTs, verified by signature: they stay valid across a restart."""
 
 import base64
 import hashlib
@@ -20,15 +20,14 @@ class Tokens:
         self._numbers = itertools.count(1)
         self._revoked: set[str] = set()
 
-    def accepts(self, client_id: str, client_secret: str, *, has_certificate: bool) -> bool:
-        """A client certificate stands in for the secret, as at the service's `certurl`."""
-        wanted = self._settings
-        known = bool(client_id) and client_id == (wanted.client_id or client_id)
-        proven = bool(client_secret) and client_secret == (wanted.client_secret or client_secret)
-        return known and (proven or has_certificate)
+    def accepts(self, client_id: str, secret: str, *, has_certificate: bool) -> bool:
+        """Check the credentials. A client certificate replaces the secret, as at `certurl`."""
+        valid_id, valid_secret = self._settings.client_id, self._settings.client_secret
+        is_authenticated = has_certificate or (bool(secret) and secret == (valid_secret or secret))
+        return bool(client_id) and client_id == (valid_id or client_id) and is_authenticated
 
     def issue(self, client_id: str, *, now_ns: int) -> Mapping[str, object]:
-        """The body of a token answer."""
+        """The body of a token response."""
         now_s = now_ns // 10**9
         jti = hashlib.sha256(self._key + f"{next(self._numbers)} {now_ns}".encode()).hexdigest()
         claims = {
@@ -46,8 +45,8 @@ class Tokens:
             "jti": jti[:32],
         }
 
-    def complaint(self, authorization: str, *, now_ns: int) -> str | None:
-        """What the gateway says to this header, or None where it lets it pass."""
+    def refusal_reason(self, authorization: str, *, now_ns: int) -> str | None:
+        """The gateway's text for an invalid Authorization header; None for a valid one."""
         scheme, _, token = authorization.partition(" ")
         unsigned, _, signature = token.strip().rpartition(".")
         if scheme.lower() != "bearer" or not hmac.compare_digest(

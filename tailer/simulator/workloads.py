@@ -1,9 +1,9 @@
-"""Deployments and executions in the service's own words. Pure."""
+"""The JSON of deployments and executions. Pure."""
 
 from typing import Any
 
 from tailer.model import Kind, Status
-from tailer.simulator.targets import LiveTarget
+from tailer.simulator.targets import SimulatedTarget
 from tailer.timestamp import format_ns
 
 _MESSAGES = {
@@ -18,66 +18,66 @@ _MESSAGES = {
 _STATUS_FIELDS = ("id", "configurationId", "status", "createdAt", "modifiedAt")
 
 
-def described(live: LiveTarget, *, now_ns: int) -> dict[str, Any]:
-    """As in a list: everything but `statusDetails`."""
-    life, plan, target = live.life, live.plan, live.target
-    latest = life.last_turn(now_ns) or life.turns[0]
-    end, started = life.end(by_ns=now_ns), life.first(Status.RUNNING, by_ns=now_ns)
-    created = _time(life.turns[0].at_ns)
+def listed(it: SimulatedTarget, *, now_ns: int) -> dict[str, Any]:
+    """A workload in a list: all fields except `statusDetails`."""
+    timeline, plan, target = it.timeline, it.plan, it.target
+    latest = timeline.latest_change(now_ns) or timeline.changes[0]
+    start_ns, end_ns = timeline.start_ns(by_ns=now_ns), timeline.end_ns(by_ns=now_ns)
+    created = _time(timeline.created_ns)
     description: dict[str, Any] = {
         "id": target.id,
-        "configurationId": configuration_id(live),
+        "configurationId": configuration_id(it),
         "configurationName": f"{plan.executable_id or plan.story}-configuration",
-        "executableId": executable_id(live),
+        "executableId": executable_id(it),
         "scenarioId": plan.scenario_id,
         "status": latest.status.value,
-        "statusMessage": _message(live, latest.status),
+        "statusMessage": _message(it, latest.status),
         "targetStatus": _target_status(target.kind, latest.status),
         "createdAt": created,
         "modifiedAt": _time(latest.at_ns),
         "submissionTime": created,
-        "startTime": None if started is None else _time(started.at_ns),
-        "completionTime": None if end is None else _time(end.at_ns),
+        "startTime": None if start_ns is None else _time(start_ns),
+        "completionTime": None if end_ns is None else _time(end_ns),
     }
     if target.kind is Kind.EXECUTION:
         return description | {"outputArtifacts": []}
     path = f"/v2/inference/deployments/{target.id}"
-    url = f"https://api.ai.simulated.example{path}" if started is not None else ""
+    url = f"https://api.ai.simulated.example{path}" if start_ns is not None else ""
     return description | {"deploymentUrl": url, "lastOperation": "CREATE", "ttl": None}
 
 
-def detailed(live: LiveTarget, *, now_ns: int) -> dict[str, Any]:
-    """As a single get shows it."""
-    description = described(live, now_ns=now_ns)
+def detailed(it: SimulatedTarget, *, now_ns: int) -> dict[str, Any]:
+    """A workload requested by its id."""
+    description = listed(it, now_ns=now_ns)
     status = Status(description["status"])
-    if status.is_terminal and live.plan.end_details is not None:
-        return description | {"statusDetails": live.plan.end_details}
+    if status.is_terminal and it.plan.end_details is not None:
+        return description | {"statusDetails": it.plan.end_details}
     pods = [
         {
             "pod_name": pod,
             "phase": _phase(status),
             "container_states": [
-                _container_state(name, status, is_main=name == live.plan.containers[0])
-                for name in live.plan.containers
+                _container_state(name, status, is_main=name == it.plan.containers[0])
+                for name in it.plan.containers
             ],
         }
-        for pod in live.pods
+        for pod in it.pods
     ]
     return description | {"statusDetails": {"workflow_info": {"pods": pods}}}
 
 
 def status_only(description: dict[str, Any]) -> dict[str, Any]:
-    """What `$select=status` leaves; the official SDK refuses any other field."""
+    """The fields of `$select=status`; the official SDK refuses any other field."""
     names = [*_STATUS_FIELDS, "statusDetails"]
     return {name: description[name] for name in names if name in description}
 
 
-def configuration_id(live: LiveTarget) -> str:
-    return live.plan.configuration_id or f"c-{executable_id(live)}"
+def configuration_id(it: SimulatedTarget) -> str:
+    return it.plan.configuration_id or f"c-{executable_id(it)}"
 
 
-def executable_id(live: LiveTarget) -> str:
-    return live.plan.executable_id or live.plan.story
+def executable_id(it: SimulatedTarget) -> str:
+    return it.plan.executable_id or it.plan.story
 
 
 def _target_status(kind: Kind, status: Status) -> str:
@@ -86,9 +86,9 @@ def _target_status(kind: Kind, status: Status) -> str:
     return "COMPLETED" if kind is Kind.EXECUTION else "RUNNING"
 
 
-def _message(live: LiveTarget, status: Status) -> str:
-    if status.is_terminal and live.plan.end_message is not None:
-        return live.plan.end_message
+def _message(it: SimulatedTarget, status: Status) -> str:
+    if status.is_terminal and it.plan.end_message is not None:
+        return it.plan.end_message
     return _MESSAGES[status]
 
 
@@ -106,5 +106,5 @@ def _phase(status: Status) -> str:
 
 
 def _time(at_ns: int) -> str:
-    """Whole seconds and `Z`."""
+    """RFC 3339 in whole seconds with `Z`."""
     return format_ns(at_ns)[:19] + "Z"

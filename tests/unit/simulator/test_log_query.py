@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tailer.model import Order
 from tailer.simulator.line_store import Line, LineStore
+from tailer.simulator.requests import LogQuery
 from tailer.simulator.settings import Dialect
 
 SECOND = 10**9
@@ -37,7 +38,7 @@ def asked(
     order: Order = Order.ASC,
     now_ns: int = NOW,
 ) -> list[str]:
-    found = store.query(start_ns=start_ns, end_ns=end_ns, top=top, order=order, now_ns=now_ns)
+    found = store.query(LogQuery(start_ns, end_ns, top, order), now_ns=now_ns)
     return [entry.decode() for entry in found]
 
 
@@ -172,6 +173,6 @@ def test_a_query_is_a_filter_a_sort_and_a_cut(
 def test_forgetting_what_was_still_to_be_said_spares_what_a_test_has_put_in() -> None:
     scripted = msgspec.structs.replace(line(9, "scripted"), is_scripted=True)
     store = filled(Dialect(), line(1, "said"), line(8, "unsaid"), scripted)
-    store.forget_after(5)
+    store.delete_after(5)
 
     assert asked(store, 0, 99) == ["said", "scripted"]

@@ -109,7 +109,7 @@ def test_a_mistake_is_named_by_its_place(
         ),
         (
             "[[target]]\nkind='execution'\nlife=[{at_s=5,status='RUNNING'},{at_s=1,status='DEAD'}]",
-            r"target\[0\].life: the stages must follow each other in time",
+            r"target\[0\]: life: the stages must follow each other in time",
         ),
     ],
 )
