@@ -65,7 +65,7 @@ def test_sighup_applies_a_new_file_and_a_bad_one_changes_nothing(
         ended = process.end()
 
     assert ended.code == 0
-    assert "targets: 7 is not a list" in ended.err
+    assert "targets: must be a list, not 7" in ended.err
 
 
 def test_a_new_service_key_is_noticed(world: World, write: Write, tmp_path: Path) -> None:
