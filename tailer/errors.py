@@ -77,7 +77,7 @@ class PermanentApiError(ApiError):
 
 
 class NotFoundError(PermanentApiError):
-    """404: never existed, not created yet, or deleted. The caller must tell which."""
+    """404: never existed, not created yet, or deleted. The response does not show which."""
 
 
 class SinkError(TailerError):

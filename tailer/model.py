@@ -95,7 +95,7 @@ class ExtendedEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
 class Page:
     """One response of the logs endpoint, in the order received.
 
-    `top` is the `$top` that the service applied: fewer entries mean that it had no more.
+    `top` is the `$top` that the service applied: fewer entries mean that no others match.
     `server_now_ns` was the service's clock when the request was sent, so never later than
     the time at which the service read its store.
     """

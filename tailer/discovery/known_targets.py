@@ -80,7 +80,7 @@ class _Seen:
 
 @dataclass(slots=True)
 class _Missing:
-    """A target that so many listings lacked, the first of them at `since_ns`."""
+    """Number of listings without a target; the first of these was at `since_ns`."""
 
     since_ns: int
     listings: int = 0
@@ -99,7 +99,7 @@ class KnownTargets:
     backfill_ns: int
     lateness_ns: int
     _seen: dict[Target, _Seen] = field(init=False, default_factory=dict)
-    # Retired targets that are not listed, and those that are listed as alive, each since when.
+    # Retired targets: since when no listing has them, and since when listings show them alive.
     _missing_since_ns: dict[Target, int] = field(init=False, default_factory=dict)
     _alive_since_ns: dict[Target, int] = field(init=False, default_factory=dict)
     _unfinished: dict[Target, _Missing] | None = None  # None before the first listing

@@ -1,7 +1,7 @@
 """List periodically, report new and vanished targets, record the health of each listing.
 
 One task per kind and resource group: a listing that fails or is forbidden delays no other.
-The service is never asked by status: a target that started and ended between two listings
+The service never filters by status: a target that started and ended between two listings
 is found only in a status that the selector may not name.
 """
 

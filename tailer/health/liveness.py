@@ -42,7 +42,7 @@ def not_ready(health: Health) -> list[str]:
 
 
 def _is_answered(health: Health, target: Target) -> bool:
-    """Whether the service has answered for `target`; true for one that was retired, too."""
+    """Whether the service has answered for `target`; true for a retired target."""
     one = health.targets.get(target)
     return one is None or one.totals.reads > 0 or one.phase in _PHASES_WITH_ANSWER
 

@@ -32,7 +32,7 @@ LATENESS_BUCKETS_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 120.0, 3
 
 @dataclass(slots=True)
 class Lateness:
-    """Histogram of the lateness of late lines. The last bucket has no upper bound."""
+    """Histogram: how late each late line appeared. The last bucket has no upper bound."""
 
     counts: Counter[int] = field(default_factory=Counter)
     sum_s: float = 0.0

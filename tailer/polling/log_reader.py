@@ -51,7 +51,7 @@ class LogReader:
 
     def now_ns(self) -> int:
         now_ns = self.source.server_now_ns()
-        assert now_ns is not None, "the service's clock is needed only after its first answer"
+        assert now_ns is not None, "the service's clock is needed only after its first response"
         return now_ns
 
     async def slices(self, window: Window) -> AsyncIterator[Slice]:

@@ -26,7 +26,7 @@ from tailer.timestamp import NS_PER_S, format_ns
 # only, and a line may be dated slightly ahead.
 AHEAD_NS = 60 * NS_PER_S
 NO_LOGS_YET = "no logs yet"
-_NOT_FOUND = "the service answers 404 for this target; still polling, as that may be temporary"
+_NOT_FOUND = "the service answers 404 for this target; still polling (may be temporary)"
 
 StartAt = Callable[[int], int]
 """Where to start a target that was never read, given the service's current time."""
@@ -87,7 +87,7 @@ class Poller:
                 else:
                     await self._take_lines(*await self._logs.last_lines(last, window))
             except NotFoundError:
-                await self._ask_status()
+                await self._refresh_status()
                 if not self._has_no_logs() and self.health.status not in NOT_STARTED:
                     await self.clock.sleep(self.settings.pace.interval_s)
                     continue
@@ -129,7 +129,7 @@ class Poller:
                     self._reporter.enter(Phase.ENDED, reason=self.health.status)
                     break
             if self._status.is_due():
-                await self._ask_status()
+                await self._refresh_status()
             pause_s = pause_after(
                 pause_s,
                 found_lines=bool(found),
@@ -164,7 +164,7 @@ class Poller:
         try:
             found = await read
         except NotFoundError:
-            await self._ask_status()
+            await self._refresh_status()
             reason = _NOT_FOUND if self._status.is_not_found else NO_LOGS_YET
             self._reporter.enter(Phase.WAITING, reason=reason)
             if self._status.is_not_found:
@@ -178,9 +178,9 @@ class Poller:
         return found
 
     def _has_no_logs(self) -> bool:
-        """Whether the 404s of the logs, with this one, are believed."""
+        """Record a 404 of the logs; whether it is confirmed."""
         self._status.logs_missing.record(self.clock.monotonic_s())
-        return self._status.logs_missing.is_believed
+        return self._status.logs_missing.is_confirmed
 
     async def _read(self, window: Window) -> int:
         """Read `window` completely; each slice is stored before the next page is requested."""
@@ -249,8 +249,8 @@ class Poller:
             )
         return len(step.fresh)
 
-    async def _ask_status(self) -> None:
-        await self._status.ask()
+    async def _refresh_status(self) -> None:
+        await self._status.refresh()
         if self._status.is_gone:
             self._report_gone()
 

@@ -1,7 +1,7 @@
-"""Status of a target: when to ask, when to believe a 404, when reading is finished.
+"""Status of a target: when to request it, when a 404 is confirmed, when reading is finished.
 
 A single 404 proves nothing: just after a creation the service may not find the new object,
-and one replica may lag behind another. Only 404s without another response between them do.
+and one replica may lag behind another. Three consecutive 404s over some time confirm it.
 
 The last lines of a target appear within the lateness of their own timestamps. So reading
 continues after the end of the target until a drain time has passed without a new line.
@@ -23,7 +23,7 @@ NOT_STARTED = frozenset({Status.UNKNOWN, Status.PENDING})
 _GONE_AFTER_S = 30.0  # 404s for so long: the target was deleted, no replica lags so far
 _NO_LOGS_AFTER_S = 2.0  # the same for the logs of a target that exists
 _RESPONSES_NEEDED = 3  # one may come from a replica that lags, a second one from its cache
-_LISTING_VALID_S = 60.0  # beyond that the target is asked for although listings have it
+_LISTING_VALID_S = 60.0  # for longer it does not replace a request
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class StatusTracker:
     drain: "Drain" = field(init=False)
     logs_missing: "NotFoundStreak" = field(init=False)
     _target_missing: "NotFoundStreak" = field(init=False)
-    _asked_s: float = field(init=False, default=float("-inf"))
+    _refreshed_s: float = field(init=False, default=float("-inf"))
 
     def __post_init__(self) -> None:
         if self.details is not None:
@@ -60,7 +60,7 @@ class StatusTracker:
     @property
     def is_gone(self) -> bool:
         """Whether the target was found before, and is confirmed to be deleted."""
-        return self._target_missing.is_believed
+        return self._target_missing.is_confirmed
 
     @property
     def is_not_found(self) -> bool:
@@ -69,32 +69,32 @@ class StatusTracker:
 
     async def start(self) -> None:
         if self.details is None:
-            await self.ask()
+            await self.refresh()
         else:
             self._record(self.details)
 
     def is_due(self) -> bool:
-        """Whether to ask now. An execution that has ended stays so; a deployment may not."""
+        """Whether to request it now. An execution that has ended stays so; a deployment may not."""
         if self.drain.has_begun and self.target.kind is Kind.EXECUTION:
             return False
         interval_s = self.settings.status_s
         sighting = self.sighted()
         if sighting is not None:
-            if sighting.seen_s > self._asked_s:
+            if sighting.seen_s > self._refreshed_s:
                 if sighting.workload.status is not self.health.status:
                     return True
-                self._asked_s = sighting.seen_s
+                self._refreshed_s = sighting.seen_s
             interval_s = max(interval_s, _LISTING_VALID_S)
-        return self.clock.monotonic_s() - self._asked_s >= interval_s
+        return self.clock.monotonic_s() - self._refreshed_s >= interval_s
 
-    async def ask(self) -> None:
+    async def refresh(self) -> None:
         try:
             workload = await self._request()
         except NotFoundError:
             if self.details is None:
                 raise
-            self._asked_s = self.clock.monotonic_s()
-            self._target_missing.record(self._asked_s)
+            self._refreshed_s = self.clock.monotonic_s()
+            self._target_missing.record(self._refreshed_s)
             return
         self._target_missing.end()
         self.reporter.answered()
@@ -118,12 +118,12 @@ class StatusTracker:
         return workload
 
     def _record(self, workload: Workload) -> None:
-        self._asked_s = self.clock.monotonic_s()
+        self._refreshed_s = self.clock.monotonic_s()
         self.health.status = workload.status
         self.health.details = self.details
         server_now_ns = self.source.server_now_ns()
         assert server_now_ns is not None, "the service has just answered"
-        self.drain.record_status(workload, now_s=self._asked_s, server_now_ns=server_now_ns)
+        self.drain.record_status(workload, now_s=self._refreshed_s, server_now_ns=server_now_ns)
         if workload.status in NOT_STARTED and not self.health.totals.lines:
             self.reporter.enter(Phase.WAITING, reason=f"not started ({workload.status})")
 
@@ -173,9 +173,9 @@ def _ended_ago_s(workload: Workload, server_now_ns: int) -> float:
 
 @dataclass(slots=True)
 class NotFoundStreak:
-    """404s without another response between them; believed after three. Monotonic times."""
+    """404s without another response between them; confirmed after three. Monotonic times."""
 
-    believed_after_s: float
+    confirmed_after_s: float
     _first_s: float = 0.0
     _last_s: float = 0.0
     _responses: int = 0
@@ -193,6 +193,6 @@ class NotFoundStreak:
         return self._responses > 0
 
     @property
-    def is_believed(self) -> bool:
+    def is_confirmed(self) -> bool:
         lasted_s = self._last_s - self._first_s
-        return self._responses >= _RESPONSES_NEEDED and lasted_s >= self.believed_after_s
+        return self._responses >= _RESPONSES_NEEDED and lasted_s >= self.confirmed_after_s

@@ -62,7 +62,7 @@ async def test_it_is_told_as_a_gap_from_where_it_was_read_to_now(bench: Bench) -
 
     gaps = await gaps_of_a_run(bench)
 
-    assert [gap["detail"] for gap in gaps] == ["it was deleted while tailer was not running"]
+    assert [gap["error"] for gap in gaps] == ["it was deleted while tailer was not running"]
     (gap,) = bench.health.targets[target].gaps
     assert gap.reason is GapReason.GONE
     assert gap.end_ns - gap.start_ns > 300e9

@@ -336,7 +336,7 @@ async def test_what_each_selector_matches_at_first_is_said_once(bench: Bench) ->
     with capture_logs() as events:
         await bench.run_for(60)
 
-    assert [(one["found"], one["alive"]) for one in named(events, "watching")] == [(2, 1)]
+    assert [(one["found"], one["alive"]) for one in named(events, "selector_matched")] == [(2, 1)]
 
 
 @pytest.mark.long

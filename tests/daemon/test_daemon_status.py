@@ -243,7 +243,7 @@ async def test_while_it_stops_it_is_well_but_not_ready(watched: Watched, place: 
         await bench.run(stop)
 
     assert [answer.status for answer in told] == [200, 503]
-    assert told[1].json["reasons"] == ["it is stopping"]
+    assert told[1].json["reasons"] == ["tailer is stopping"]
 
 
 async def test_it_becomes_ready_step_by_step(watched: Watched) -> None:

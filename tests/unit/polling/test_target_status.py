@@ -36,7 +36,7 @@ async def test_everything_is_asked_for_once_and_then_the_status_alone(clock: Vir
     rig = Rig(clock)
 
     for _ in range(3):
-        await rig.tracker.ask()
+        await rig.tracker.refresh()
 
     assert rig.source.asked_only_status == [False, True, True]
     assert rig.health.details is not None
@@ -45,10 +45,10 @@ async def test_everything_is_asked_for_once_and_then_the_status_alone(clock: Vir
 
 async def test_what_it_died_of_is_asked_for_when_it_has_died(clock: VirtualClock) -> None:
     rig = Rig(clock)
-    await rig.tracker.ask()
+    await rig.tracker.refresh()
     rig.source.status, rig.source.status_message = Status.DEAD, "out of memory"
 
-    await rig.tracker.ask()
+    await rig.tracker.refresh()
 
     assert rig.source.asked_only_status == [False, True, False]
     assert rig.health.details is not None
@@ -68,7 +68,7 @@ async def test_a_404_just_after_it_was_found_is_a_replica_that_lags(clock: Virtu
     rig = Rig(clock, known=Workload(TARGET, Status.PENDING))
     rig.source.is_gone = True
 
-    await rig.tracker.ask()
+    await rig.tracker.refresh()
 
     assert not rig.tracker.is_gone
     assert rig.health.status is Status.PENDING
@@ -79,7 +79,7 @@ async def test_a_404_of_a_target_that_was_never_seen_is_an_error(clock: VirtualC
     rig.source.is_gone = True
 
     with pytest.raises(NotFoundError):
-        await rig.tracker.ask()
+        await rig.tracker.refresh()
 
 
 @pytest.mark.parametrize(("target", "is_due"), [(EXECUTION, False), (TARGET, True)])
@@ -88,7 +88,7 @@ async def test_an_execution_that_has_ended_stays_so_and_a_deployment_may_not(
 ) -> None:
     rig = Rig(clock, target=target)
     rig.source.status = Status.STOPPED
-    await rig.tracker.ask()
+    await rig.tracker.refresh()
     await clock.sleep(60)
 
     assert rig.tracker.is_due() is is_due
