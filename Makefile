@@ -1,16 +1,35 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# `make demo` and `make test` need nothing but Python and make. CONTRIBUTING.md lists all targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SETUP := $(VENV)/.set-up
 
-.PHONY: demo test lint mutants soak torture reloads herd listing-cost disk-faults syslog-losses syslog-speed image-steps breakage clean
+# Most tests of real processes wait more than they compute: two at a time for each core.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
+STRESS = PYTHONPATH=tests $(BIN)/python tests/stress
+
+.PHONY: demo test test-all test-unit lint mutants soak torture reloads herd listing-cost disk-faults \
+	syslog-losses syslog-speed image-steps breakage docs clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
 
+# At most four minutes on two cores. Tests with the mark `long` are left to `make test-all`, which
+# CI runs; a quick test stands for each of their promises. Long are:
+# - ten thousand hostile lines through real syslog receivers (quick: one thousand),
+# - outages of minutes under load, hours of refused requests (quick: tests/unit/daemon),
+# - series of kills, reloads and broken parts of real processes (quick: one of each kind),
+# - further cases of a table: flags, selectors, recipes of docs/ci.md, crashes between system calls.
 test: $(SETUP)
-	$(BIN)/pytest -n auto --dist worksteal
+	$(PYTEST) -m "not long"
+
+test-all: $(SETUP)
+	$(PYTEST)
+
+# What does not need real processes or receivers: for further versions of Python.
+test-unit: $(SETUP)
+	$(PYTEST) -m "not long" tests/unit tests/contract
 
 lint: $(SETUP)
 	$(BIN)/ruff check .
@@ -19,38 +38,41 @@ lint: $(SETUP)
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 
+docs: $(SETUP)
+	$(BIN)/python docs/generate.py
+
 mutants: $(SETUP)
-	$(BIN)/python tests/mutants.py
+	$(STRESS)/mutate_the_core.py
 
 torture: $(SETUP)
-	$(BIN)/python tests/torture.py
+	$(STRESS)/kill_at_random.py
 
 reloads: $(SETUP)
-	$(BIN)/python tests/reloads.py
+	$(STRESS)/reload_under_load.py
 
 herd: $(SETUP)
-	$(BIN)/python tests/herd.py
+	$(STRESS)/many_executions.py
 
 listing-cost: $(SETUP)
-	$(BIN)/python tests/listing_cost.py
+	$(STRESS)/cost_of_listing.py
 
 disk-faults: $(SETUP)
-	$(BIN)/python tests/disk_faults.py
+	$(STRESS)/break_the_disk.py
 
 syslog-speed: $(SETUP)
-	$(BIN)/python tests/syslog_speed.py
+	$(BIN)/python benchmarks/syslog_format.py
 
 syslog-losses: $(SETUP)
-	$(BIN)/python tests/syslog_losses.py
+	$(STRESS)/kill_syslog_receivers.py
 
 image-steps: $(SETUP)
-	PYTHONPATH=tests $(BIN)/python tests/image_steps.py
+	$(STRESS)/follow_image_steps.py
 
 breakage: $(SETUP)
-	$(BIN)/python tests/breakage.py
+	$(STRESS)/break_each_part.py
 
 soak: $(SETUP)
-	$(BIN)/python tests/soak.py
+	$(STRESS)/follow_through_faults.py
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("tailer needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'

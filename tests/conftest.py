@@ -1,18 +1,18 @@
 """Fixtures for every test. Async tests run in virtual time unless they say otherwise."""
 
-from collections.abc import Mapping
-from typing import Any
+from asyncio import AbstractEventLoop, SelectorEventLoop  # noqa: TID251 - pytest-asyncio takes loops
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from virtual_time import VIRTUAL_BACKEND, VirtualClock
+from support.virtual_time import VirtualClock, VirtualTimeLoop
 
 # How fast a busy machine draws examples says nothing about the code.
 settings.register_profile(
     "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("any-machine")
-# To find out *whether* something is broken (tests/mutants.py), the smallest case is not needed.
+# To find out *whether* something is broken (make mutants), the smallest case is not needed.
 settings.register_profile(
     "quick-to-fail",
     parent=settings.get_profile("any-machine"),
@@ -20,9 +20,13 @@ settings.register_profile(
 )
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, Mapping[str, Any]]:
-    return VIRTUAL_BACKEND
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], AbstractEventLoop]]:
+    """The loop in which an async test and its fixtures run."""
+    if item.get_closest_marker("real_time") is not None:
+        return {"real time": SelectorEventLoop}
+    return {"virtual time": VirtualTimeLoop}
 
 
 @pytest.fixture

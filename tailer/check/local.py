@@ -39,8 +39,7 @@ from tailer.sinks.file.paths import PathTemplate
 from tailer.sinks.syslog.build import build_transport
 from tailer.spool.open import lock_path_of
 from tailer.spool.schema import VERSION
-from tailer.status.address import HostPort, UnixPath, parse_address
-from tailer.status.client import ask_for_status
+from tailer.status.client import HostPort, UnixPath, ask_for_status, parse_address
 from tailer.text import size_text
 
 _MIB = 1 << 20

@@ -1,4 +1,4 @@
-"""`tailer check`: whether `tailer run` would have all that it needs."""
+"""`tailer check`: try everything that `tailer run` needs, and report each finding."""
 
 import os
 import random
@@ -15,17 +15,16 @@ import msgspec
 
 from tailer.check.all import check_everything
 from tailer.check.runner import Finding, FindingLevel, failed, not_checked, passed
-from tailer.cli.config_file import read_config
 from tailer.cli.context import credentials_for
 from tailer.cli.options import color_option, option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path
-from tailer.config.finding import VARIABLE
+from tailer.config import Config, find_config_path, read_config
+from tailer.config.load import VARIABLE
 from tailer.errors import ConfigError
 from tailer.text import visible
 
-_LONGEST_SUBJECT = 40
+_MAX_SUBJECT_CHARS = 40
 _COLORS = {
     FindingLevel.OK: "32",
     FindingLevel.WARN: "33",
@@ -33,20 +32,20 @@ _COLORS = {
     FindingLevel.NOT_CHECKED: "2",
 }
 _SUBJECT = "configuration"
-_AFTERWARDS = ("credentials", "token", "API", "watches", "sinks", "spool", "status page")
+_OTHER_SUBJECTS = ("credentials", "token", "API", "watches", "sinks", "spool", "status page")
 
 _EPILOG = """\
 \b
 Examples:
   tailer check --config tailer.toml      before the first start, and after every change
-  tailer check                           without a configuration: credentials and the API
+  tailer check                           without a configuration: credentials and API only
   tailer check -o json | jq -r 'select(.verdict == "fail") | .what'
 
 \b
-Everything is tried for real, and nothing is left behind: no message is sent, and what is
-written is removed at once. It may run beside the service. The exit code is 0, or that of the
-first line that begins with FAIL: 2 configuration, 3 credentials or an API that cannot be
-reached, 4 targets or permissions, 5 sinks and disks.
+Each check makes the real attempt: connect, log in, write and delete a file. No log line is
+sent. The check may run beside the service. The exit code is 0, or the code of the first FAIL
+line: 2 configuration, 3 credentials or unreachable API, 4 targets or permissions, 5 sinks
+and disks.
 """
 
 
@@ -58,9 +57,9 @@ reached, 4 targets or permissions, 5 sinks and disks.
 def check_command(
     *, config: Path | None, service_key_file: Path | None, output: str, color: str
 ) -> int:
-    """Check configuration, credentials, API, targets, sinks and disks, each for real.
+    """Check configuration, credentials, API, targets, sinks and disks.
 
-    It takes less than half a minute, whatever hangs.
+    The check ends within half a minute, even if a server or disk hangs.
     """
     start_stderr(color)
     open_stdout()
@@ -69,15 +68,15 @@ def check_command(
     report = _Report(as_json=output == "json", in_color=in_color)
     try:
         path = _path_of(config)
-        parsed = None if path is None else read_config(path)
+        parsed = None if path is None else read_config(path, os.environ)
     except ConfigError as error:
-        report.announce(_AFTERWARDS)
+        report.announce(_OTHER_SUBJECTS)
         for mistake in str(error).splitlines():
-            report.tell(_SUBJECT, failed(mistake, "", exit_code=error.exit_code))
-        for subject in _AFTERWARDS:
-            report.tell(subject, not_checked(f"see {_SUBJECT}"))
+            report.add(_SUBJECT, failed(mistake, "", exit_code=error.exit_code))
+        for subject in _OTHER_SUBJECTS:
+            report.add(subject, not_checked(f"see {_SUBJECT}"))
         return error.exit_code
-    first = not_checked("none found; --config names one")
+    first = not_checked("no configuration found; --config names one")
     if parsed is not None:
         counts = f"{_counted(parsed.watches, 'watch')}, {_counted(parsed.sinks, 'sink')}"
         first = passed(f"{path}: {counts}")
@@ -86,7 +85,7 @@ def check_command(
 
 
 def _path_of(given: Path | None) -> Path | None:
-    """None when there is no configuration, and none was asked for."""
+    """The configuration file; None if none exists and none was named."""
     try:
         return find_config_path(given, os.environ, Path.is_file)
     except ConfigError:
@@ -105,7 +104,7 @@ async def _check(
 ) -> int:
     def announce(subjects: Sequence[str]) -> None:
         report.announce(subjects)
-        report.tell(_SUBJECT, first)
+        report.add(_SUBJECT, first)
 
     findings = await check_everything(
         config,
@@ -114,12 +113,12 @@ async def _check(
         rng=random.Random(),
         environ=os.environ,
         announce=announce,
-        tell=report.tell,
+        tell=report.add,
     )
     code = next((each.exit_code for each in findings if each.exit_code), 0)
     if any(each.is_late for each in findings):
-        # A name server or a disk that hangs is waited for in a thread, and no process ends
-        # before its threads do. All is said, and nothing is half done.
+        # A thread still waits for a hung name server or disk, and the interpreter would wait
+        # for the thread. All findings are printed, so the process may end here.
         sys.stdout.flush()
         os._exit(code)
     return code
@@ -127,16 +126,16 @@ async def _check(
 
 @dataclass(slots=True)
 class _Report:
-    """A line for each finding; what is announced is aligned."""
+    """Prints a line for each finding, aligned to the announced subjects."""
 
     as_json: bool
     in_color: bool
     width: int = len(_SUBJECT)
 
     def announce(self, subjects: Sequence[str]) -> None:
-        self.width = min(max(map(len, [_SUBJECT, *subjects])), _LONGEST_SUBJECT)
+        self.width = min(max(map(len, [_SUBJECT, *subjects])), _MAX_SUBJECT_CHARS)
 
-    def tell(self, subject: str, finding: Finding) -> None:
+    def add(self, subject: str, finding: Finding) -> None:
         if self.as_json:
             click.echo(msgspec.json.encode(_row(subject, finding)))
         else:

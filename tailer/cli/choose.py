@@ -1,9 +1,4 @@
-"""Interactive choice.
-
-What somebody types when asked which of a list to follow. Pure.
-
-`tailer logs -f` without a target: what is running, to choose from, on a terminal.
-"""
+"""`tailer logs -f` without a target, on a terminal: choose from what is running."""
 
 import os
 import re
@@ -37,15 +32,15 @@ _NUMBERS = re.compile(rf"{_RANGE}(?:[\s,]+{_RANGE})*")
 _ALL = ("a", "all")
 
 
-def picked(answer: str, shown: Sequence[Workload]) -> list[Workload] | None:
-    """Those meant by `a`, `2`, `1,3-5` or `1 3`, each once; None if it is a text to look for.
+def picked(answer: str, visible_rows: Sequence[Workload]) -> list[Workload] | None:
+    """The rows chosen by `a`, `2`, `1,3-5` or `1 3`, each once; None for a text to filter by.
 
     Raises:
-        ValueError: A number that is not shown; its text says so.
+        ValueError: A number is not on the list; the message names the valid range.
     """
     answer = answer.strip().strip(",").lower()
     if answer in _ALL:
-        return list(shown)
+        return list(visible_rows)
     if _NUMBERS.fullmatch(answer) is None:
         return None
     chosen: dict[int, Workload] = {}
@@ -53,26 +48,26 @@ def picked(answer: str, shown: Sequence[Workload]) -> list[Workload] | None:
         first, _, last = part.partition("-")
         numbers = sorted((int(first), int(last or first)))
         for number in numbers:
-            if not 1 <= number <= len(shown):
-                raise ValueError(f"there is no {number}, only 1 to {len(shown)}")
-        chosen |= {number: shown[number - 1] for number in range(numbers[0], numbers[1] + 1)}
+            if not 1 <= number <= len(visible_rows):
+                raise ValueError(f"{number} is not between 1 and {len(visible_rows)}")
+        chosen |= {number: visible_rows[number - 1] for number in range(numbers[0], numbers[1] + 1)}
     return list(chosen.values())
 
 
 def found(text: str, workloads: Sequence[Workload]) -> list[Workload]:
-    """Those that have every word of `text` somewhere, in whatever case."""
+    """The workloads in which every word of `text` occurs, in any field and case."""
     words = text.casefold().split()
-    return [one for one in workloads if all(word in _told(one) for word in words)]
+    return [one for one in workloads if all(word in _search_text(one) for word in words)]
 
 
 def named(text: str, workloads: Sequence[Workload]) -> list[Workload]:
-    """Those whose whole id or name this is."""
+    """The workloads with exactly this id or name."""
     return [one for one in workloads if text.strip() in {one.target.id, one.target.name}]
 
 
-def _told(workload: Workload) -> str:
+def _search_text(workload: Workload) -> str:
     target = workload.target
-    said = (
+    fields = (
         target.name,
         target.resource_group,
         workload.status,
@@ -80,29 +75,29 @@ def _told(workload: Workload) -> str:
         workload.executable_id,
         workload.configuration_name,
     )
-    return "\n".join(said).casefold()
+    return "\n".join(fields).casefold()
 
 
-_MOST_ROWS = 50
-_FEWEST_ROWS = 5  # on however low a terminal
-_OTHER_ROWS = 4  # heading, what is left out, the question, and the answer's newline
+_MAX_ROWS = 50
+_MIN_ROWS = 5  # even on a very low terminal
+_OTHER_ROWS = 4  # heading, number of rows left out, prompt, newline after the answer
 _DIM = "\x1b[2m{}\x1b[0m"
 
 Show: TypeAlias = Callable[[Sequence[Workload], int], None]
-"""Draws these, and tells how many more there are."""
+"""Print these rows, and how many more exist."""
 
 
-def is_open(flags: Mapping[str, Any]) -> bool:
-    """Whether it is not said what to follow, and there is somebody to ask."""
+def needs_choice(flags: Mapping[str, Any]) -> bool:
+    """Whether `-f` has no target, and stdin and stderr are a terminal to ask on."""
     if not flags["follow"] or flags["targets"]:
         return False
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any]:
-    """The flags of `tailer logs` with what somebody wants to follow, of all that is running.
+    """The flags of `tailer logs`, completed by an interactive choice of running targets.
 
-    `words` are those of the command line, to tell how to follow the same again.
+    `words` is the command line; it is printed again with the chosen targets.
 
     Raises:
         NotFoundError: Nothing is running.
@@ -114,13 +109,13 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
     groups = None
     if not flags["all_resource_groups"]:
         groups = groups_for(flags["resource_groups"], credentials)
-    seen = anyio.run(_look, groups, credentials)
+    seen = anyio.run(_query_running, groups, credentials)
     has_groups = len({one.target.resource_group for one in seen.workloads}) > 1
 
-    def show(shown: Sequence[Workload], left_out: int) -> None:
+    def show(rows: Sequence[Workload], left_out: int) -> None:
         width, _ = _size()
         table = table_text(
-            shown,
+            rows,
             now_ns=seen.now_ns,
             width=width,
             in_color=in_color,
@@ -129,7 +124,7 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
         )
         click.echo(table, nl=False, err=True, color=in_color)
         if left_out:
-            _remark(f"… and {left_out} more: type a text to filter", in_color=in_color)
+            _print_dim(f"… and {left_out} more: type a text to filter", in_color=in_color)
 
     chosen = _ask(newest_first(seen.workloads), show)
     used = tuple(dict.fromkeys(one.target.resource_group for one in chosen))
@@ -139,69 +134,69 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
             [one.target for one in chosen],
             resource_groups=None if groups and set(used) == set(groups) else used,
         )
-        _remark(visible(again), in_color=in_color)
+        _print_dim(visible(again), in_color=in_color)
     names = tuple(one.target.name for one in chosen)
     return {**flags, "targets": names, "resource_groups": used, "all_resource_groups": False}
 
 
-async def _look(groups: Sequence[str] | None, credentials: Credentials) -> Inventory:
-    """What is running in these groups, or in all; one that is refused is named on stderr.
+async def _query_running(groups: Sequence[str] | None, credentials: Credentials) -> Inventory:
+    """What is running in these groups, or in all groups. Refused groups are named on stderr.
 
     Raises:
-        NotFoundError: Nothing is.
+        NotFoundError: Nothing is running.
     """
     async with client_for(credentials) as client:
         where = f"resource group {', '.join(groups)}" if groups else "any resource group"
         if groups is None:
             groups = await client.resource_groups(on_retry=OutageNotice())
-        asked = [
+        requests = [
             ListRequest(kind, ListFilter(status=status))
             for kind, statuses in RUNNING.items()
             for status in statuses
         ]
-        seen = await query_inventory(client, groups, asked)
-        seen.tell_refusals()
+        seen = await query_inventory(client, groups, requests)
+        seen.report_refusals()
         if seen.workloads:
             return seen
         everything = await query_inventory(client, groups, [ListRequest(kind) for kind in Kind])
     raise NotFoundError(
-        f"nothing is running in {where}; there is {summarize_workloads(everything.workloads)}",
-        hint="`tailer list` shows it; -g picks another resource group",
+        f"nothing is running in {where} ({summarize_workloads(everything.workloads)})",
+        hint="`tailer list` shows what has ended; -g selects another resource group",
     )
 
 
 def _ask(running: Sequence[Workload], show: Show) -> list[Workload]:
-    shown = _shown(running, show)
+    rows = _show_rows(running, show)
     while True:
-        answer = _answer(len(shown))
+        answer = _read_answer(len(rows))
         if len(exactly := named(answer, running)) == 1:
             return exactly
         try:
-            numbered = picked(answer, shown)
+            numbered = picked(answer, rows)
         except ValueError as error:
             click.echo(str(error), err=True)
             continue
         if numbered is not None:
             return numbered
         if matching := found(answer, running):
-            shown = _shown(matching, show)
+            rows = _show_rows(matching, show)
         else:
-            click.echo(visible(f"nothing that is running has {answer!r}"), err=True)
+            click.echo(visible(f"no running target contains {answer!r}"), err=True)
 
 
-def _shown(matching: Sequence[Workload], show: Show) -> Sequence[Workload]:
-    """As many as there is room for, the newest."""
+def _show_rows(matching: Sequence[Workload], show: Show) -> Sequence[Workload]:
+    """Show the newest rows that fit on the terminal, and return them."""
     _, height = _size()
-    shown = matching[: min(_MOST_ROWS, max(_FEWEST_ROWS, height - _OTHER_ROWS))]
-    show(shown, len(matching) - len(shown))
-    return shown
+    rows = matching[: min(_MAX_ROWS, max(_MIN_ROWS, height - _OTHER_ROWS))]
+    show(rows, len(matching) - len(rows))
+    return rows
 
 
-def _remark(text: str, *, in_color: bool) -> None:
+def _print_dim(text: str, *, in_color: bool) -> None:
     click.echo(_DIM.format(text) if in_color else text, err=True, color=in_color)
 
 
-def _answer(count: int) -> str:
+def _read_answer(count: int) -> str:
     numbers = "1" if count == 1 else f"1-{count}"
     click.echo(f"follow which? {numbers}, a for all, a text to filter: ", nl=False, err=True)
     try:
@@ -212,11 +207,11 @@ def _answer(count: int) -> str:
     if not line:
         click.echo(err=True)
     if not line.strip():
-        raise ConfigError("nothing chosen", hint="`tailer list` shows what else there is")
+        raise ConfigError("nothing chosen", hint="`tailer list` shows all targets")
     return line.strip()
 
 
 def _size() -> tuple[int, int]:
-    """Columns and lines of the terminal; a usual one if it does not say."""
+    """Columns and lines of the terminal; 80 x 24 if the terminal does not report them."""
     columns, lines = os.get_terminal_size(sys.stderr.fileno())
     return columns or 80, lines or 24

@@ -1,13 +1,8 @@
-"""`tailer completion`, shell suggestions.
+"""`tailer completion SHELL`, and the values that a shell suggests: targets, groups, scenarios.
 
-`tailer completion SHELL`: what makes the shell complete commands and flags.
-
-What a shell offers for a word of ours that the service knows better than we do.
-
-Law: whatever fails, nothing is offered and nothing is said; the line being typed stays clean.
-
-Names come from strangers. Shells split and expand what is offered to them, so only those
-are offered that mean nothing to any shell.
+A failure suggests nothing and prints nothing, so that the line being typed stays intact.
+Shells split and expand suggestions, and names come from the service: only names without
+a character that is special to any shell are suggested.
 """
 
 import os
@@ -43,8 +38,8 @@ def completion_command(ctx: click.Context, shell: str) -> None:
     click.echo(completion(root.command, {}, "tailer", "_TAILER_COMPLETE").source())
 
 
-_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]*", re.ASCII)
-_HARMFUL_IN_REMARK = re.compile(r"[^A-Za-z0-9 ._/@+-]", re.ASCII)  # fish ends it at a comma
+_SAFE_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]*", re.ASCII)
+_UNSAFE_IN_DESCRIPTION = re.compile(r"[^A-Za-z0-9 ._/@+-]", re.ASCII)  # fish splits at a comma
 _RUNNING = ("RUNNING", "PENDING", "UNKNOWN")
 _KINDS = ("deployment", "execution", "deployments", "executions")
 
@@ -54,7 +49,7 @@ Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem[st
 def suggest_targets(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    """`deployment/…`, `execution/…`, or bare ids once it cannot be the beginning of those."""
+    """`deployment/…`, `execution/…`, or bare ids if the word is no prefix of those."""
     kind, slash, _ = incomplete.partition("/")
     is_bare = not slash and not any(one.startswith(incomplete) for one in _KINDS)
     if slash and kind not in _KINDS:
@@ -66,30 +61,30 @@ def suggest_targets(
         if (slash and one.kind != kind.removesuffix("s")) or one.id in given:
             continue
         items.append(_item(value, " ".join(filter(None, (one.status, one.scenario)))))
-    return [*_offered(items, incomplete)]
+    return [*_matching(items, incomplete)]
 
 
 def suggest_groups(
     ctx: click.Context, _param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    memory = _memory(ctx)
-    groups = [] if memory is None else memory.resource_groups()
-    return [*_offered((_item(group.id) for group in groups), incomplete)]
+    cache = _cache(ctx)
+    groups = [] if cache is None else cache.resource_groups()
+    return [*_matching((_item(group.id) for group in groups), incomplete)]
 
 
 def _suggest_values_of(field: str) -> Suggest:
-    """The different values of a field, with how many there are; most frequent first."""
+    """The distinct values of a field with their counts, most frequent first."""
     value_of: Callable[[CachedIds], str] = attrgetter(field)
 
     def suggest(
         ctx: click.Context, _param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        known = _workloads(ctx)
-        running = Counter(value_of(one) for one in known if one.status in _RUNNING)
-        every = Counter(map(value_of, known))
+        cached = _workloads(ctx)
+        running = Counter(value_of(one) for one in cached if one.status in _RUNNING)
+        every = Counter(map(value_of, cached))
         ordered = sorted(every, key=lambda value: (-running[value], -every[value], value))
         items = (_item(value, f"{running[value]} of {every[value]} running") for value in ordered)
-        return [*_offered(items, incomplete)]
+        return [*_matching(items, incomplete)]
 
     return suggest
 
@@ -99,16 +94,16 @@ suggest_executables = _suggest_values_of("executable")
 suggest_configurations = _suggest_values_of("configuration")
 
 
-def _offered(
+def _matching(
     items: Iterable[CompletionItem[str]], incomplete: str
 ) -> Iterator[CompletionItem[str]]:
     for item in items:
-        if item.value.startswith(incomplete) and _HARMLESS.fullmatch(item.value):
+        if item.value.startswith(incomplete) and _SAFE_VALUE.fullmatch(item.value):
             yield item
 
 
-def _item(value: str, remark: str = "") -> CompletionItem[str]:
-    return CompletionItem(value, help=_HARMFUL_IN_REMARK.sub("?", remark) or None)
+def _item(value: str, description: str = "") -> CompletionItem[str]:
+    return CompletionItem(value, help=_UNSAFE_IN_DESCRIPTION.sub("?", description) or None)
 
 
 def _running_first(workloads: Iterable[CachedIds]) -> list[CachedIds]:
@@ -117,12 +112,12 @@ def _running_first(workloads: Iterable[CachedIds]) -> list[CachedIds]:
 
 
 def _workloads(ctx: click.Context) -> list[CachedIds]:
-    memory = _memory(ctx)
-    return [] if memory is None else memory.workloads()
+    cache = _cache(ctx)
+    return [] if cache is None else cache.workloads()
 
 
-def _memory(ctx: click.Context) -> CompletionCache | None:
-    """Of the client and the groups that the command line means so far."""
+def _cache(ctx: click.Context) -> CompletionCache | None:
+    """The cache for the credentials and groups of the command line so far."""
     try:
         credentials = credentials_for(ctx.params.get("service_key_file"))
     except TailerError:

@@ -1,13 +1,8 @@
-"""Ids for the shell, within a time limit, cached.
+"""Ids, names and statuses for shell completion: queried within a time limit, then cached.
 
-A question that gets as long as somebody waits for a key, and no longer.
-
-A child process asks it, and is killed when time is up, whatever it hangs in: a name server
-is asked in a thread, and no process ends before its threads do.
-
-What there is at the service, for a shell that completes a word: at once, or not at all.
-
-It is remembered for the next few keystrokes, in files that hold ids, names and statuses only.
+A forked child queries the service and is killed at the time limit. A thread would not do: a
+name server that hangs keeps a thread, and the interpreter waits for its threads. The cache
+files hold ids, names and statuses only.
 """
 
 import hashlib
@@ -29,18 +24,18 @@ from tailer.errors import TailerError
 from tailer.model import Kind, Workload
 from tailer.timestamp import NS_PER_MS, NS_PER_S
 
-_PIECE_BYTES = 65_536
+_CHUNK_BYTES = 65_536
 
-Tell: TypeAlias = Callable[[bytes], None]
-TimedQuery: TypeAlias = Callable[[Tell], Awaitable[None]]
+Write: TypeAlias = Callable[[bytes], None]
+TimedQuery: TypeAlias = Callable[[Write], Awaitable[None]]
 
 
-def told_within(seconds: float, question: TimedQuery, *, clock: Clock) -> bytes:
-    """What `question` has told by then; it may fail or hang, and says nothing on stderr."""
+def output_within(seconds: float, query: TimedQuery, *, clock: Clock) -> bytes:
+    """What `query` has written after `seconds`. It may fail or hang; its stderr is discarded."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        _ask(question, writing)
+        _run_child(query, writing)
     os.close(writing)
     try:
         return _read(reading, deadline_ns=clock.wall_ns() + round(seconds * NS_PER_S), clock=clock)
@@ -50,8 +45,8 @@ def told_within(seconds: float, question: TimedQuery, *, clock: Clock) -> bytes:
         os.waitpid(child, 0)
 
 
-def _ask(question: TimedQuery, fd: int) -> NoReturn:
-    def tell(text: bytes) -> None:
+def _run_child(query: TimedQuery, fd: int) -> NoReturn:
+    def write(text: bytes) -> None:
         while text:
             text = text[os.write(fd, text) :]
 
@@ -59,27 +54,27 @@ def _ask(question: TimedQuery, fd: int) -> NoReturn:
         null = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(null, standard)
-        anyio.run(question, tell)
+        anyio.run(query, write)
     finally:
         os._exit(0)
 
 
 def _read(fd: int, *, deadline_ns: int, clock: Clock) -> bytes:
-    told = b""
+    output = b""
     readable = select.poll()
     readable.register(fd, select.POLLIN)
     while (left_ns := deadline_ns - clock.wall_ns()) > 0 and readable.poll(left_ns // NS_PER_MS):
-        piece = os.read(fd, _PIECE_BYTES)
-        if not piece:
+        chunk = os.read(fd, _CHUNK_BYTES)
+        if not chunk:
             break
-        told += piece
-    return told
+        output += chunk
+    return output
 
 
-_PATIENCE_S = 1.3  # somebody has pressed a key; starting up has taken its part of 1.5 s
-_LONGEST_PATIENCE_S = 60.0
-_PATIENCE_VARIABLE = "TAILER_COMPLETION_TIMEOUT_S"  # for who would rather wait
-_FRESH_NS = 5 * NS_PER_S  # as long as one goes on typing at the same word
+_TIMEOUT_S = 1.3  # a user waits about 1.5 s after a key, and starting takes 0.2 s
+_MAX_TIMEOUT_S = 60.0
+_TIMEOUT_VARIABLE = "TAILER_COMPLETION_TIMEOUT_S"
+_MAX_AGE_NS = 5 * NS_PER_S  # covers the next few keystrokes at the same word
 
 _Row = TypeVar("_Row", bound="CachedIds | CachedGroup")
 
@@ -105,7 +100,7 @@ class CachedGroup(msgspec.Struct, frozen=True):
 
 
 class CompletionCache:
-    """Of one client at one service, and of these resource groups; None is all of them."""
+    """Cache of one client's targets in these resource groups; None means all groups."""
 
     def __init__(
         self,
@@ -117,21 +112,21 @@ class CompletionCache:
     ) -> None:
         self._credentials = credentials
         self._groups = resource_groups
-        self._folder = _folder(environ)
-        self._patience_s = _patience_s(environ)
+        self._directory = _directory(environ)
+        self._timeout_s = _timeout_s(environ)
         self._clock = clock
 
     def workloads(self) -> list[CachedIds]:
-        """In no order."""
+        """All deployments and executions, in no order."""
 
-        async def ask(tell: Tell) -> None:
+        async def query(write: Write) -> None:
             from tailer.backoff import OutageNotice
             from tailer.cli.context import client_for
 
-            async def ask_one(group: str, kind: Kind) -> None:
+            async def query_one(group: str, kind: Kind) -> None:
                 with suppress(TailerError):
                     for one in await client.list(kind, group, on_retry=OutageNotice()):
-                        tell(_line(_known(one)))
+                        write(_line(_cached_ids(one)))
 
             async with client_for(self._credentials) as client:
                 groups = self._groups
@@ -139,65 +134,69 @@ class CompletionCache:
                     groups = await client.resource_groups(on_retry=OutageNotice())
                 async with anyio.create_task_group() as asking:
                     for group, kind in product(groups, Kind):
-                        asking.start_soon(ask_one, group, kind)
+                        asking.start_soon(query_one, group, kind)
 
-        return self._recalled(("workloads", self._groups), ask, CachedIds)
+        return self._cached(("workloads", self._groups), query, CachedIds)
 
     def resource_groups(self) -> list[CachedGroup]:
-        """All that there are."""
+        """All resource groups that the client may read."""
 
-        async def ask(tell: Tell) -> None:
+        async def query(write: Write) -> None:
             from tailer.backoff import OutageNotice
             from tailer.cli.context import client_for
 
             async with client_for(self._credentials) as client:
                 for group in await client.resource_groups(on_retry=OutageNotice()):
-                    tell(_line(CachedGroup(group)))
+                    write(_line(CachedGroup(group)))
 
-        return self._recalled(("resource groups",), ask, CachedGroup)
+        return self._cached(("resource groups",), query, CachedGroup)
 
-    def _recalled(self, what: Sequence[object], ask: TimedQuery, row: type[_Row]) -> list[_Row]:
-        us = (self._credentials.token_url, self._credentials.api_url, self._credentials.client_id)
-        digest = hashlib.sha256(msgspec.json.encode([*us, *what])).hexdigest()
-        path = None if self._folder is None else self._folder / f"{digest[:32]}.jsonl"
-        told = None if path is None else self._read(path)
-        if told is None:
-            told = told_within(self._patience_s, ask, clock=self._clock)
+    def _cached(self, what: Sequence[object], query: TimedQuery, row: type[_Row]) -> list[_Row]:
+        identity = (
+            self._credentials.token_url,
+            self._credentials.api_url,
+            self._credentials.client_id,
+        )
+        digest = hashlib.sha256(msgspec.json.encode([*identity, *what])).hexdigest()
+        path = None if self._directory is None else self._directory / f"{digest[:32]}.jsonl"
+        rows_text = None if path is None else self._read(path)
+        if rows_text is None:
+            rows_text = output_within(self._timeout_s, query, clock=self._clock)
             if path is not None:
                 with suppress(OSError):
-                    _write(path, told)
+                    _write(path, rows_text)
         rows = []
-        for line in told.splitlines():
-            # The last one may be cut short, and a disk or another program may have its own idea.
+        for line in rows_text.splitlines():
+            # The last row may be cut off, and the file may be damaged.
             with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 rows.append(msgspec.json.decode(line, type=row))
         return rows
 
     def _read(self, path: Path) -> bytes | None:
-        """None if it is not there or too old."""
+        """The cached rows; None if the file is missing or too old."""
         try:
             age_ns = self._clock.wall_ns() - path.stat().st_mtime_ns
-            return path.read_bytes() if 0 <= age_ns < _FRESH_NS else None
+            return path.read_bytes() if 0 <= age_ns < _MAX_AGE_NS else None
         except OSError:
             return None
 
 
-def _patience_s(environ: Mapping[str, str]) -> float:
+def _timeout_s(environ: Mapping[str, str]) -> float:
     try:
-        wanted_s = float(environ.get(_PATIENCE_VARIABLE, ""))
-    except ValueError:  # nobody could be told: the shell waits for words
-        return _PATIENCE_S
-    return wanted_s if 0 < wanted_s <= _LONGEST_PATIENCE_S else _PATIENCE_S
+        wanted_s = float(environ.get(_TIMEOUT_VARIABLE, ""))
+    except ValueError:  # a completion must not print an error
+        return _TIMEOUT_S
+    return wanted_s if 0 < wanted_s <= _MAX_TIMEOUT_S else _TIMEOUT_S
 
 
-def _folder(environ: Mapping[str, str]) -> Path | None:
+def _directory(environ: Mapping[str, str]) -> Path | None:
     cache, home = Path(environ.get("XDG_CACHE_HOME", "")), Path(environ.get("HOME", ""))
-    if cache.is_absolute():  # the others must be ignored, says the XDG Base Directory Specification
+    if cache.is_absolute():  # XDG Base Directory Specification: ignore relative paths
         return cache / "tailer"
     return home / ".cache" / "tailer" if home.is_absolute() else None
 
 
-def _known(workload: Workload) -> CachedIds:
+def _cached_ids(workload: Workload) -> CachedIds:
     return CachedIds(
         kind=workload.target.kind,
         id=workload.target.id,
@@ -214,7 +213,7 @@ def _line(row: CachedIds | CachedGroup) -> bytes:
 
 
 def _write(path: Path, text: bytes) -> None:
-    """Whoever looks finds the old file or the whole new one, and only its owner looks."""
+    """Replace the file atomically; only its owner may read it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -1,9 +1,4 @@
-"""Credentials, default group, client for a command.
-
-Who we are to the service, and what we mean there when nothing is said.
-
-The service, for a command: a client, and a word when it does not answer.
-"""
+"""Credentials, resource groups and client of a command."""
 
 import os
 import random
@@ -18,12 +13,16 @@ from tailer.clock import SystemClock
 
 
 def credentials_for(service_key_file: Path | None) -> Credentials:
-    """Raises: AuthError."""
+    """Credentials from the file, else from the environment and the SDK's files.
+
+    Raises:
+        AuthError: The credentials are missing or incomplete.
+    """
     return find_credentials(os.environ, home=_home(), service_key_file=service_key_file)
 
 
 def _home() -> Path:
-    """Containers run under numbers that have no home; there is nothing to be found there."""
+    """The home directory, or a missing path: containers run as users without a home."""
     try:
         return Path.home()
     except RuntimeError:
@@ -31,7 +30,7 @@ def _home() -> Path:
 
 
 def groups_for(given: Sequence[str], credentials: Credentials) -> tuple[str, ...]:
-    """The resource groups meant, each once, in the order given."""
+    """The given resource groups without repeats, else the default group."""
     return tuple(dict.fromkeys(given)) or (credentials.default_group_name,)
 
 
@@ -47,10 +46,10 @@ async def client_for(credentials: Credentials) -> AsyncIterator[AiCoreClient]:
 async def service_for(
     service_key_file: Path | None, groups: Sequence[str]
 ) -> AsyncIterator[tuple[AiCoreClient, tuple[str, ...]]]:
-    """A client and the resource groups that are meant.
+    """A client, and the given or default resource groups.
 
     Raises:
-        AuthError: The credentials are missing, incomplete or refused.
+        AuthError: The credentials are missing or incomplete.
     """
     credentials = credentials_for(service_key_file)
     async with client_for(credentials) as client:

@@ -1,4 +1,4 @@
-"""`tailer demo`: a simulated AI Core that misbehaves, followed, and the balance at the end."""
+"""`tailer demo`: follow a simulated AI Core with faults, then compare visible and printed lines."""
 
 import os
 import random
@@ -28,15 +28,15 @@ from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.stdout import StdoutSink
 from tailer.timestamp import NS_PER_S
 
-_Key: TypeAlias = tuple[Any, ...]  # of a line: its target and what is in it
+_Key: TypeAlias = tuple[Any, ...]  # identifies a line: its target and its fields
 
 _DEPLOYMENT = Target("default", Kind.DEPLOYMENT, "d0000000000000a1")
 _CRASHING = Target("default", Kind.EXECUTION, "e0000000000000e1")
 _COMPLETING = Target("default", Kind.EXECUTION, "e0000000000000e2")
 _TARGETS = (_DEPLOYMENT, _CRASHING, _COMPLETING)
 _FIELDS = ("timestamp", "pod", "container", "stream", "msg")
-_PATIENCE_S = 15.0  # at the end, for what is still on its way; most often a second is enough
-_LOOK_S = 0.1
+_FINISH_TIMEOUT_S = 15.0  # for lines still in flight at the end; one second usually suffices
+_FINISH_POLL_S = 0.1
 _BACKLOG_S = 10.0
 
 _WORLD: dict[str, Any] = {
@@ -80,7 +80,7 @@ _WORLD: dict[str, Any] = {
     ],
     "burst": [{"at_s": 5.0, "lines": 300, "target_id": _DEPLOYMENT.id}],
 }
-# Everything a little quicker than in real life, because a demonstration is short.
+# Shorter intervals than the defaults, because a demonstration is short.
 _SETTINGS = PollSettings(
     pace=PaceSettings(interval_s=0.5, idle_interval_s=1.0), lateness_s=12.0, edge_s=3.0, sweep_s=2.0
 )
@@ -89,8 +89,8 @@ _SETTINGS = PollSettings(
 _EPILOG = """\
 \b
 Examples:
-  tailer demo                            twenty seconds of it
-  tailer demo --seconds 60 --seed 7      a longer one, in another world
+  tailer demo                            runs for twenty seconds
+  tailer demo --seconds 60 --seed 7      longer, with other lines and faults
   tailer demo | grep -c POST             the balance is on stderr
 """
 
@@ -101,16 +101,18 @@ Examples:
     type=DURATION,
     default="20",
     show_default=True,
-    help="How long; Ctrl-C ends it earlier.",
+    help="How long to run; Ctrl-C ends it earlier.",
 )
-@option("--seed", type=int, default=1, show_default=True, help="Of the simulated world.")
+@option(
+    "--seed", type=int, default=1, show_default=True, help="Seed of the simulated lines and faults."
+)
 @color_option
 def demo_command(*, seconds: float, seed: int, color: str) -> int:
     """Watch tailer follow a simulated AI Core that misbehaves.
 
-    Lines come late, in twins and in bursts, some vanish for a moment, tokens expire every
-    ten seconds, and 15 % of the requests fail in one way or another. The end of it all is
-    a balance: what the service showed against what was printed.
+    Lines arrive late, twice and in bursts, some are hidden for a moment, tokens expire
+    every ten seconds, and 15 % of the requests fail. At the end, the lines that the service
+    showed are compared with the lines that were printed.
     """
     start_stderr(color)
     fd = open_stdout()
@@ -122,23 +124,23 @@ def demo_command(*, seconds: float, seed: int, color: str) -> int:
 
 
 @dataclass(slots=True)
-class _Tally:
-    """Passes batches on and counts their lines; after the cut, only the lines still awaited.
+class _Counts:
+    """Counts the lines of each batch; after `cut`, passes on only the lines still expected.
 
-    `arrived` are all lines, also those that are passed on no more.
+    `arrived` counts every line, even after `cut`.
     """
 
     arrived: Counter[_Key] = field(default_factory=Counter)
-    awaited: Counter[_Key] | None = None
+    expected: Counter[_Key] | None = None
     printed: int = 0
 
-    def cut(self, shown: Counter[_Key]) -> None:
-        self.awaited = shown - self.arrived
+    def cut(self, visible: Counter[_Key]) -> None:
+        self.expected = visible - self.arrived
 
     def pass_on(self, batch: Batch) -> Batch:
         keys = [(batch.target, entry.timestamp, *entry.key) for entry in batch.entries]
         self.arrived.update(keys)
-        kept = [number for number, key in enumerate(keys) if self._takes(key)]
+        kept = [number for number, key in enumerate(keys) if self._is_expected(key)]
         self.printed += len(kept)
         return replace(
             batch,
@@ -146,29 +148,29 @@ class _Tally:
             times_ns=tuple(batch.times_ns[number] for number in kept),
         )
 
-    def _takes(self, key: _Key) -> bool:
-        if self.awaited is None:
+    def _is_expected(self, key: _Key) -> bool:
+        if self.expected is None:
             return True
-        self.awaited[key] -= 1
-        return self.awaited[key] >= 0
+        self.expected[key] -= 1
+        return self.expected[key] >= 0
 
 
 async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings) -> int:
     clock = SystemClock()
     simulator = Simulator(load_settings(overrides={**_WORLD, "seed": seed}), clock)
-    printed_lines = _Tally()
-    shown: Counter[_Key] = Counter()
+    counts = _Counts()
+    visible: Counter[_Key] = Counter()
     outcome = Outcome()
 
     async def end() -> Cause:
         cause = Cause.TIMEOUT
         with anyio.move_on_after(seconds):
             cause = await signaled()
-        shown.update(_shown(simulator))
-        printed_lines.cut(shown)
-        with anyio.move_on_after(_PATIENCE_S):
-            while shown - printed_lines.arrived:
-                await clock.sleep(_LOOK_S)
+        visible.update(_visible_lines(simulator))
+        counts.cut(visible)
+        with anyio.move_on_after(_FINISH_TIMEOUT_S):
+            while visible - counts.arrived:
+                await clock.sleep(_FINISH_POLL_S)
         return cause
 
     async with simulator.serving() as url:
@@ -180,7 +182,7 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
                 outcome=outcome,
                 source=client,
                 output=FilteredSink(
-                    StdoutSink(fd, build_formatter(form, _TARGETS)), printed_lines.pass_on
+                    StdoutSink(fd, build_formatter(form, _TARGETS)), counts.pass_on
                 ),
                 settings=_SETTINGS,
                 stops=[end],
@@ -191,20 +193,20 @@ async def _demonstrate(seconds: float, seed: int, fd: int, form: FormatSettings)
         raise outcome.failure
     if outcome.cause is Cause.READER_GONE:
         return 0
-    lost = (shown - printed_lines.arrived).total()
-    repeated = (printed_lines.arrived - _shown(simulator)).total()
+    lost = (visible - counts.arrived).total()
+    repeated = (counts.arrived - _visible_lines(simulator)).total()
     return _balance(
         outcome,
-        shown=shown.total(),
-        printed=printed_lines.printed,
+        visible=visible.total(),
+        printed=counts.printed,
         lost=lost,
         repeated=repeated,
         faults=simulator.stats()["faults"],
     )
 
 
-def _shown(simulator: Simulator) -> Counter[_Key]:
-    """Every line that the service has shown up to now, whether or not anybody looked."""
+def _visible_lines(simulator: Simulator) -> Counter[_Key]:
+    """Every line that the service has made visible up to now."""
     return Counter(
         (target, *(entry.get(name, UNSET) for name in _FIELDS))
         for target in _TARGETS
@@ -215,22 +217,22 @@ def _shown(simulator: Simulator) -> Counter[_Key]:
 def _balance(
     outcome: Outcome,
     *,
-    shown: int,
+    visible: int,
     printed: int,
     lost: int,
     repeated: int,
     faults: dict[str, int],
 ) -> int:
-    """Say what is true, counted from what the service showed; the exit code says it too."""
-    late = sum(one.late for one in outcome.health.targets.values())
+    """Print the comparison on stderr and return the exit code."""
+    late = sum(one.totals.late for one in outcome.health.targets.values())
     kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
     click.echo(err=True)
     for label, number, remark in (
-        ("lines the service showed", shown, ""),
+        ("lines the service showed", visible, ""),
         ("lines printed", printed, ""),
         ("lost", lost, ""),
         ("repeated", repeated, ""),
-        ("late ones recovered", late, ""),
+        ("late lines recovered", late, ""),
         ("faults survived", sum(faults.values()), kinds),
     ):
         click.echo(f"{label:>26}: {number:>6}{f'  ({remark})' if remark else ''}", err=True)

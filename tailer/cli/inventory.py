@@ -1,11 +1,4 @@
-"""Query and tabulate what exists; the follow command.
-
-One look at what there is, for somebody who waits for it.
-
-Deployments and executions as a table for people.
-
-The command that follows a target, as one would type it. Pure.
-"""
+"""Query which deployments and executions exist, print them as a table, name the follow command."""
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +19,7 @@ from tailer.timestamp import NS_PER_S, parse_ns
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A list to ask for, as far as the service itself can narrow it down."""
+    """One list request, with the filters that the service itself applies."""
 
     kind: Kind
     filter_by: ListFilter = NO_FILTER
@@ -34,33 +27,33 @@ class ListRequest:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What there was at `now_ns`, the service's time, and the groups that were not shown."""
+    """The workloads listed at `now_ns` (service time), and the groups that refused."""
 
     workloads: Sequence[Workload]
     refusals: Mapping[str, PermanentApiError]
     now_ns: int
 
-    def tell_refusals(self) -> None:
-        """On stderr, for what could be listed is listed all the same."""
+    def report_refusals(self) -> None:
+        """Print each refusal on stderr; the other groups are listed all the same."""
         for error in self.refusals.values():
             click.echo(visible(f"tailer: {error}"), err=True)
 
 
 async def query_inventory(
-    client: AiCoreClient, resource_groups: Sequence[str], questions: Iterable[ListRequest]
+    client: AiCoreClient, resource_groups: Sequence[str], requests: Iterable[ListRequest]
 ) -> Inventory:
-    """The answers to all questions in all groups, each workload once.
+    """Send every request to every group; each workload is returned once.
 
-    Errors: those of the client, but a refusal only if nothing is answered.
+    Errors: those of the client; a PermanentApiError only if every group refused.
     """
     found: dict[Target, Workload] = {}
     refusals: dict[str, PermanentApiError] = {}
     answered: set[str] = set()
 
-    async def ask(group: str, question: ListRequest) -> None:
+    async def query(group: str, request: ListRequest) -> None:
         try:
             listed = await client.list(
-                question.kind, group, question.filter_by, on_retry=OutageNotice()
+                request.kind, group, request.filter_by, on_retry=OutageNotice()
             )
         except PermanentApiError as error:
             refusals.setdefault(group, error)
@@ -69,8 +62,8 @@ async def query_inventory(
             found.update((workload.target, workload) for workload in listed)
 
     async with anyio.create_task_group() as asking:
-        for group, question in product(resource_groups, questions):
-            asking.start_soon(ask, group, question)
+        for group, request in product(resource_groups, requests):
+            asking.start_soon(query, group, request)
     if refusals and not answered:
         raise next(iter(refusals.values()))
     in_order = {group: refusals[group] for group in resource_groups if group in refusals}
@@ -83,17 +76,17 @@ _STYLES = {
     Status.DEAD: "red",
     Status.STOPPED: "yellow",
 }
-_GIVE_WAY = ("SCENARIO", "CONFIGURATION")  # to the others, which are needed whole
-_NARROW = 64  # columns; the others alone take some sixty
+_OPTIONAL_COLUMNS = ("SCENARIO", "CONFIGURATION")  # cut or left out on a narrow terminal
+_NARROW_COLUMNS = 64  # the other columns alone take about sixty
 
 
 def newest_first(workloads: Iterable[Workload]) -> list[Workload]:
-    """Those whose age is unknown come last."""
+    """Newest first; workloads of unknown age come last."""
     return sorted(workloads, key=lambda one: (-created_ns(one), one.target))
 
 
 def created_ns(workload: Workload) -> int:
-    """0 if that is no date."""
+    """When the workload was created; 0 if the service's text is no date."""
     try:
         return parse_ns(workload.created_at)
     except ValueError:
@@ -101,7 +94,7 @@ def created_ns(workload: Workload) -> int:
 
 
 def age_text(workload: Workload, now_ns: int) -> str:
-    """`3d`, `5h`, `12m`, `40s`: the largest unit is enough to tell old from new."""
+    """The age in its largest unit: `3d`, `5h`, `12m`, `40s`; `-` if unknown."""
     began_ns = created_ns(workload)
     if not began_ns:
         return "-"
@@ -121,7 +114,7 @@ def table_text(
     numbered: bool = False,
     with_groups: bool = False,
 ) -> str:
-    """One line each, none longer than `width`; numbered from 1."""
+    """One line per workload, at most `width` columns; numbered from 1."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -130,19 +123,19 @@ def table_text(
     table = Table(box=None, pad_edge=False, header_style="bold")
     if numbered:
         table.add_column("#", justify="right", no_wrap=True)
-    headings = ["TARGET", "STATUS", "AGE", *(_GIVE_WAY if width >= _NARROW else ())]
+    headings = ["TARGET", "STATUS", "AGE", *(_OPTIONAL_COLUMNS if width >= _NARROW_COLUMNS else ())]
     for heading in [*(["GROUP"] if with_groups else []), *headings]:
-        table.add_column(heading, no_wrap=heading not in _GIVE_WAY)
+        table.add_column(heading, no_wrap=heading not in _OPTIONAL_COLUMNS)
     for number, one in enumerate(workloads, 1):
         cells = [one.target.name, one.status, age_text(one, now_ns)]
-        if width >= _NARROW:
+        if width >= _NARROW_COLUMNS:
             cells += [one.scenario_id, one.configuration_name]
         if with_groups:
             cells.insert(0, one.target.resource_group)
         texts = [Text(visible(cell), no_wrap=True, overflow="ellipsis") for cell in cells]
         texts[2 if with_groups else 1].stylize(_STYLES.get(one.status, ""))
         table.add_row(*([Text(str(number))] if numbered else []), *texts)
-    with console.capture() as drawn:  # rich ends the program itself when a reader leaves
+    with console.capture() as drawn:  # rich exits the process itself when stdout is closed
         console.print(table)
     return "".join(f"{line.rstrip()}\n" for line in drawn.get().split("\n")[:-1])
 
@@ -154,9 +147,9 @@ _ALL_GROUPS_FLAGS = ("-A", "--all-resource-groups")
 def follow_command(
     target: Target, *, default_group: str | None, service_key_file: Path | None = None
 ) -> str:
-    """`tailer logs -f deployment/d1`, with what it takes to mean the same again.
+    """The command line that follows `target`, such as `tailer logs -f deployment/d1`.
 
-    `default_group` is the resource group that is meant when none is named.
+    `default_group` needs no -g.
     """
     words = ["tailer", "logs", "-f"]
     if service_key_file is not None:
@@ -169,7 +162,7 @@ def follow_command(
 def command_again(
     words: Sequence[str], targets: Sequence[Target], *, resource_groups: Sequence[str] | None
 ) -> str:
-    """The command of `words`, with `targets` named; in these groups if they are not None."""
+    """The command line `words` with `targets` named, in these groups if they are given."""
     if resource_groups is not None:
         words = _without_groups(words)
         words += [word for group in resource_groups for word in ("-g", group)]
@@ -190,12 +183,12 @@ def _without_groups(words: Sequence[str]) -> list[str]:
     return kept
 
 
-RUNNING = {  # or about to
+RUNNING = {  # running, or about to start
     Kind.DEPLOYMENT: (Status.RUNNING,),
     Kind.EXECUTION: (Status.RUNNING, Status.PENDING, Status.UNKNOWN),
 }
 
 
 def is_running(workload: Workload) -> bool:
-    """Whether it is worth following by somebody who names nothing."""
+    """Whether the workload is offered when no target is named."""
     return workload.status in RUNNING[workload.target.kind]

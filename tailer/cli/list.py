@@ -38,14 +38,14 @@ from tailer.model import Kind, ListFilter, Status, Workload
 from tailer.sinks.lines import compile_pattern
 from tailer.text import visible
 
-_WIDTH_OF_PIPES = 200
-_GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # without -g it is what is meant, before all others
+_PIPE_COLUMNS = 200
+_GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # the default of -g
 
 _EPILOG = """\
 \b
 Examples:
-  tailer list                          everything in the default resource group
-  tailer list -A --status RUNNING      what runs, in every resource group
+  tailer list                          all targets in the default resource group
+  tailer list -A --status RUNNING      what is running, in all resource groups
   tailer list executions --status DEAD what failed
   tailer list -o json | jq -r .follow  for programs: one JSON object a line
 """
@@ -58,7 +58,7 @@ Examples:
     "-A",
     "--all-resource-groups",
     is_flag=True,
-    help="In every resource group that this client may see, instead of -g.",
+    help="In all resource groups that the service key may read, instead of -g.",
 )
 @service_key_option
 @option(
@@ -91,7 +91,7 @@ Examples:
     "statuses",
     type=click.Choice([str(one) for one in Status], case_sensitive=False),
     multiple=True,
-    help="Only in this status. All four may be repeated.",
+    help="Only in this status. All four are repeatable.",
 )
 @output_option("list", "table")
 @color_option
@@ -110,7 +110,7 @@ def list_command(
 ) -> None:
     """List deployments and executions, newest first.
 
-    `tailer logs -f TARGET` follows one of them; JSON has that whole command, as `follow`.
+    `tailer logs -f TARGET` follows one of them. In JSON, `follow` is that command.
     """
     start_stderr(color)
     open_stdout()
@@ -124,15 +124,15 @@ def list_command(
     )
     credentials = credentials_for(service_key_file)
 
-    async def ask() -> Inventory:
+    async def query() -> Inventory:
         async with client_for(credentials) as client:
             groups: Sequence[str] = groups_for(resource_groups, credentials)
             if all_resource_groups:
                 groups = await client.resource_groups(on_retry=OutageNotice())
-            return await query_inventory(client, groups, _questions(selector))
+            return await query_inventory(client, groups, _requests(selector))
 
-    seen = anyio.run(ask)
-    seen.tell_refusals()
+    seen = anyio.run(query)
+    seen.report_refusals()
     listed = newest_first(filter(selector.matches, seen.workloads))
     default_group_name = None if _GROUP_VARIABLE in os.environ else groups_for((), credentials)[0]
 
@@ -149,7 +149,7 @@ def list_command(
         click.echo("nothing found", err=True)
         return
     _print_table(listed, now_ns=seen.now_ns, color=color)
-    _tell_how_to_follow(listed, follow, color=color)
+    _print_follow_hint(listed, follow, color=color)
 
 
 def _row(workload: Workload) -> dict[str, Any]:
@@ -167,13 +167,13 @@ def _row(workload: Workload) -> dict[str, Any]:
     }
 
 
-def _questions(selector: Selector) -> list[ListRequest]:
-    """What the service can choose, it chooses: there may be thousands that have ended."""
+def _requests(selector: Selector) -> list[ListRequest]:
+    """List requests that filter at the service: thousands of executions may have ended."""
     combined = product(selector.kinds, selector.scenarios or ("",), selector.statuses or (None,))
-    executables = selector.executables
     return [
         ListRequest(
-            kind, ListFilter(scenario_id=scenario, executable_ids=executables, status=status)
+            kind,
+            ListFilter(scenario_id=scenario, executable_ids=selector.executables, status=status),
         )
         for kind, scenario, status in combined
     ]
@@ -185,17 +185,17 @@ def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> N
     table = table_text(
         workloads,
         now_ns=now_ns,
-        width=shutil.get_terminal_size().columns if is_terminal else _WIDTH_OF_PIPES,
+        width=shutil.get_terminal_size().columns if is_terminal else _PIPE_COLUMNS,
         in_color=in_color,
         with_groups=len({one.target.resource_group for one in workloads}) > 1,
     )
     click.echo(table, nl=False, color=in_color)
 
 
-def _tell_how_to_follow(
+def _print_follow_hint(
     listed: Sequence[Workload], follow: Callable[[Workload], str], *, color: str
 ) -> None:
-    """By an example that has something to say; for people only."""
+    """Print an example follow command for a running target, on a terminal only."""
     if sys.stderr is None or not (sys.stdout.isatty() and sys.stderr.isatty()):
         return
     example = next(filter(is_running, listed), listed[0])

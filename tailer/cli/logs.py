@@ -1,4 +1,4 @@
-"""`tailer logs`: from flags to a running follower."""
+"""`tailer logs`: its flags."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from tailer.cli.options import (
     selector_options,
     service_key_option,
 )
-from tailer.sinks.formats.build import Format
+from tailer.config.settings import Format
 
 _MOST_CONTEXT = 1000  # lines of each target that are kept in memory
 
@@ -30,7 +30,7 @@ Examples:
   tailer logs -f deployment/d1a2b3c4                follow; Ctrl-C ends it
   tailer logs --tail 50 -f d1a2b3c4 e5f6a7b8        two targets, their last 50 lines first
   tailer logs --since 2h -i ERROR execution/e5f6    what went wrong in the last two hours
-  tailer logs -f --executions --scenario churn      and all that start later
+  tailer logs -f --executions --scenario churn      also executions started later
   tailer logs -o json --since 1d d1a2 | jq .msg     for programs
   tailer logs -f execution/e5f6 && deploy           ends with the execution, and its verdict
   tailer logs -f --wait 10m --tee job.log --summary job.json execution/e5f6      in CI
@@ -44,7 +44,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 
 @click.command("logs", epilog=_EPILOG)
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=suggest_targets)
-@option("-f/-F", "--follow/--no-follow", default=False, help="Go on with new lines as they come.")
+@option("-f/-F", "--follow/--no-follow", default=False, help="Keep printing new lines.")
 @resource_group_option
 @selector_options
 @service_key_option
@@ -52,9 +52,9 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     "-s",
     "--since",
     type=WHEN,
-    help="From so long ago (10m, 1h30m, 2d) or from a date on. [default: 1h; --tail: the start]",
+    help="Start at this time: 10m, 1h30m, 2d ago, or a date. [default: 1h; --tail: creation]",
 )
-@option("--until", type=WHEN, help="Up to then; not with --follow.")
+@option("--until", type=WHEN, help="End at this time; not with --follow.")
 @option(
     "-n",
     "--tail",
@@ -68,18 +68,18 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     type=DURATION,
     default="60s",
     show_default=True,
-    help="How late a line may appear and still not be missed.",
+    help="How late the service may show a line without it being missed.",
 )
 @option(
     "--drain",
     type=DURATION,
-    help="How long an ended target must be quiet before it is left. [default: --lateness]",
+    help="How long to wait for late lines of a target that has ended. [default: --lateness]",
 )
 @option("--timeout", type=DURATION, help="Stop after this long, with exit code 124.")
 @option(
     "--wait",
     type=DURATION,
-    help="Wait up to so long for targets that do not exist yet; then exit code 4.",
+    help="Wait this long for targets that do not exist yet; then exit code 4.",
 )
 @option(
     "--max-lines",
@@ -93,7 +93,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     type=PATTERN,
     multiple=True,
     metavar="RE",
-    help="Only lines in which this is found; may be repeated.",
+    help="Only lines in which this pattern is found; repeatable.",
 )
 @option(
     "-e",
@@ -101,10 +101,10 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     type=PATTERN,
     multiple=True,
     metavar="RE",
-    help="Not lines in which this is found; may be repeated.",
+    help="No lines in which this pattern is found; repeatable.",
 )
 @option(
-    "-H", "--highlight", type=PATTERN, multiple=True, metavar="RE", help="Mark this in the text."
+    "-H", "--highlight", type=PATTERN, multiple=True, metavar="RE", help="Highlight this pattern."
 )
 @option(
     "-c",
@@ -122,56 +122,56 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     type=click.Choice(get_args(Format)),
     default="text",
     show_default=True,
-    help="What a line looks like.",
+    help="Format of a line.",
 )
 @option(
     "--template",
     metavar="STR",
-    help="Your own: '{timestamp} {pod} {msg}'; also {resource_group} {kind} {id} {target} "
+    help="Your own format: '{timestamp} {pod} {msg}'; also {resource_group} {kind} {id} {target} "
     "{container} {stream}.",
 )
 @option("-t", "--timestamps", is_flag=True, help="Show when each line was written (text only).")
 @option(
     "--timezone",
     metavar="ZONE",
-    help="Of those times: UTC, Europe/Berlin. [default: this machine's]",
+    help="Time zone of these times: UTC, Europe/Berlin. [default: this machine's]",
 )
 @option(
     "--tee",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the lines to FILE too, emptied first; never in color.",
+    help="Write the lines to FILE as well, without color; FILE is overwritten.",
 )
 @option(
     "--tee-format",
     type=click.Choice(get_args(Format)),
-    help="What a line looks like there. [default: as --output]",
+    help="Format of a line in that file. [default: as --output]",
 )
 @option(
     "--summary",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write how it went to FILE in the end, as JSON.",
+    help="Write a JSON summary of the run to FILE at the end.",
 )
 @option(
     "--on-error-context",
     type=click.IntRange(0, _MOST_CONTEXT),
     default=0,
     metavar="N",
-    help="Repeat the last N stderr lines of a target that ended DEAD, on stderr.",
+    help="At the end, print the last N stderr lines of a DEAD target on stderr.",
 )
 @color_option
-@option("-q", "--quiet", is_flag=True, help="No notices on stderr, only errors.")
+@option("-q", "--quiet", is_flag=True, help="Only errors on stderr, no notices.")
 def logs_command(**flags: Any) -> int:
     """Print the logs of deployments and executions; with -f, follow them.
 
     TARGET is deployment/ID, execution/ID, or a bare ID, which is looked up. Following
-    ends by itself when every target has ended and its late lines are read; but what is
-    selected by flags is waited for until interrupted. On a terminal, -f without either
-    offers what is running.
+    ends when every named target has ended and its late lines are read. With a selector
+    (--executions, --scenario, …) following continues until interrupted. On a terminal,
+    -f without TARGET and selector lists what is running, to choose from.
     """
-    # Not before the command is called, so that a shell which only completes it need not wait.
-    from tailer.cli.choose import is_open, with_choice
+    # Imported when the command runs: a shell that completes a word must not wait for it.
+    from tailer.cli.choose import needs_choice, with_choice
     from tailer.cli.context import service_for
     from tailer.cli.logs_request import compile_request
     from tailer.cli.streams import open_stdout, start_stderr
@@ -182,8 +182,9 @@ def logs_command(**flags: Any) -> int:
 
     notices = start_stderr(flags["color"], quiet=flags["quiet"])
     fd = open_stdout()
-    if is_open(flags) and not is_selecting(flags):
-        compile_request({**flags, "targets": ("any",)}, stdout_is_terminal=False)  # slips first
+    if needs_choice(flags) and not is_selecting(flags):
+        # Report wrong flags before asking for a choice.
+        compile_request({**flags, "targets": ("any",)}, stdout_is_terminal=False)
         flags = with_choice(flags, sys.argv[1:])
     request = compile_request(flags, stdout_is_terminal=os.isatty(fd))
     for name in request.names:

@@ -1,4 +1,4 @@
-"""The flags of `tailer logs`, checked together and compiled once."""
+"""Compile the flags of `tailer logs` into a LogsRequest, and refuse contradictions."""
 
 import os
 import re
@@ -18,13 +18,17 @@ from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.formats.times import timezone_named
 from tailer.sinks.lines import LineFilter, compile_pattern
 
-# A person watches: a quiet target is still asked every few seconds.
+# A person watches: a quiet target is still polled every few seconds.
 _PACE = PaceSettings(interval_s=1.0, idle_interval_s=3.0)
 _DISCOVERY_INTERVAL_S = 10.0
 
 
 def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsRequest:
-    """Raises: ConfigError, naming the flag, its value and the remedy."""
+    """Compile all flags.
+
+    Raises:
+        ConfigError: Names the flag, its value and the remedy.
+    """
     _refuse_contradictions(flags)
     lateness_s = flags["lateness"]
     form = FormatSettings(
@@ -43,7 +47,7 @@ def compile_request(flags: dict[str, Any], *, stdout_is_terminal: bool) -> LogsR
         in_color=False,
         escape=False,
     )
-    build_formatter(form, [])  # a wrong template shows before anything is asked of the service
+    build_formatter(form, [])  # refuse a wrong template before the first request
     return LogsRequest(
         names=flags["targets"],
         selector=compile_selector(flags),
@@ -88,18 +92,18 @@ def _refuse_contradictions(flags: dict[str, Any]) -> None:
     if not flags["targets"] and not is_selecting(flags):
         raise ConfigError(
             "no TARGET given",
-            hint="`tailer list` shows what there is; deployment/ID or execution/ID, "
-            "or --executions and the like",
+            hint="name deployment/ID or execution/ID (`tailer list` shows them), "
+            "or select with --executions, --scenario, …",
         )
     if flags["wait"] is not None and not flags["targets"]:
-        raise ConfigError("--wait without TARGET", hint="-f waits for whatever matches")
+        raise ConfigError("--wait without TARGET", hint="with -f, a selector waits anyway")
     if flags["follow"] and flags["until"]:
         raise ConfigError(
-            "--until and --follow contradict each other", hint="--timeout ends a follower"
+            "--until and --follow exclude each other", hint="--timeout ends following"
         )
     if flags["template"] is not None and flags["output"] != "text":
         raise ConfigError(
-            f"--template and --output {flags['output']} contradict each other",
+            f"--template and --output {flags['output']} exclude each other",
             hint="give one of them",
         )
     _refuse_file_contradictions(flags)
@@ -119,7 +123,7 @@ def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
 
 
 def _is_one_file(first: Path, second: Path) -> bool:
-    """Also when it is not there yet, whatever links lead to it."""
+    """Whether both paths name one file, through links and before it exists as well."""
     return first == second or os.path.realpath(first) == os.path.realpath(second)
 
 

@@ -1,6 +1,6 @@
-"""The command `tailer`: which commands there are, and how every one of them ends.
+"""The command group `tailer`: its subcommands, and errors turned into exit codes.
 
-Commands are imported when they are called, so that `tailer --help` is quick.
+A subcommand is imported when it is called, so that `tailer --help` stays fast.
 """
 
 import contextlib
@@ -18,9 +18,10 @@ from tailer.errors import ReaderGoneError, TailerError
 
 _COMMANDS = {
     "logs": "Print the logs of deployments and executions; -f to follow them.",
-    "run": "Run as a service: ship lines to files, exactly once.",
-    "check": "Check everything that `run` needs, and leave no trace.",
+    "run": "Run as a service: ship lines to files and syslog.",
+    "check": "Check everything that `run` needs, without leaving anything behind.",
     "status": "Show what a running service does.",
+    "config": "Print a commented configuration with every key of `run`.",
     "list": "List deployments and executions.",
     "demo": "Watch tailer follow a simulated AI Core that misbehaves.",
     "simulate": "Run a simulated AI Core to try things on.",
@@ -35,24 +36,24 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, err
 _EPILOG = """\
 \b
 Examples:
-  tailer list                            what there is
+  tailer list                            list deployments and executions
   tailer logs -f deployment/d1a2b3c4     follow a deployment
-  tailer logs --since 2h execution/e5f6  print two hours of an execution
+  tailer logs --since 2h execution/e5f6  print the last two hours of an execution
   tailer demo                            see it work, without an account
 """
 
 
 @contextlib.contextmanager
-def _the_reader_may_leave() -> Iterator[None]:
-    """Of a BrokenPipeError click would make a failure."""
+def _closed_pipe_is_no_failure() -> Iterator[None]:
+    """Raise ReaderGoneError for a BrokenPipeError, which click would report as a failure."""
     try:
         yield
     except BrokenPipeError as error:
-        raise ReaderGoneError("the reader of our output has left") from error
+        raise ReaderGoneError("the reader of standard output has closed it") from error
 
 
 class _Commands(click.Group):
-    """Knows its commands by name, and imports only the one that is called."""
+    """A group that imports only the subcommand that is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -65,16 +66,16 @@ class _Commands(click.Group):
         return command
 
     def make_context(self, *args: Any, **settings: Any) -> click.Context:
-        with _the_reader_may_leave():
+        with _closed_pipe_is_no_failure():
             return super().make_context(*args, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _the_reader_may_leave():
+            with _closed_pipe_is_no_failure():
                 return super().invoke(ctx)
         except click.UsageError as error:
             called = self.get_command(ctx, ctx.invoked_subcommand or "")
-            if error.ctx is None and called is not None:  # so that it names the right --help
+            if error.ctx is None and called is not None:  # the message then names the right --help
                 error.ctx = click.Context(called, info_name=called.name, parent=ctx)
             raise
 
@@ -98,39 +99,39 @@ def tailer() -> None:
 
 
 def main() -> None:
-    """Run the command line and leave with the exit code that the README lists."""
+    """Run the command line and exit with a documented exit code."""
     try:
         code = tailer(prog_name="tailer", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
         if code == _INTERRUPTED and sys.stderr is not None and sys.stderr.isatty():
-            _say("")  # or the prompt would follow the terminal's `^C`
-    except BaseException as error:  # noqa: BLE001 - the one place that turns errors into an end
+            _print_error("")  # the prompt starts on a new line, not behind the terminal's `^C`
+    except BaseException as error:  # noqa: BLE001 - the one place that turns errors into an exit code
         code = _exit_code_after(error)
-    _leave(code if isinstance(code, int) else 0)
+    _exit(code if isinstance(code, int) else 0)
 
 
 def _exit_code_after(error: BaseException) -> int:
-    """Say on stderr what happened, in one line, and give the exit code. A bug is raised again."""
+    """Print the error in one line on stderr and return its exit code. A bug is raised again."""
     leaves = list(_leaves(error))
     if all(isinstance(leaf, TailerError) for leaf in leaves):
         first = leaves[0]
         assert isinstance(first, TailerError)
         if first.exit_code:
-            _complain(str(first))
+            _report(str(first))
         return first.exit_code
     match leaves[0]:
-        case click.exceptions.NoArgsIsHelpError() as lost:
-            _say(lost.format_message())
+        case click.exceptions.NoArgsIsHelpError() as usage:
+            _print_error(usage.format_message())
             return 2
-        case click.ClickException() as refused:
+        case click.ClickException() as click_error:
             where = (
-                refused.ctx.command_path
-                if isinstance(refused, click.UsageError) and refused.ctx
+                click_error.ctx.command_path
+                if isinstance(click_error, click.UsageError) and click_error.ctx
                 else "tailer"
             )
-            _complain(
-                f"{' '.join(refused.format_message().split()).rstrip('.')} (see {where} --help)"
+            _report(
+                f"{' '.join(click_error.format_message().split()).rstrip('.')} (see {where} --help)"
             )
             return 2
         case KeyboardInterrupt() | click.Abort():
@@ -138,14 +139,14 @@ def _exit_code_after(error: BaseException) -> int:
         case BrokenPipeError():
             return 0
         case OSError(errno=number) as failed if number in _UNWRITABLE:
-            _complain(f"standard output cannot be written: {failed.strerror}")
+            _report(f"standard output cannot be written: {failed.strerror}")
             return 5
         case _:
             raise error
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """The errors in (nested) groups, one by one."""
+    """Yield the errors of nested exception groups."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
@@ -153,20 +154,20 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _complain(text: str) -> None:
+def _report(text: str) -> None:
     from tailer.text import visible
 
-    _say(f"tailer: {visible(text)}")
+    _print_error(f"tailer: {visible(text)}")
 
 
-def _say(text: str) -> None:
-    """On stderr; where nobody can be told, the exit code has to do."""
+def _print_error(text: str) -> None:
+    """Write to stderr. If stderr cannot be written, the exit code alone reports the error."""
     with contextlib.suppress(OSError):
         click.echo(text, err=True)
 
 
-def _leave(code: Any) -> None:
-    """Exit without a word from the interpreter about streams that cannot be written."""
+def _exit(code: Any) -> None:
+    """Exit without the interpreter's warning about streams that cannot be written."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

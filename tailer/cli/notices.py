@@ -22,7 +22,7 @@ _PHASES: dict[str, Callable[[_Fields], str]] = {
     "gone": lambda _: "deleted at the service",
 }
 
-_SENTENCES: dict[str, Callable[[_Fields], str]] = {
+SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "credentials_changed": lambda f: f"using the new credentials from {f['source']}",
     "file_modified_externally": lambda f: f"{f['file']}: another program has appended to it",
     "file_truncated": lambda f: f"GAP: sink {f['sink']}: {f['file']}: {f['error']}",
@@ -57,7 +57,7 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
         f"nothing matches {f['selector']} yet (available: {f['available']}); still watching"
     ),
     "sink_failed": lambda f: _with_retry(f, f"sink {f['sink']}: {f['error']}"),
-    "sink_recovered": lambda f: f"sink {f['sink']}: recovered",
+    "sink_recovered": lambda f: f"sink {f['sink']}: recovered after {f['after_s']} s",
     "sink_retrying": lambda f: (
         f"sink {f['sink']}: {f['error']}; retrying, its lines wait in the spool"
     ),
@@ -72,6 +72,7 @@ _SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "spool_write_blocked": lambda f: f"spool {f['spool']}: cannot write ({f['error']}); retrying",
     "started": lambda f: f"started: {_counts(f)}",
     "status_accept_failed": lambda f: f"status page: cannot accept connections ({f['error']})",
+    "status_request_failed": lambda f: f"status request failed: {f['error']}",
     "stopped": lambda f: (
         f"stopped: {f['undelivered_bytes']} undelivered bytes stay in the spool for the next start"
         if f["undelivered_bytes"]
@@ -160,7 +161,7 @@ class _Human:
 
     def __call__(self, _logger: Any, _method: str, fields: _Fields) -> str:
         event, level = fields["event"], fields["level"]
-        sentence = _SENTENCES.get(event)
+        sentence = SENTENCES.get(event)
         text = sentence(fields) if sentence is not None else _plain(fields)
         target = f"{fields['target']}: " if "target" in fields else ""
         line = visible(f"{fields['timestamp']} {target}{text}")

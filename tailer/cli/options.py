@@ -1,8 +1,6 @@
-"""Shared options and parameter types.
+"""Options that several commands share, and the types of their values.
 
-What flags have in common: their names in the environment, and values that are parsed once.
-
-The flags that say which targets are meant without naming them.
+Every option can also be set by an environment variable.
 """
 
 import re
@@ -23,18 +21,16 @@ from tailer.errors import ConfigError
 from tailer.logs.request import When
 from tailer.model import Kind, Status
 from tailer.sinks.lines import compile_pattern
+from tailer.text import parse_duration
 from tailer.timestamp import parse_ns
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
-_LONGEST_S = 1e11  # some 3,000 years; what is longer is a slip, or no number at all
-_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MAX_DURATION_S = 1e11  # about 3,000 years; a longer duration is a typing error
 
 
 def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """A click option that can also be set as TAILER_<LONG NAME>, or as `variable` says."""
+    """A click option with the variable TAILER_<LONG NAME>, or `variable` if it is given."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = settings.pop("variable", None) or (
         "TAILER_" + long.removeprefix("--").replace("-", "_").upper()
@@ -43,9 +39,9 @@ def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
 
 
 def output_option(
-    command: str, human: str, *, description: str = "For people, or one JSON object a line."
+    command: str, human: str, *, description: str = "Text for people, or one JSON object a line."
 ) -> Callable[[_Command], _Command]:
-    """-o of a command that is not `logs`: TAILER_OUTPUT is that one's, with other values."""
+    """The option -o of `command`. TAILER_OUTPUT belongs to `logs`, which has other values."""
     return option(
         "-o",
         "--output",
@@ -59,7 +55,7 @@ def output_option(
 
 
 class DurationType(click.ParamType[float]):
-    """`10m`, `1h30m`, `2d`, `500ms` as seconds; a bare number is seconds."""
+    """A duration in seconds: `10m`, `1h30m`, `2d`, `500ms`; a number alone means seconds."""
 
     name = "duration"
 
@@ -75,7 +71,7 @@ class DurationType(click.ParamType[float]):
 
 
 class WhenType(click.ParamType[When]):
-    """`10m` (that long ago), or an RFC 3339 time."""
+    """A point in time: `10m` means ten minutes ago; otherwise an RFC 3339 time."""
 
     name = "time"
 
@@ -98,17 +94,13 @@ class WhenType(click.ParamType[When]):
 
 def _seconds(text: str) -> float | None:
     text = text.strip().lower()
-    if re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
-        seconds = float(text)
-    elif _DURATION.fullmatch(text) is None:
-        return None
-    else:
-        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
-    return seconds if seconds <= _LONGEST_S else None
+    is_number = re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII)
+    seconds = float(text) if is_number else parse_duration(text)
+    return seconds if seconds is not None and seconds <= _MAX_DURATION_S else None
 
 
 class PatternType(click.ParamType[str]):
-    """A regular expression, compiled later. In a variable one a line, since they hold spaces."""
+    """A regular expression, compiled later. A variable has one a line: patterns may hold spaces."""
 
     name = "regular expression"
 
@@ -160,7 +152,7 @@ _OPTIONS = (
         "-A",
         "--all-resource-groups",
         is_flag=True,
-        help="In all resource groups that the key may see, instead of -g.",
+        help="In all resource groups that the service key may read, instead of -g.",
     ),
     option("--deployments", is_flag=True, help="All deployments, now and later."),
     option("--executions", is_flag=True, help="All executions, now and later."),
@@ -170,7 +162,7 @@ _OPTIONS = (
         multiple=True,
         metavar="ID",
         shell_complete=suggest_scenarios,
-        help="All of this scenario; may be repeated, like the next four.",
+        help="All of this scenario; repeatable, like the next four.",
     ),
     option(
         "--executable",
@@ -187,14 +179,14 @@ _OPTIONS = (
         multiple=True,
         metavar="ID|RE",
         shell_complete=suggest_configurations,
-        help="… this configuration, by its id or by what is found in its name.",
+        help="… this configuration: its id, or a pattern found in its name.",
     ),
     option(
         "--status",
         "statuses",
         type=click.Choice([str(one) for one in Status], case_sensitive=False),
         multiple=True,
-        help="… in this status; what has just been in it counts.",
+        help="… in this status, or just out of it.",
     ),
     option(
         "--id",
@@ -202,11 +194,11 @@ _OPTIONS = (
         type=PATTERN,
         multiple=True,
         metavar="RE",
-        help="… with an id in which this is found.",
+        help="… with an id in which this pattern is found.",
     ),
 )
-_DESCRIBING = ("deployments", "executions", "scenarios", "executables", "configurations")
-_FLAGS = (*_DESCRIBING, "statuses", "ids")
+_WHICH = ("deployments", "executions", "scenarios", "executables", "configurations")
+_FLAGS = (*_WHICH, "statuses", "ids")
 
 
 def selector_options(command: _Command) -> _Command:
@@ -220,14 +212,13 @@ def is_selecting(flags: Mapping[str, Any]) -> bool:
 
 
 def compile_selector(flags: Mapping[str, Any]) -> Selector | None:
-    """None when nothing is selected. The resource groups are still to be filled in.
+    """The selector of the flags without its resource groups; None if no flag selects.
 
-    Raises: ConfigError, naming the flag, its value and the remedy.
+    Raises:
+        ConfigError: Names the flag, its value and the remedy.
     """
     if flags["all_resource_groups"] and flags["resource_groups"]:
-        raise ConfigError(
-            "-A and -g contradict each other", hint="-A is all resource groups already"
-        )
+        raise ConfigError("-A and -g exclude each other", hint="-A means all resource groups")
     if not is_selecting(flags):
         return None
     chosen = tuple(kind for kind in Kind if flags[f"{kind}s"])

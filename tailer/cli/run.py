@@ -1,4 +1,4 @@
-"""`tailer run`: from a configuration file to a running service."""
+"""`tailer run`: read the configuration, handle signals, run the daemon."""
 
 import contextlib
 import os
@@ -11,12 +11,11 @@ import anyio
 import click
 
 from tailer.aicore.credentials import Credentials
-from tailer.cli.config_file import read_config
 from tailer.cli.context import credentials_for
 from tailer.cli.options import option
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path
+from tailer.config import Config, find_config_path, read_config
 from tailer.daemon.daemon import run_daemon
 from tailer.daemon.reload import Bell, Reloads, Setup, watch_credentials
 from tailer.daemon.sinks import build_outlets
@@ -30,45 +29,45 @@ from tailer.text import visible
 _EPILOG = """\
 \b
 Examples:
-  tailer run --config tailer.toml        until SIGTERM: then pollers stop and sinks drain
-  TAILER_POLL__INTERVAL_S=2 tailer run   every key can also be set by a variable
+  tailer run --config tailer.toml        runs until SIGTERM; pollers stop, sinks drain
+  TAILER_POLL__INTERVAL_S=2 tailer run   a variable sets a key of the file
 
 \b
-The configuration is looked for at --config, $TAILER_CONFIG, ./tailer.toml and
-/etc/tailer/config.toml; config.example.toml explains every key. SIGINT or SIGTERM ends
-the service in order, with exit code 0; the second ends it at once. SIGHUP has the
-configuration read again: what has changed is changed, everything else goes on.
+The configuration is the first of --config, $TAILER_CONFIG, ./tailer.toml and
+/etc/tailer/config.toml; `tailer config` prints an example that explains every key.
+SIGINT or SIGTERM drains the sinks and exits with code 0; a second signal exits at once.
+SIGHUP reloads the configuration without interrupting unchanged targets and sinks.
 """
 
 
 @click.command("run", epilog=_EPILOG)
-@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="The configuration.")
-@option("--strict", is_flag=True, help="End when a sink cannot be opened, instead of trying on.")
+@option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.")
+@option("--strict", is_flag=True, help="Exit if a sink cannot be opened (default: keep retrying).")
 @option(
     "--log-format",
     type=click.Choice(["auto", "console", "json"]),
     default="auto",
     show_default=True,
-    help="Of the service's own log on stderr; auto is console on a terminal, else json.",
+    help="Format of the service's own log on stderr; auto: console on a terminal, else json.",
 )
 def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
-    """Run as a service: follow targets, and ship their lines to files, exactly once."""
+    """Run as a service: follow targets and ship their lines to files and syslog."""
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
     try:
-        parsed = read_config(path)
+        parsed = read_config(path, os.environ)
     except ConfigError as error:
-        _complain_of_each(error)
+        _report_each(error)
         return error.exit_code
-    # Until somebody listens, which is from before the first file is opened.
+    # Ignored until the signal receiver runs, which starts before the first file is opened.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     anyio.run(_run, path, parsed, strict)
     return 0
 
 
-def _complain_of_each(error: ConfigError) -> None:
-    """All mistakes at once, each on a line of its own."""
-    with contextlib.suppress(OSError):  # nobody can be told: the exit code has to do
+def _report_each(error: ConfigError) -> None:
+    """Print all mistakes, each on a line of its own."""
+    with contextlib.suppress(OSError):  # stderr is closed: the exit code reports the error
         for mistake in str(error).splitlines():
             click.echo(f"tailer: {visible(mistake)}", err=True)
 
@@ -87,14 +86,14 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
         supervisor.stopping()
         asked_to_stop.set()
 
-    async def hear_hangups() -> None:
+    async def receive_hangups() -> None:
         with anyio.open_signal_receiver(signal.SIGHUP) as signals:
             async for _ in signals:
                 bell.ring()
 
     def read() -> Setup:
         nonlocal latest
-        wanted = read_config(path)
+        wanted = read_config(path, os.environ)
         credentials = credentials_for(wanted.aicore.service_key_file)
         outlets = build_outlets(wanted, clock=clock, health=health)
         latest = Setup(config=wanted, credentials=credentials, outlets=outlets)
@@ -107,11 +106,11 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
         return not stalled(health, clock.monotonic_s())
 
     async with anyio.create_task_group() as listening:
-        listening.start_soon(listen)  # from before the spool is open: that may take its time
-        listening.start_soon(hear_hangups)
+        listening.start_soon(listen)  # before the spool is opened, which may take long
+        listening.start_soon(receive_hangups)
         listening.start_soon(watch_credentials, latest.credentials, latest_credentials, bell, clock)
         status = partial(status_line, health)
-        listening.start_soon(partial(supervisor.keep_told, status=status, is_well=is_well))
+        listening.start_soon(partial(supervisor.keep_notifying, status=status, is_healthy=is_well))
         await run_daemon(
             config,
             credentials=latest.credentials,

@@ -1,4 +1,4 @@
-"""`tailer simulate`: a stand-in AI Core that others can talk to."""
+"""`tailer simulate`: serve a simulated AI Core over HTTP."""
 
 import os
 import shlex
@@ -17,14 +17,14 @@ from tailer.logs.stops import signaled
 from tailer.simulator.settings import SimulatorSettings, load_settings
 from tailer.simulator.simulator import Simulator
 
-_KEEP_S = 6 * 3600.0  # what is older is forgotten, unless a file says otherwise
+_KEEP_S = 6 * 3600.0  # retention of lines, unless a settings file sets it
 
 _EPILOG = """\
 \b
 Examples:
   tailer simulate                        on 127.0.0.1:8075; prints the variables to export
-  tailer simulate --fault-share 0.15     with failures of every kind
-  tailer simulate --config world.toml    with targets of your own
+  tailer simulate --fault-share 0.15     with faults of every kind
+  tailer simulate --config world.toml    with your own targets
 """
 
 
@@ -32,10 +32,10 @@ Examples:
 @option(
     "--config",
     show_envvar=True,
-    variable="TAILER_SIMULATE_CONFIG",  # TAILER_CONFIG is that of `run`
+    variable="TAILER_SIMULATE_CONFIG",  # TAILER_CONFIG belongs to `run`
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Settings in TOML; flags go before it.",
+    help="Settings in TOML; flags take precedence.",
 )
 @option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @option(
@@ -45,22 +45,26 @@ Examples:
     show_default=True,
     help="Port; 0 takes a free one.",
 )
-@option("--seed", type=int, help="The same seed tells the same lines.  [default: 1]")
-@option("--rate", type=float, metavar="N", help="Lines per second, of all targets.  [default: 20]")
+@option("--seed", type=int, help="The same seed gives the same lines.  [default: 1]")
+@option(
+    "--rate", type=float, metavar="N", help="Lines per second, all targets together.  [default: 20]"
+)
 @option("--late-share", type=float, metavar="SHARE", help="Lines that appear late.  [default: 0]")
-@option("--max-lateness", type=DURATION, help="How late at most.  [default: 10s]")
-@option("--twin-share", type=float, metavar="SHARE", help="Lines that come twice.  [default: 0]")
+@option("--max-lateness", type=DURATION, help="The longest delay of a late line.  [default: 10s]")
+@option(
+    "--twin-share", type=float, metavar="SHARE", help="Lines that are written twice.  [default: 0]"
+)
 @option(
     "--fault-share",
     type=float,
     metavar="SHARE",
-    help="Requests that fail, in every way.  [default: 0]",
+    help="Requests that fail, with all kinds of faults.  [default: 0]",
 )
-@option("--token-lifetime", type=DURATION, help="Of an access token.  [default: 12h]")
+@option("--token-lifetime", type=DURATION, help="Lifetime of an access token.  [default: 12h]")
 def simulate_command(*, config: Path | None, host: str, port: int, **flags: Any) -> int:
-    """Run a simulated AI Core to try things on: tailer, or the official SDK.
+    """Run a simulated AI Core for tailer or the official SDK.
 
-    Prints the AICORE_* variables that lead to it on stdout, then serves until interrupted.
+    Prints the AICORE_* variables of the simulator on stdout, then serves until interrupted.
     """
     settings = load_settings(config, _overrides(flags))
     if config is None:
@@ -69,7 +73,7 @@ def simulate_command(*, config: Path | None, host: str, port: int, **flags: Any)
 
 
 def _overrides(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were given, in the shape of the file."""
+    """The flags that were given, in the structure of the settings file."""
     lifetime_s = flags["token_lifetime"]
     shaped: dict[str, Any] = {
         "seed": flags["seed"],
@@ -100,9 +104,9 @@ async def _serve(settings: SimulatorSettings, host: str, port: int) -> int:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
             raise ConfigError(
                 f"cannot listen on {host}:{port}: {reason}",
-                hint="pick another --host or --port",
+                hint="choose another --host or --port",
             ) from error
         for name, value in simulator.credentials(url).items():
             click.echo(f"export {name}={shlex.quote(value)}")
-        click.echo(f"# simulating until interrupted, at {url}; then: tailer list", err=True)
+        click.echo(f"# simulating at {url} until interrupted; next: tailer list", err=True)
         return (await signaled()).exit_code

@@ -1,4 +1,4 @@
-"""What our three streams are, and what may be written to them."""
+"""Standard output, notices on standard error, and whether output is colored."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ def open_stdout() -> int:
     """The descriptor of standard output.
 
     Raises:
-        SinkError: It is closed (`>&-`); its number may belong to anything by now.
+        SinkError: Standard output is closed (`>&-`), so its number may be reused.
     """
     if sys.stdout is None:
         raise SinkError("standard output is closed", hint="redirect it to /dev/null instead")
@@ -21,7 +21,7 @@ def open_stdout() -> int:
 
 
 def start_stderr(color: str, *, quiet: bool = False) -> NoticeStream:
-    """Notices go to stderr from now on, or nowhere if it is closed (`2>&-`)."""
+    """Send notices to stderr, or discard them if stderr is closed (`2>&-`)."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     stream = NoticeStream(sys.stderr)
     start_notices(
@@ -34,7 +34,7 @@ def start_stderr(color: str, *, quiet: bool = False) -> NoticeStream:
 
 
 def start_log(style: str) -> None:
-    """A service's log goes to stderr from now on: `console`, `json`, or `auto` for either."""
+    """Send the service's log to stderr as `console` or `json`; `auto` chooses."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     is_for_people = style == "console" or (style == "auto" and is_terminal)
     start_notices(
@@ -46,7 +46,7 @@ def start_log(style: str) -> None:
 
 
 def wants_color(choice: str, environ: Mapping[str, str], *, is_terminal: bool) -> bool:
-    """`--color`, then NO_COLOR and FORCE_COLOR (any non-empty value), then what the stream is."""
+    """Decide by `--color`, then NO_COLOR and FORCE_COLOR (non-empty), then the stream."""
     if choice != "auto":
         return choice == "always"
     if environ.get("NO_COLOR"):

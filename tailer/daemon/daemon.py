@@ -25,8 +25,7 @@ from tailer.daemon.targets import TargetSet, watched_by
 from tailer.health.health import Health
 from tailer.model import GapReason
 from tailer.spool.open import open_spool
-from tailer.status.server import serve_status
-from tailer.status.sockets import listening_at
+from tailer.status.server import status_page
 from tailer.timestamp import NS_PER_S
 
 log = structlog.get_logger()
@@ -62,11 +61,10 @@ async def run_daemon(
     """
     sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
-        listening_at(config.status.listen) as listening,
+        status_page(config.status.listen, health, clock, sampler.look),
         anyio.create_task_group() as beside,
     ):
         beside.start_soon(sampler.keep_looking)
-        beside.start_soon(serve_status, listening, health, clock, sampler.look)
         await _follow_and_deliver(
             Setup(config=config, credentials=credentials, outlets=tuple(outlets)),
             clock=clock,
@@ -149,8 +147,8 @@ async def _follow_and_deliver(
             health.is_stopping = True
             log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
             spool.close_input()
-            shutdown_s = reloader.running.config.daemon.shutdown_s
-            delivering.cancel_scope.deadline = anyio.current_time() + shutdown_s
+            timeout_s = reloader.running.config.daemon.shutdown_timeout_s
+            delivering.cancel_scope.deadline = anyio.current_time() + timeout_s
         log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
 
 

@@ -69,7 +69,7 @@ class Follower:
         def schedule_retry(reason: str, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
             named.reason, named.next_try_s = reason, now_s + retry_in_s
-            named.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            named.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
             for target in named.targets:
                 if target not in self.followed:
                     self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
@@ -110,7 +110,7 @@ class Follower:
         reporter = TargetReporter(self.health.of(target), self.clock)
         reporter.gap(Window(gap.start_ns, gap.end_ns), gap.reason, gap.detail)
         reporter.enter(Phase.GONE)
-        reporter.rest("finished")
+        reporter.finish()
         await self.spool.retire(target)
         self.health.retire(target)
 
@@ -129,7 +129,7 @@ class Follower:
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
-                retry_pause.note_well(self.clock.monotonic_s() - began_s)
+                retry_pause.record_success(self.clock.monotonic_s() - began_s)
                 retry_in_s = retry_pause.pause_s()
                 log.error("target_failed", target=name, error=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
                 schedule_retry(error.message, retry_in_s)
@@ -149,7 +149,7 @@ class Follower:
             named.activity.idle("followed", now_s=began_s)
             log.info("target_reappeared", target=target.name)
             await self._follow_once(target, named.name, known=known)
-            retry_pause.note_well(self.clock.monotonic_s() - began_s)
+            retry_pause.record_success(self.clock.monotonic_s() - began_s)
 
     async def _ask_again(
         self, target: Target, named: NamedTargetHealth, *, in_s: float
@@ -200,7 +200,7 @@ class Follower:
 
         def tell(error: TransientApiError, retry_in_s: float) -> None:
             now_s = self.clock.monotonic_s()
-            named.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
+            named.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
             reason, pause_s = error.message, round(retry_in_s, 1)
             log.warning("lookup_failed", target=named.name, error=reason, retry_in_s=pause_s)
 
@@ -211,13 +211,13 @@ class Follower:
 
     def _poller(self, target: Target, known: Workload | None, sighted: Sighted) -> Poller:
         return Poller(
-            target,
+            target=target,
             source=self.source,
             spool=self.spool,
             clock=self.clock,
             health=self.health.of(target),
             settings=self.settings,
             jitter=self.jitter,
-            known=known,
+            details=known,
             sighted=sighted,
         )

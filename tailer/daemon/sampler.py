@@ -25,7 +25,7 @@ class Sampler:
         """Without end. That it goes on at all is what shows that the loop turns."""
         while True:
             now_s = self.clock.monotonic_s()
-            self.health.loop.turn(now_s=now_s, next_s=now_s + _TURN_S)
+            self.health.loop.tick(now_s=now_s, next_s=now_s + _TURN_S)
             self.look()
             await self.clock.sleep(_TURN_S)
 
@@ -45,7 +45,7 @@ class Sampler:
         seen.is_full = self.spool.is_full
         seen.blocked_reason = self.spool.blocked_reason
         if seen.is_full or seen.blocked_reason:
-            seen.waited_s = self.clock.monotonic_s()
+            seen.last_blocked_s = self.clock.monotonic_s()
         for sink in self.health.sinks.values():
             backlog = self.spool.backlog(sink.name)
             sink.lag_lines = backlog.lines

@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup
 
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
+from tailer.config.fields import PATH_FIELDS, parse_template
 from tailer.daemon.tasks import TaskSet
 from tailer.delivery import BatchQueue, deliver
 from tailer.errors import SinkError, SinkUnavailableError
@@ -36,7 +37,6 @@ from tailer.spool.contract import SinkPosition
 
 log = structlog.get_logger()
 
-_FIELD = re.compile(r"\{[^{}]*\}")
 _CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file stands before its extension
 
 
@@ -127,7 +127,10 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     one dated after `now_ns`: the clock was set, and it says nothing.
     """
     patterns = [
-        "*".join(glob.escape(text) for text in _FIELD.split(section.to.path))
+        "".join(
+            glob.escape(piece) if isinstance(piece, str) else "*"
+            for piece in parse_template(section.to.path, PATH_FIELDS)
+        )
         for section in config.sinks
         if isinstance(section.to, FileSection)
     ]

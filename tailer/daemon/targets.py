@@ -11,7 +11,7 @@ from tailer.clock import Clock
 from tailer.config import Config, PollSettings
 from tailer.daemon.follower import Follower, Service
 from tailer.daemon.tasks import TaskSet
-from tailer.discovery.scanner import Found, NotedLists, Scanner
+from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector, selector_for
 from tailer.health.health import Health
 from tailer.model import Gap, Sighting, Target
@@ -122,7 +122,7 @@ class TargetSet:
         followed = set() if self._watcher is None else set(self._watcher.followed)
         await self._tasks.dismiss(leaving)
         if leaving:
-            await self._spool.settle()  # or who follows them next would not know the last lines
+            await self._spool.flush()  # or who follows them next would not know the last lines
         return followed if self._watcher is None else followed - self._watcher.followed
 
     def _new_watcher(self, wanted: WatchedTargets) -> Follower:
@@ -146,27 +146,21 @@ class TargetSet:
 
     def _look_out(self, wanted: WatchedTargets) -> None:
         """A new scanner tells again of what the old one had found, unless it is retired."""
-        self._health.looks.clear()
+        self._health.listings.clear()
         self._lookout = None
         if not wanted.selectors:
             return
-        lists = NotedLists(
-            self._source,
-            wanted.selectors,
-            self._health,
-            self._clock,
-            wanted.poll.discovery_interval_s,
-        )
         self._lookout = Scanner(
-            wanted.selectors,
-            source=lists,
+            selectors=wanted.selectors,
+            source=self._source,
             spool=self._spool,
             clock=self._clock,
+            health=self._health,
             backfill_ns=wanted.backfill_ns,
             lateness_ns=round(wanted.poll.lateness_s * NS_PER_S),
             interval_s=wanted.poll.discovery_interval_s,
         )
-        lists.expect()
+        self._lookout.register()
         self._tasks.hire(_LOOKOUT, partial(self._lookout.watch, self._begin, self._give_up))
 
     def _begin(self, found: Found) -> None:

@@ -116,14 +116,14 @@ async def run_logs(
 
     def poller_for(reading: Reading) -> Poller:
         return Poller(
-            reading.target,
+            target=reading.target,
             source=source,
             spool=spool,
             clock=clock,
             health=outcome.health.of(reading.target),
             settings=settings,
             jitter=jitter,
-            known=reading.known,
+            details=reading.known,
             sighted=reading.sighted,
         )
 

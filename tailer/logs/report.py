@@ -143,8 +143,8 @@ def closing_report(
         printed = printed_lines.of(one.target)
         painted = _COLORS.get(one.status, "33") if in_color else ""
         verdicts.append(_painted(_verdict(one, printed, name), painted))
-        if one.status is Status.DEAD and one.known is not None:
-            texts = reasons(one.known.status_details, told=one.known.status_message)
+        if one.status is Status.DEAD and one.details is not None:
+            texts = reasons(one.details.status_details, told=one.details.status_message)
             verdicts += [_painted(f"  {visible(reason)}", painted) for reason in texts]
             lines += _last_words(printed, name)
     return "".join(f"{line}\n" for line in [*lines, *verdicts])
@@ -168,10 +168,10 @@ def _verdict(one: TargetHealth, printed: Printed, name: str) -> str:
             return f"{name}: deleted while it was followed, {lines}"
         return f"{name}: still {one.status} when the time was up, {lines}"
     text = f"{name}: {one.status}"
-    if one.known is not None and one.known.status is one.status:
-        text += _after(one.known)
+    if one.details is not None and one.details.status is one.status:
+        text += _after(one.details)
     text += f", {lines}"
-    message = "" if one.known is None else " ".join(one.known.status_message.split())
+    message = "" if one.details is None else " ".join(one.details.status_message.split())
     return visible(f"{text}: {message}" if message else text)
 
 

@@ -25,7 +25,7 @@ from tailer.logs.request import LogsRequest
 from tailer.logs.stops import Stop, signaled, timed_out
 from tailer.logs.summary import summarize, write_summary
 from tailer.logs.targets import TargetSearch
-from tailer.sinks.stdout import Descriptor, StdoutSink
+from tailer.sinks.stdout import NonBlockingWriter, StdoutSink
 from tailer.text import encode
 
 log = structlog.get_logger()
@@ -156,7 +156,7 @@ class _Run:
         """An empty answer looks like a failure, and is most often the default of one hour."""
         if self.outcome.cause is Cause.MAX_LINES:
             log.info("max_lines_reached", lines=self.printed_lines.lines)
-        lines = sum(one.lines for one in self.outcome.health.targets.values())
+        lines = sum(one.totals.lines for one in self.outcome.health.targets.values())
         if self.outcome.cause is not None or self.outcome.errors or lines:
             return
         if self._request.since is None and self._request.last is None:
@@ -170,7 +170,7 @@ async def _tell(report: str) -> None:
     """On stderr, and with more patience than a notice has: its reader may be slow."""
     if not report or sys.stderr is None:
         return
-    stderr = Descriptor(sys.stderr.fileno(), name="standard error")
+    stderr = NonBlockingWriter(sys.stderr.fileno(), name="standard error")
     with suppress(SinkError), anyio.move_on_after(_REPORT_GRACE_S):
         try:
             stderr.open()

@@ -16,6 +16,7 @@ from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector
 from tailer.discovery.survey import Survey, available, survey
 from tailer.errors import ApiError, NotFoundError, TailerError
+from tailer.health.health import Health
 from tailer.logs.pipeline import Arrivals, Reading
 from tailer.logs.request import LogsRequest, plan
 from tailer.model import Batch, Target, Workload
@@ -71,10 +72,11 @@ class SelectedTargets:
         """`readings` are what is there at first, which alone has lines before now."""
         at_first = {reading.target: reading for reading in readings}
         scanner = Scanner(
-            [self._selector],
+            selectors=[self._selector],
             source=self._client,
             spool=arrivals.spool,
             clock=self._clock,
+            health=Health(),  # `tailer logs` has no status page
             backfill_ns=now_ns - self._request.start_ns(now_ns),
             lateness_ns=round(self._request.poll.lateness_s * NS_PER_S),
             interval_s=self._request.poll.discovery_interval_s,

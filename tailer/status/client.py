@@ -1,17 +1,41 @@
-"""Asks a running service for its status. Blocks; for threads and commands."""
+"""Client of the status page: parse its address, fetch the status of a running service.
+
+Blocking, for threads and commands. Without aiohttp, which takes a while to import.
+"""
 
 import http.client
 import os
 import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from tailer.errors import NotFoundError
-from tailer.status.address import HostPort, UnixPath
 from tailer.status.document import Document
 
+UNIX_PREFIX = "unix:"
 _TIMEOUT_S = 10.0
-_MOST_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixPath:
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{UNIX_PREFIX}{self.path}"
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -25,11 +49,21 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(os.fspath(self._path))
 
 
+def parse_address(listen: str) -> HostPort | UnixPath:
+    """Parse `[status] listen`, which the configuration has already validated. Pure."""
+    if listen.startswith(UNIX_PREFIX):
+        return UnixPath(Path(listen.removeprefix(UNIX_PREFIX)))
+    split = urlsplit(f"//{listen}")
+    assert split.hostname is not None
+    assert split.port is not None
+    return HostPort(split.hostname, split.port)
+
+
 def ask_for_status(address: HostPort | UnixPath) -> tuple[bytes, Document]:
-    """The document, as received and as read.
+    """Fetch `/status`: the JSON as received, and decoded.
 
     Raises:
-        NotFoundError: Nothing answers there, or something else.
+        NotFoundError: There is no response, or not one of a compatible tailer.
     """
     connection = (
         _UnixConnection(address.path)
@@ -38,13 +72,12 @@ def ask_for_status(address: HostPort | UnixPath) -> tuple[bytes, Document]:
     )
     try:
         connection.request("GET", "/status")
-        answer = connection.getresponse()
-        body = answer.read(_MOST_BYTES)
+        body = connection.getresponse().read(_MAX_BYTES)
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise NotFoundError(
-            f"nothing answers at {address}: {reason}",
-            hint="is `tailer run` running, with that address as [status] listen?",
+            f"no response from {address}: {reason}",
+            hint="check that `tailer run` is running, with this address as [status] listen",
         ) from error
     finally:
         connection.close()
@@ -52,10 +85,10 @@ def ask_for_status(address: HostPort | UnixPath) -> tuple[bytes, Document]:
         return body, msgspec.json.decode(body, type=Document)
     except msgspec.DecodeError as error:
         raise NotFoundError(
-            f"what answers at {address} is no tailer of this version: {error}"
+            f"unexpected response from {address}: not a compatible tailer ({error})"
         ) from error
 
 
 def _reachable(host: str) -> str:
-    """Who listens everywhere is found here."""
+    """The loopback address instead of a wildcard, to which no client can connect."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to listen

@@ -1,7 +1,7 @@
-"""Everything that is known, as one document: what `/status` and `tailer status` show. Pure.
+"""The JSON document of `/status` and `tailer status`, built from the health records. Pure.
 
-docs/operating.md describes it. Fields may be added; none will change or go. Long, as it is
-one class for each part of the document.
+docs/status.md describes every field. Fields may be added; none will be renamed or removed.
+The file is long because each part of the document has a class.
 """
 
 import re
@@ -19,8 +19,8 @@ from tailer.timestamp import NS_PER_S
 
 CATCHING_UP = "catching_up"
 PHASES = (*(phase.value for phase in Phase), CATCHING_UP)
-_MOST_TARGETS = 1000  # in the document; those that need somebody's attention go first
-_ATTENTION = (
+_MAX_TARGETS = 1000  # in the document; the most urgent phases come first
+_URGENCY = (
     Phase.FAILED,
     Phase.BACKING_OFF,
     CATCHING_UP,
@@ -31,8 +31,8 @@ _ATTENTION = (
     Phase.GONE,
     Phase.ENDED,
 )
-_RANK = {str(phase): rank for rank, phase in enumerate(_ATTENTION)}
-# Of an address: who knows what others put there.
+_RANK = {str(phase): rank for rank, phase in enumerate(_URGENCY)}
+# Parts of an address that may hold a secret: user and password, and the query.
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 
@@ -44,7 +44,7 @@ class TargetStatus(msgspec.Struct, frozen=True):
     status: str
     scenario: str
     reason: str
-    for_s: float
+    phase_age_s: float
     next_try_in_s: float | None
     behind_s: float | None
     lines: int
@@ -77,7 +77,7 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     blocked_reason: str
 
 
-class LookStatus(msgspec.Struct, frozen=True):
+class ListingStatus(msgspec.Struct, frozen=True):
     what: str
     is_done: bool
     reason: str
@@ -110,16 +110,16 @@ class Document(msgspec.Struct, frozen=True):
     targets_retired: int
     sinks: list[SinkStatus]
     spool: SpoolStatus
-    looks: list[LookStatus]
+    listings: list[ListingStatus]
     requests: RequestsStatus
     gaps: dict[str, int]
 
 
 def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: int) -> Document:
-    """`now_s` is monotonic, the other two are this machine's wall time."""
-    hanging, lacking = stalled(health, now_s), not_ready(health)
+    """`now_s` is monotonic; `wall_ns` and `started_ns` are this machine's wall time."""
+    stalled_tasks, unready = stalled(health, now_s), not_ready(health)
     rows = [_target(one, health, now_s) for one in health.targets.values()]
-    rows += [_unknown(one, now_s) for one in health.names if not one.targets]
+    rows += [_unresolved(one, now_s) for one in health.names if not one.targets]
     rows.sort(key=lambda row: (_RANK[row.phase], row.resource_group, row.target))
     return Document(
         version=1,
@@ -127,12 +127,12 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
         now=_date(wall_ns),
         started_at=_date(started_ns),
         uptime_s=_rounded((wall_ns - started_ns) / NS_PER_S),
-        is_healthy=not hanging,
-        is_ready=not lacking,
-        stalled=hanging,
-        not_ready=lacking,
-        targets=rows[:_MOST_TARGETS],
-        targets_left_out=max(0, len(rows) - _MOST_TARGETS),
+        is_healthy=not stalled_tasks,
+        is_ready=not unready,
+        stalled=stalled_tasks,
+        not_ready=unready,
+        targets=rows[:_MAX_TARGETS],
+        targets_left_out=max(0, len(rows) - _MAX_TARGETS),
         targets_by_phase=dict(count_phases(health)),
         targets_retired=health.retired,
         sinks=[_sink(one, now_s) for one in health.sinks.values()],
@@ -141,11 +141,11 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
             max_bytes=health.spool.max_bytes,
             oldest_s=_rounded(health.spool.oldest_s),
             is_full=health.spool.is_full,
-            blocked_reason=clean(health.spool.blocked_reason),
+            blocked_reason=redact(health.spool.blocked_reason),
         ),
-        looks=[
-            LookStatus(one.what, one.is_done, clean(one.reason), _until(one.next_try_s, now_s))
-            for one in health.looks.values()
+        listings=[
+            ListingStatus(one.what, one.is_done, redact(one.reason), _until(one.next_try_s, now_s))
+            for one in health.listings.values()
         ],
         requests=RequestsStatus(
             answers={
@@ -168,15 +168,15 @@ def phase_of(one: TargetHealth, service_ns: int) -> str:
 
 
 def count_phases(health: Health) -> Counter[str]:
-    """Of all targets that are known by now, those included of which only a name is known."""
+    """Count the targets in each phase, including names that are not resolved yet."""
     counts = Counter(dict.fromkeys(PHASES, 0))
     counts.update(phase_of(one, health.service_ns) for one in health.targets.values())
-    counts.update(_phase_of_unknown(one) for one in health.names if not one.targets)
+    counts.update(_phase_of_unresolved(one) for one in health.names if not one.targets)
     return counts
 
 
-def clean(text: str) -> str:
-    """Without the parts of addresses in which others may have put a secret."""
+def redact(text: str) -> str:
+    """Remove user, password and query from every address in `text`."""
     return _QUERY.sub(r"\1", _USER.sub("", text))
 
 
@@ -187,28 +187,28 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
         resource_group=one.target.resource_group,
         phase=phase_of(one, health.service_ns),
         status=one.status.value,
-        scenario="" if one.known is None else one.known.scenario_id,
-        reason=clean(one.reason),
-        for_s=_rounded(now_s - one.since_s),
+        scenario="" if one.details is None else one.details.scenario_id,
+        reason=redact(one.reason),
+        phase_age_s=_rounded(now_s - one.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None if behind_s is None else _rounded(behind_s),
-        lines=one.lines,
-        late_lines=one.late,
-        repeated_lines=one.repeated,
+        lines=one.totals.lines,
+        late_lines=one.totals.late,
+        repeated_lines=one.totals.repeated,
         last_line_age_s=_age_s(one.last_line_ns, health.service_ns),
-        gaps={reason.value: count for reason, count in sorted(one.gap_counts.items())},
+        gaps={reason.value: count for reason, count in sorted(one.totals.gap_counts.items())},
     )
 
 
-def _unknown(one: NamedTargetHealth, now_s: float) -> TargetStatus:
+def _unresolved(one: NamedTargetHealth, now_s: float) -> TargetStatus:
     return TargetStatus(
         target=one.name,
         resource_group=one.resource_group,
-        phase=_phase_of_unknown(one),
+        phase=_phase_of_unresolved(one),
         status="UNKNOWN",
         scenario="",
-        reason=clean(one.reason),
-        for_s=_rounded(now_s - one.activity.since_s),
+        reason=redact(one.reason),
+        phase_age_s=_rounded(now_s - one.activity.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None,
         lines=0,
@@ -219,7 +219,7 @@ def _unknown(one: NamedTargetHealth, now_s: float) -> TargetStatus:
     )
 
 
-def _phase_of_unknown(one: NamedTargetHealth) -> str:
+def _phase_of_unresolved(one: NamedTargetHealth) -> str:
     return (Phase.FAILED if one.reason else Phase.STARTING).value
 
 
@@ -233,7 +233,7 @@ def _sink(one: SinkHealth, now_s: float) -> SinkStatus:
         lag_s=_rounded(one.lag_s),
         delivered_lines=one.lines,
         failures=one.failures,
-        last_error=clean(one.last_error),
+        last_error=redact(one.last_error),
         last_error_age_s=_since(one.last_error_s, now_s),
         backing_off_for_s=_since(one.failing_since_s, now_s),
         next_try_in_s=_until(one.next_try_s, now_s),

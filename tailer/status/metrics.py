@@ -1,7 +1,7 @@
-"""What is known, for Prometheus: read when it is asked for, so that nothing is counted twice.
+"""Prometheus metrics, computed from the health records at each scrape.
 
-docs/operating.md says what each metric means, and a test holds the two together. No label
-has a value that targets could multiply.
+docs/metrics.md describes every metric, and a test compares the two. No label has a target's
+id, pod or container, so the number of series does not grow with the number of targets.
 """
 
 import platform
@@ -27,19 +27,21 @@ from tailer.model import GapReason
 from tailer.status.document import count_phases
 from tailer.timestamp import NS_PER_S
 
-# There from the beginning: a series that begins with its first trouble shows no increase.
-_USUAL_ANSWERS = (0, 200, 401, 404, 429, 500, 502, 503, 504)
+# Exposed from the start with 0: Prometheus sees no increase in a series that starts with 1.
+_USUAL_STATUSES = (0, 200, 401, 404, 429, 500, 502, 503, 504)
 _CODES = frozenset(int(status) for status in HTTPStatus)
 
 
 def render_metrics(health: Health, *, now_s: float, started_ns: int) -> bytes:
-    """In Prometheus' text format. `now_s` is monotonic."""
+    """Render all metrics in the text format of Prometheus. `now_s` is monotonic."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Reading(lambda: _families(health, now_s=now_s, started_ns=started_ns)))
+    registry.register(
+        _HealthCollector(lambda: _families(health, now_s=now_s, started_ns=started_ns))
+    )
     return generate_latest(registry)
 
 
-class _Reading(Collector):
+class _HealthCollector(Collector):
     def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
         self._families = families
 
@@ -56,33 +58,55 @@ def _families(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metr
 
 
 def _process(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metric]:
-    build = GaugeMetricFamily("tailer_build_info", "Always 1.", labels=("version", "python"))
+    build = GaugeMetricFamily(
+        "tailer_build_info",
+        "Version of tailer and of Python; always 1.",
+        labels=("version", "python"),
+    )
     build.add_metric((__version__, platform.python_version()), 1)
     yield build
-    yield _gauge("start_time_seconds", "Begin, since 1970.", started_ns / NS_PER_S)
-    yield _gauge("ready", "1 when /readyz says 200.", not not_ready(health))
-    yield _gauge("stalled", "Reasons that /healthz has for a 503.", len(stalled(health, now_s)))
-    delay_s = health.loop.delay_s(now_s)
-    yield _gauge("loop_delay_seconds", "Worst of the last minute.", delay_s)
+    yield _gauge(
+        "start_time_seconds", "Start of the process in seconds since 1970.", started_ns / NS_PER_S
+    )
+    yield _gauge("ready", "1 while /readyz answers 200.", not not_ready(health))
+    yield _gauge(
+        "stalled_tasks",
+        "Number of reasons for which /healthz answers 503.",
+        len(stalled(health, now_s)),
+    )
+    yield _gauge(
+        "event_loop_lag_seconds",
+        "Largest delay of the event loop in the last minute.",
+        health.loop.delay_s(now_s),
+    )
 
 
 def _targets(health: Health) -> Iterator[Metric]:
-    sums = health.sums()
-    phases = GaugeMetricFamily("tailer_targets", "Targets by phase.", labels=("phase",))
+    sums = health.totals()
+    phases = GaugeMetricFamily(
+        "tailer_targets", "Number of targets in each phase.", labels=("phase",)
+    )
     for phase, count in count_phases(health).items():
         phases.add_metric((phase,), count)
     yield phases
-    yield _counter("targets_retired", "Of which nothing more is expected.", health.retired)
-    behind_s = (one.behind_s(health.service_ns) for one in health.targets.values())
-    furthest_s = max((one for one in behind_s if one is not None), default=0.0)
-    yield _gauge("behind_seconds", "Of the target furthest behind.", furthest_s)
-    yield _counter("read_lines", "Lines read, each once.", sums.lines)
-    yield _counter("read_bytes", "Bytes of their messages.", sums.text_bytes)
-    yield _counter("late_lines", "Lines that came after newer ones.", sums.late)
+    yield _counter("targets_retired", "Finished targets that are no longer polled.", health.retired)
+    lags_s = (one.behind_s(health.service_ns) for one in health.targets.values())
+    yield _gauge(
+        "read_lag_seconds",
+        "Largest time by which reading a target is behind the service.",
+        max((lag_s for lag_s in lags_s if lag_s is not None), default=0.0),
+    )
+    yield _counter("lines_read", "Log lines read, without duplicates.", sums.lines)
+    yield _counter("bytes_read", "UTF-8 bytes of the messages of the lines read.", sums.text_bytes)
+    yield _counter("late_lines", "Lines read after a newer line of their target.", sums.late)
     yield _lateness(sums.lateness)
-    yield _counter("repeated_lines", "Lines shown again, not passed on again.", sums.repeated)
-    yield _counter("polls", "Reads of a target that went through.", sums.reads)
-    gaps = CounterMetricFamily("tailer_gaps", "Lines may be missing.", labels=("reason",))
+    yield _counter(
+        "duplicate_lines", "Lines that the service returned again; discarded.", sums.repeated
+    )
+    yield _counter("polls", "Successful polls of a target.", sums.reads)
+    gaps = CounterMetricFamily(
+        "tailer_gaps", "Time ranges in which lines may be lost.", labels=("reason",)
+    )
     for reason in GapReason:
         gaps.add_metric((reason.value,), health.gaps[reason])
     yield gaps
@@ -91,32 +115,42 @@ def _targets(health: Health) -> Iterator[Metric]:
 def _lateness(lateness: Lateness) -> Metric:
     counts = [lateness.counts[index] for index in range(len(LATENESS_BUCKETS_S) + 1)]
     bounds = [*map(str, LATENESS_BUCKETS_S), "+Inf"]
-    family = HistogramMetricFamily("tailer_lateness_seconds", "Of late lines.")
+    family = HistogramMetricFamily(
+        "tailer_lateness_seconds", "Time from the timestamp of a late line until it was read."
+    )
     family.add_metric((), [*zip(bounds, accumulate(counts), strict=True)], lateness.sum_s)
     return family
 
 
 def _requests(health: Health) -> Iterator[Metric]:
     seen = health.requests
-    counts = Counter({_labels(status): 0 for status in _USUAL_ANSWERS})
+    counts = Counter({_labels(status): 0 for status in _USUAL_STATUSES})
     for status, count in seen.answers.items():
         counts[_labels(status)] += count
     answers = CounterMetricFamily(
-        "tailer_requests", "Requests that ended, by status.", labels=("class", "code")
+        "tailer_requests",
+        "Completed requests to AI Core, by HTTP status; without token requests.",
+        labels=("class", "code"),
     )
     for labels, count in counts.items():
         answers.add_metric(labels, count)
     yield answers
-    yield _counter("request_retries", "Requests that asked the same again.", seen.retries)
+    yield _counter("request_retries", "Requests that repeated a failed request.", seen.retries)
     tokens = CounterMetricFamily(
-        "tailer_token_requests", "Requests for tokens.", labels=("outcome",)
+        "tailer_token_requests", "Requests for an access token, by outcome.", labels=("outcome",)
     )
     tokens.add_metric(("granted",), seen.tokens_granted)
     tokens.add_metric(("failed",), seen.tokens_failed)
     yield tokens
-    yield _gauge("request_rate_limit", "Requests a second, as configured.", seen.limit_per_s)
-    yield _gauge("request_rate", "Requests a second, as allowed now.", seen.rate_per_s)
-    yield _gauge("request_budget", "Requests that need not wait now.", seen.budget)
+    yield _gauge("request_rate_limit", "Configured limit of requests per second.", seen.limit_per_s)
+    yield _gauge(
+        "request_rate", "Present limit of requests per second, after throttling.", seen.rate_per_s
+    )
+    yield _gauge(
+        "request_tokens_available",
+        "Requests that can be sent without waiting; negative while requests wait.",
+        seen.budget,
+    )
 
 
 def _labels(status: int) -> tuple[str, str]:
@@ -127,27 +161,31 @@ def _labels(status: int) -> tuple[str, str]:
 
 def _spool(health: Health) -> Iterator[Metric]:
     seen = health.spool
-    yield _gauge("spool_bytes", "Of lines that some sink lacks.", seen.undelivered_bytes)
-    yield _gauge("spool_limit_bytes", "As configured.", seen.max_bytes)
-    yield _gauge("spool_oldest_seconds", "How long the oldest line waits.", seen.oldest_s)
-    yield _gauge("spool_full", "1 while reading waits for room.", seen.is_full)
+    yield _gauge(
+        "spool_pending_bytes",
+        "Bytes of spooled lines that at least one sink has not written yet.",
+        seen.undelivered_bytes,
+    )
+    yield _gauge("spool_limit_bytes", "Configured size limit of the spool.", seen.max_bytes)
+    yield _gauge("spool_oldest_seconds", "Age of the oldest pending line.", seen.oldest_s)
+    yield _gauge("spool_full", "1 while polling is paused because the spool is full.", seen.is_full)
 
 
 def _sinks(health: Health) -> Iterator[Metric]:
     gauges = {
-        name: GaugeMetricFamily(f"tailer_sink_{name}", f"Of a sink: {words}.", labels=("sink",))
-        for name, words in (
-            ("up", "1 while it is open and its last write went through"),
-            ("lag_lines", "lines it has not taken yet"),
-            ("lag_seconds", "how long the oldest of them waits"),
+        name: GaugeMetricFamily(f"tailer_sink_{name}", text, labels=("sink",))
+        for name, text in (
+            ("up", "1 while the sink is open and its last write succeeded."),
+            ("lag_lines", "Spooled lines that the sink has not written yet."),
+            ("lag_seconds", "Age of the oldest line that the sink has not written yet."),
         )
     }
     counters = {
-        name: CounterMetricFamily(f"tailer_sink_{name}", f"Of a sink: {words}.", labels=("sink",))
-        for name, words in (
-            ("delivered_lines", "lines it has taken"),
-            ("delivered_bytes", "bytes of their messages"),
-            ("failures", "attempts that failed"),
+        name: CounterMetricFamily(f"tailer_sink_{name}", text, labels=("sink",))
+        for name, text in (
+            ("delivered_lines", "Lines that the sink has written."),
+            ("delivered_bytes", "UTF-8 bytes of the messages that the sink has written."),
+            ("failures", "Failed attempts to open the sink or to write to it."),
         )
     }
     for sink in health.sinks.values():
@@ -161,9 +199,9 @@ def _sinks(health: Health) -> Iterator[Metric]:
     yield from counters.values()
 
 
-def _gauge(name: str, words: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"tailer_{name}", words, value=value)
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"tailer_{name}", text, value=value)
 
 
-def _counter(name: str, words: str, value: float) -> Metric:
-    return CounterMetricFamily(f"tailer_{name}", words, value=value)
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"tailer_{name}", text, value=value)

@@ -1,8 +1,8 @@
-"""What the service tells the one that started it: systemd's notification protocol (sd_notify(3)).
+"""systemd notifications (sd_notify(3)): ready, reloading, stopping, status line, watchdog.
 
-A datagram of `NAME=value` lines to the socket that $NOTIFY_SOCKET names. Nobody may be
-listening, or not listen fast enough: telling never waits and never fails, and what had no
-room is told again. Under no supervisor all of this does nothing.
+Each notification is a datagram of `NAME=value` lines to the socket in $NOTIFY_SOCKET. Sending
+never blocks and never fails. READY, RELOADING and STOPPING are queued and sent again when the
+socket is full or absent. Without $NOTIFY_SOCKET all of this does nothing.
 """
 
 import socket
@@ -16,12 +16,15 @@ from tailer.status.document import PHASES, count_phases
 
 log = structlog.get_logger()
 
-_LOOK_S = 5.0  # how often the status may change; and the longest pause between two pings
+_PERIOD_S = 5.0  # between two status lines at least, between two watchdog pings at most
 _US_PER_S = 1_000_000
 
 
 class Supervisor:
-    """`address` None: a service without a supervisor; `watchdog_s` None: without a watchdog."""
+    """Sends notifications to `address`, and watchdog pings if `watchdog_s` is set.
+
+    With `address` None it sends nothing.
+    """
 
     def __init__(
         self, clock: Clock, *, address: str | None = None, watchdog_s: float | None = None
@@ -30,40 +33,42 @@ class Supervisor:
         self._address = address
         self._watchdog_s = watchdog_s
         self._socket: socket.socket | None = None
-        self._untold: list[str] = []  # a handful in the life of a process
+        self._queue: list[str] = []  # one entry for each start, reload and stop
         self._status = ""
-        self._was_well = True
-        self._could_tell = True
+        self._was_healthy = True
+        self._is_reachable = True
 
     def ready(self) -> None:
-        """It runs: the spool is open, and readers and sinks have begun."""
-        self._say("READY=1")
+        """The spool is open, and pollers and sinks have started; also the end of a reload."""
+        self._enqueue("READY=1")
 
     def reloading(self) -> None:
-        """The configuration is read again; `ready` ends that."""
+        """A reload has started; `ready` reports its end."""
         now_us = round(self._clock.monotonic_s() * _US_PER_S)
-        self._say(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
+        self._enqueue(f"RELOADING=1\nMONOTONIC_USEC={now_us}")
 
     def stopping(self) -> None:
-        self._say("STOPPING=1")
+        self._enqueue("STOPPING=1")
 
-    async def keep_told(self, *, status: Callable[[], str], is_well: Callable[[], bool]) -> None:
-        """Without end: the status when it has changed, and a ping as long as `is_well`.
+    async def keep_notifying(
+        self, *, status: Callable[[], str], is_healthy: Callable[[], bool]
+    ) -> None:
+        """Send changed status lines, and watchdog pings while `is_healthy`, until canceled.
 
-        Pings come at least twice in the time that the watchdog allows. They come from the
-        event loop, so that one which stands still sends none.
+        Pings are sent at least twice in each watchdog period. They are sent from the event
+        loop, so that a blocked loop sends none.
         """
         if self._address is None:
             return
-        pause_s = _LOOK_S if self._watchdog_s is None else min(_LOOK_S, self._watchdog_s / 2)
+        pause_s = _PERIOD_S if self._watchdog_s is None else min(_PERIOD_S, self._watchdog_s / 2)
         status_due_s = self._clock.monotonic_s()
         while True:
-            self._tell_untold()
-            if self._watchdog_s is not None and self._note_well(is_well()):
+            self._flush()
+            if self._watchdog_s is not None and self._note_health(is_healthy()):
                 self._send("WATCHDOG=1")
             now_s, line = self._clock.monotonic_s(), status()
             if line != self._status and now_s >= status_due_s and self._send(f"STATUS={line}"):
-                self._status, status_due_s = line, now_s + _LOOK_S
+                self._status, status_due_s = line, now_s + _PERIOD_S
             await self._clock.sleep(pause_s)
 
     def close(self) -> None:
@@ -71,24 +76,24 @@ class Supervisor:
             self._socket.close()
             self._socket = None
 
-    def _note_well(self, is_well: bool) -> bool:  # noqa: FBT001 - it is the claim that is noted
-        if self._was_well and not is_well:
+    def _note_health(self, is_healthy: bool) -> bool:  # noqa: FBT001 - a state, not an option
+        if self._was_healthy and not is_healthy:
             log.error("watchdog_withheld", reason="tasks are stalled, see /healthz")
-        self._was_well = is_well
-        return is_well
+        self._was_healthy = is_healthy
+        return is_healthy
 
-    def _say(self, text: str) -> None:
-        """Now, or as soon as there is room; in order."""
+    def _enqueue(self, text: str) -> None:
+        """Send `text` now, or when the socket accepts it; in order."""
         if self._address is not None:
-            self._untold.append(text)
-            self._tell_untold()
+            self._queue.append(text)
+            self._flush()
 
-    def _tell_untold(self) -> None:
-        while self._untold and self._send(self._untold[0]):
-            del self._untold[0]
+    def _flush(self) -> None:
+        while self._queue and self._send(self._queue[0]):
+            del self._queue[0]
 
     def _send(self, text: str) -> bool:
-        """Whether the supervisor has it. One that cannot be reached is a fact to log once."""
+        """Send one datagram; False if the socket did not accept it. Logs an outage once."""
         assert self._address is not None
         try:
             if self._socket is None:
@@ -98,25 +103,24 @@ class Supervisor:
             return False
         except OSError as error:
             self.close()
-            if self._could_tell:
+            if self._is_reachable:
                 log.warning("notify_socket_unreachable", error=error.strerror or str(error))
-            self._could_tell = False
+            self._is_reachable = False
             return False
-        self._could_tell = True
+        self._is_reachable = True
         return True
 
 
 def supervisor_from(
     environ: MutableMapping[str, str], *, clock: Clock, process_id: int
 ) -> Supervisor:
-    """The one that `environ` names. Takes its variables out: they are for no child of ours."""
+    """The supervisor in `environ`. Removes its variables, so that child processes lack them."""
     address = environ.pop("NOTIFY_SOCKET", None) or None
     watchdog_us = environ.pop("WATCHDOG_USEC", "")
     watched_id = environ.pop("WATCHDOG_PID", "") or str(process_id)
     if address is not None and address[0] not in "/@":
-        log.warning(
-            "notify_socket_unreachable", error=f"NOTIFY_SOCKET is {address}, not a unix socket"
-        )
+        error = f"NOTIFY_SOCKET={address} is not the address of a unix socket"
+        log.warning("notify_socket_unreachable", error=error)
         address = None
     watchdog_s = None
     if watched_id == str(process_id) and watchdog_us.isdecimal() and int(watchdog_us):
@@ -125,18 +129,18 @@ def supervisor_from(
 
 
 def status_line(health: Health) -> str:
-    """One line for `systemctl status`: targets by phase, and what the slowest sink still lacks."""
+    """The line in `systemctl status`: targets by phase, and lines pending for the slowest sink."""
     if not health.has_begun:
         return "opening the spool"
     phases = count_phases(health)
     counted = [f"{phases[phase]} {phase.replace('_', ' ')}" for phase in PHASES if phases[phase]]
-    lacking = max((sink.lag_lines for sink in health.sinks.values()), default=0)
-    undelivered = f"{lacking:,} lines" if lacking else "nothing"
+    pending = max((sink.lag_lines for sink in health.sinks.values()), default=0)
+    undelivered = f"{pending:,} lines" if pending else "nothing"
     return f"targets: {', '.join(counted) or 'none yet'}; undelivered: {undelivered}"
 
 
 def _open(address: str) -> socket.socket:
-    """Connected and never blocking. `@` begins an abstract name, which Linux writes as NUL."""
+    """Connect a non-blocking socket. A leading `@` stands for NUL: an abstract name."""
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
-from cli.command_line import Serve, World
+from support.command_line import Serve, World
 
 from tailer.clock import SystemClock
 from tailer.simulator import Simulator, SimulatorSettings

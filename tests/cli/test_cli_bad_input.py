@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cli.command_line import Serve, World, run
+from support.command_line import Serve, World, run
+from support.long import long_after
 
 from tailer.model import Kind
 from tailer.simulator import TokenSettings
@@ -29,12 +30,12 @@ SLIPS = {
     "half a brace": (["--template", "{msg", A_TARGET], "has no partner"),
     "no time zone": (["--timezone", "Mars/Port", A_TARGET], "no time zone is named 'Mars/Port'"),
     "no form": (["-o", "xml", A_TARGET], "'xml' is not one of"),
-    "follow until": (["-f", "--until", "5m", A_TARGET], "--until and --follow contradict"),
-    "two forms": (["-o", "json", "--template", "{msg}", A_TARGET], "contradict each other"),
+    "follow until": (["-f", "--until", "5m", A_TARGET], "--until and --follow exclude"),
+    "two forms": (["-o", "json", "--template", "{msg}", A_TARGET], "exclude each other"),
 }
 
 
-@pytest.mark.parametrize(("words", "remark"), SLIPS.values(), ids=SLIPS.keys())
+@pytest.mark.parametrize(("words", "remark"), long_after(6, SLIPS.values()), ids=SLIPS.keys())
 def test_a_slip_is_named_before_anything_is_asked_of_the_service(
     tmp_path: Path, words: list[str], remark: str
 ) -> None:
@@ -134,7 +135,7 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize(("content", "remark"), KEYS.values(), ids=KEYS.keys())
+@pytest.mark.parametrize(("content", "remark"), long_after(2, KEYS.values()), ids=KEYS.keys())
 def test_a_bad_service_key_file_is_3_and_is_named(
     tmp_path: Path, content: str | bytes | None, remark: str
 ) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cli.command_line import Ended, Serve, World
+from support.command_line import Ended, Serve, World
 
 from tailer.model import Kind, Status
 from tailer.simulator import TokenSettings

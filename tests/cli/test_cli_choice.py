@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from cli.command_line import Serve, World, lived
-from cli.terminal import CTRL_C, CTRL_D, Terminal, terminal
 from rich.cells import cell_len
+from support.command_line import Serve, World, lived
+from support.terminal import CTRL_C, CTRL_D, Terminal, terminal
 
 from tailer.model import Kind, Status
 
@@ -90,7 +90,7 @@ def test_a_pasted_id_needs_no_number(populated: World) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "remark"),
-    [("4", "there is no 4, only 1 to 3"), ("nowhere", "nothing that is running has 'nowhere'")],
+    [("4", "4 is not between 1 and 3"), ("nowhere", "no running target contains 'nowhere'")],
 )
 def test_it_asks_again_after_a_slip(populated: World, answer: str, remark: str) -> None:
     with asked(populated) as opened:

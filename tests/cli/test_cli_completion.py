@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from cli.command_line import PATIENCE_S, TAILER, Ended, World, lived, run
-from cli.terminal import TAB, terminal
+from support.command_line import PATIENCE_S, TAILER, Ended, World, lived, run
+from support.long import long_after, long_values_after
+from support.terminal import TAB, terminal
 
 from tailer.clock import SystemClock
 from tailer.model import Kind, Status
@@ -56,26 +57,29 @@ def offered(environ: Mapping[str, str], line: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("line", "values"),
-    [
-        ("tailer logs ", "deployment/d1234567 execution/e1234567 deployment/d0000000"),
-        ("tailer logs -f dep", "deployment/d1234567 deployment/d0000000"),
-        ("tailer logs -f d", "deployment/d1234567 deployment/d0000000"),
-        ("tailer logs -f d1", "d1234567"),
-        ("tailer logs execution/", "execution/e1234567"),
-        ("tailer logs deployments/d1", "deployments/d1234567"),
-        ("tailer logs deployment/d1234567 deployment/", "deployment/d0000000"),
-        ("tailer logs model/", ""),
-        ("tailer logs -g team-a d", "deployment/d7654321"),
-        ("tailer logs -A d7", "d7654321"),
-        ("tailer logs -g ", "default team-a"),
-        ("tailer list -g t", "team-a"),
-        ("tailer list --scenario ", "churn prices"),
-        ("tailer list --executable ", "serve train inference"),
-        ("tailer list --configuration tr", "train-configuration"),
-        ("tailer logs --scenario p", "prices"),
-        ("tailer logs --executable=s", "serve"),
-        ("tailer logs --configuration ", "serve-configuration train-configuration"),
-    ],
+    long_after(
+        6,
+        [
+            ("tailer logs ", "deployment/d1234567 execution/e1234567 deployment/d0000000"),
+            ("tailer logs -f dep", "deployment/d1234567 deployment/d0000000"),
+            ("tailer logs -f d", "deployment/d1234567 deployment/d0000000"),
+            ("tailer logs -f d1", "d1234567"),
+            ("tailer logs execution/", "execution/e1234567"),
+            ("tailer logs deployments/d1", "deployments/d1234567"),
+            ("tailer logs deployment/d1234567 deployment/", "deployment/d0000000"),
+            ("tailer logs model/", ""),
+            ("tailer logs -g team-a d", "deployment/d7654321"),
+            ("tailer logs -A d7", "d7654321"),
+            ("tailer logs -g ", "default team-a"),
+            ("tailer list -g t", "team-a"),
+            ("tailer list --scenario ", "churn prices"),
+            ("tailer list --executable ", "serve train inference"),
+            ("tailer list --configuration tr", "train-configuration"),
+            ("tailer logs --scenario p", "prices"),
+            ("tailer logs --executable=s", "serve"),
+            ("tailer logs --configuration ", "serve-configuration train-configuration"),
+        ],
+    ),
 )
 def test_what_the_service_knows_is_offered(populated: World, line: str, values: str) -> None:
     shown = offered(populated.environ, line)
@@ -85,7 +89,8 @@ def test_what_the_service_knows_is_offered(populated: World, line: str, values: 
 
 
 @pytest.mark.parametrize(
-    "name", ["a b", "$(touch x)", "`id`", "*", "a,b", "a\nb", "-f", "\x1b[2J", "ü"]
+    "name",
+    long_values_after(3, ["a b", "$(touch x)", "`id`", "*", "a,b", "a\nb", "-f", "\x1b[2J", "ü"]),
 )
 def test_a_name_that_could_mean_something_to_a_shell_is_not_offered(
     world: World, name: str
@@ -170,13 +175,16 @@ def test_nothing_is_remembered_where_nothing_can_be_written(
 
 @pytest.mark.parametrize(
     "damage",
-    [
-        b"\xff\xfe",
-        b'{"kind":"deployment"}\n',
-        b"[]\n\n{",
-        b'{"id":"\xff"}',
-        b'{"odd":' + b"[" * 100_000,
-    ],
+    long_values_after(
+        2,
+        [
+            b"\xff\xfe",
+            b'{"kind":"deployment"}\n',
+            b"[]\n\n{",
+            b'{"id":"\xff"}',
+            b'{"odd":' + b"[" * 100_000,
+        ],
+    ),
 )
 def test_a_damaged_file_offers_nothing(populated: World, damage: bytes) -> None:
     offered(populated.environ, "tailer logs d")

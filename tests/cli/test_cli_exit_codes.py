@@ -4,7 +4,7 @@ import signal
 import sys
 
 import pytest
-from cli.command_line import Serve, World, lived, shell
+from support.command_line import Serve, World, lived, shell
 
 from tailer.cli.main import _exit_code_after
 from tailer.model import Kind, Status
@@ -102,7 +102,7 @@ def test_it_is_the_verdict_of_an_execution_that_ends_while_it_is_followed(world:
 
     assert (ended.code, ended.lines) == (10, ["at work", "last words"])
     assert "phase=draining" in ended.err
-    assert "event=ended" in ended.err
+    assert "phase=ended" in ended.err
 
 
 def test_the_end_of_a_deployment_is_no_verdict(world: World) -> None:

@@ -1,7 +1,7 @@
 """Flags, and the variables that stand for them."""
 
 import pytest
-from cli.command_line import World
+from support.command_line import World
 
 LOGS = ("logs", "deployment/d1234567")
 
@@ -64,7 +64,7 @@ def test_notices_for_programs_are_key_and_value(world: World) -> None:
     notice, *others = ended.err.splitlines()
     assert others == []
     assert notice.startswith("timestamp=")
-    assert notice.endswith(" level=info event=following target=deployment/d1234567")
+    assert notice.endswith(" event=target_phase target=deployment/d1234567 phase=following")
 
 
 def test_a_timeout_covers_the_search_for_the_targets_too(world: World) -> None:

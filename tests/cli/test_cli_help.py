@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from cli.command_line import TAILER, World, run, shell
+from support.command_line import TAILER, World, run, shell
 
 QUICK_CPU_S = 0.25
 COMMANDS = ["logs", "list", "demo", "simulate", "completion"]

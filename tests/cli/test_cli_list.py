@@ -4,9 +4,10 @@ import shlex
 from typing import Any
 
 import pytest
-from cli.command_line import Serve, World, lived
-from cli.terminal import terminal
 from rich.cells import cell_len
+from support.command_line import Serve, World, lived
+from support.long import long_values_after
+from support.terminal import terminal
 
 from tailer.model import Kind, Status
 
@@ -65,15 +66,18 @@ EXPECTED: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     "flags",
-    [
-        ["--status", "dead"],
-        ["--status", "dead", "--status", "completed"],
-        ["--scenario", "churn"],
-        ["--scenario", "churn", "--scenario", "nowhere"],
-        ["--executable", "inference"],
-        ["--configuration", "^infer"],
-        ["executions", "--configuration", "c-inference"],
-    ],
+    long_values_after(
+        3,
+        [
+            ["--status", "dead"],
+            ["--status", "dead", "--status", "completed"],
+            ["--scenario", "churn"],
+            ["--scenario", "churn", "--scenario", "nowhere"],
+            ["--executable", "inference"],
+            ["--configuration", "^infer"],
+            ["executions", "--configuration", "c-inference"],
+        ],
+    ),
 )
 def test_flags_choose_rows(populated: World, flags: list[str]) -> None:
     ended = populated.run("list", "-o", "json", *flags)
@@ -139,7 +143,7 @@ def test_the_command_that_is_told_follows(populated: World) -> None:
     words = shlex.split(command)[1:]
 
     with populated.running(*words) as process:
-        said = process.wait_for("event=following", on="err")
+        said = process.wait_for("phase=following", on="err")
 
     assert "deployment/d7654321" in said
 

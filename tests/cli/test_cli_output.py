@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from cli.command_line import Serve, World
+from support.command_line import Serve, World
+from support.long import long_after
 
 from tailer.clock import SystemClock
 from tailer.model import Kind
@@ -24,6 +25,7 @@ def now_ns() -> int:
     return SystemClock().wall_ns()
 
 
+@pytest.mark.long
 def test_a_backlog_of_50000_lines_is_exact_and_in_order(serve: Serve) -> None:
     backlog = Burst(at_s=-1000, lines=50_000, spread_ns=900 * NS_PER_S)
     world = serve(bursts=(backlog,), backlog_s=1200)
@@ -115,7 +117,7 @@ FILTERS = {
 }
 
 
-@pytest.mark.parametrize(("flags", "lines"), FILTERS.values(), ids=FILTERS.keys())
+@pytest.mark.parametrize(("flags", "lines"), long_after(3, FILTERS.values()), ids=FILTERS.keys())
 def test_filters_choose_lines(world: World, flags: list[str], lines: list[str]) -> None:
     target = world.add()
     world.say(target, "GET /", ago_s=9)

@@ -5,7 +5,8 @@ import subprocess
 from io import FileIO
 
 import pytest
-from cli.command_line import PATIENCE_S, World, shell
+from support.command_line import PATIENCE_S, World, shell
+from support.long import long_values_after
 
 from tailer.clock import SystemClock
 
@@ -27,7 +28,7 @@ def test_head_leaves_nothing_but_notices_on_stderr(world: World) -> None:
 
     ended = shell(f"{FOLLOW} | head -1", environ=world.environ, timeout_s=10)
 
-    assert all("level=info event=following" in line for line in ended.err.splitlines())
+    assert all("phase=following" in line for line in ended.err.splitlines())
 
 
 def test_head_ends_a_long_one_shot_without_a_word(world: World) -> None:
@@ -40,14 +41,17 @@ def test_head_ends_a_long_one_shot_without_a_word(world: World) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "logs deployment/d1234567",
-        "list",
-        "list -o json",
-        "--help",
-        "completion bash",
-        "simulate --port 0",
-    ],
+    long_values_after(
+        2,
+        [
+            "logs deployment/d1234567",
+            "list",
+            "list -o json",
+            "--help",
+            "completion bash",
+            "simulate --port 0",
+        ],
+    ),
 )
 def test_a_reader_that_left_before_the_first_line_is_no_failure(world: World, words: str) -> None:
     world.say(world.add(), "one", ago_s=1)
@@ -114,7 +118,9 @@ def test_a_complaint_that_cannot_be_written_is_in_the_exit_code(
     assert (ended.code, ended.out, ended.err) == (4, "", "")
 
 
-@pytest.mark.parametrize("words", ["logs deployment/d1234567", "list", "demo"])
+@pytest.mark.parametrize(
+    "words", long_values_after(1, ["logs deployment/d1234567", "list", "demo"])
+)
 def test_without_a_standard_output_it_does_not_begin(world: World, words: str) -> None:
     world.add()
 

@@ -5,8 +5,9 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from cli.command_line import TAILER, Serve, World
-from cli.terminal import terminal
+from support.command_line import TAILER, Serve, World
+from support.long import long_values_after
+from support.terminal import terminal
 
 from tailer.health.health import Health
 from tailer.health.targets import Phase
@@ -51,13 +52,16 @@ def test_it_shows_how_far_it_is_and_leaves_no_trace(slow: World, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "--since 1h d1234567",
-        "--since 1h d1234567 | cat",
-        "--since 1h d1234567 -q > {folder}/lines",
-        "--since 1h -f --timeout 3s d1234567 > {folder}/lines",
-        "--since 1h d1234567 > {folder}/lines 2> {folder}/notices",
-    ],
+    long_values_after(
+        2,
+        [
+            "--since 1h d1234567",
+            "--since 1h d1234567 | cat",
+            "--since 1h d1234567 -q > {folder}/lines",
+            "--since 1h -f --timeout 3s d1234567 > {folder}/lines",
+            "--since 1h d1234567 > {folder}/lines 2> {folder}/notices",
+        ],
+    ),
     ids=["stdout is the terminal", "it may be that of a pipe", "-q", "-f", "stderr is a file"],
 )
 def test_elsewhere_there_is_none(slow: World, tmp_path: Path, words: str) -> None:
@@ -87,7 +91,7 @@ def progress() -> Progress:
         reading = Reading(target, NOON_NS, NOON_NS + HOUR_NS + 60 * NS_PER_S)
         made.expect(reading, now_ns=NOON_NS + HOUR_NS)
     made.health.of(FIRST).covered_ns = NOON_NS + HOUR_NS // 2
-    made.health.of(FIRST).lines = 1234
+    made.health.of(FIRST).totals.lines = 1234
     return made
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from cli.command_line import World
-from reloads import reloads
+from stress.reload_under_load import reloads
+from support.command_line import World
 
 Write = Callable[..., None]
 
@@ -82,5 +82,6 @@ def test_a_new_service_key_is_noticed(world: World, write: Write, tmp_path: Path
     assert "second" not in said + ended.err
 
 
+@pytest.mark.long
 def test_reloads_under_load_lose_and_repeat_nothing(tmp_path: Path) -> None:
     assert anyio.run(reloads, 8, 5, tmp_path) == 0

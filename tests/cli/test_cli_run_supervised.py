@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli.command_line import PATIENCE_S, World, running
+from support.command_line import PATIENCE_S, World, running
 
 CONFIG = """
 [[watch]]
@@ -20,7 +20,7 @@ path = "{folder}/state/spool.db"
 [status]
 listen = ""
 [daemon]
-shutdown_s = 5.0
+shutdown_timeout_s = 5.0
 [[sink]]
 kind = "file"
 path = "{folder}/logs/{{id}}.log"

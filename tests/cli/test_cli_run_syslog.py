@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import trustme
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from cli.command_line import World
-from receivers.ports import reserved_places
-from receivers.ways import Way
-from sinks.syslog.fake_servers import RelpServer, serving
+from support.command_line import World
+from support.receivers.ports import reserved_places
+from support.receivers.ways import Way
+from support.syslog.fake_servers import RelpServer, serving
 
 PLACES = {"away": Way("relp"), "distrusted": Way("relp+tls")}
 
@@ -59,7 +59,7 @@ name = "distrusted"
 url = "{urls["distrusted"]}"
 tls_ca_file = "{folder}/ca.pem"
 [daemon]
-shutdown_s = 2.0
+shutdown_timeout_s = 2.0
 """,
         encoding="utf-8",
     )

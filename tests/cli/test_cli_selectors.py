@@ -4,7 +4,8 @@ import signal
 from typing import Any
 
 import pytest
-from cli.command_line import Serve, World, lived
+from support.command_line import Serve, World, lived
+from support.long import long_after
 
 from tailer.model import Kind, Status
 
@@ -39,21 +40,27 @@ def printed(world: World, *words: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("words", "ids"),
-    [
-        (["--deployments"], ["d1234567"]),
-        (["--executions"], ["e1234567", "e7654321"]),
-        (["--deployments", "--executions"], ["d1234567", "e1234567", "e7654321"]),
-        (["--scenario", "fraud"], ["e7654321"]),
-        (["--executions", "--scenario", "fraud", "--scenario", "churn"], ["e1234567", "e7654321"]),
-        (["--executable", "training"], ["e1234567"]),
-        (["--configuration", "c-17"], ["e7654321"]),
-        (["--configuration", "^training-"], ["e1234567"]),
-        (["--id", "^e.*7$"], ["e1234567"]),
-        (["-g", "team-a", "--status", "dead"], ["e5555555"]),
-        (["-A", "--executions"], ["e1234567", "e5555555", "e7654321"]),
-        (["--scenario", "fraud", "d1234567"], ["d1234567", "e7654321"]),
-        (["--executions", "execution/e1234567"], ["e1234567", "e7654321"]),
-    ],
+    long_after(
+        3,
+        [
+            (["--deployments"], ["d1234567"]),
+            (["--executions"], ["e1234567", "e7654321"]),
+            (["--deployments", "--executions"], ["d1234567", "e1234567", "e7654321"]),
+            (["--scenario", "fraud"], ["e7654321"]),
+            (
+                ["--executions", "--scenario", "fraud", "--scenario", "churn"],
+                ["e1234567", "e7654321"],
+            ),
+            (["--executable", "training"], ["e1234567"]),
+            (["--configuration", "c-17"], ["e7654321"]),
+            (["--configuration", "^training-"], ["e1234567"]),
+            (["--id", "^e.*7$"], ["e1234567"]),
+            (["-g", "team-a", "--status", "dead"], ["e5555555"]),
+            (["-A", "--executions"], ["e1234567", "e5555555", "e7654321"]),
+            (["--scenario", "fraud", "d1234567"], ["d1234567", "e7654321"]),
+            (["--executions", "execution/e1234567"], ["e1234567", "e7654321"]),
+        ],
+    ),
 )
 def test_without_following_all_that_match_are_read_once(
     crowded: World, words: list[str], ids: list[str]
@@ -102,6 +109,7 @@ def test_only_a_resource_group_without_permission_is_4(crowded: World) -> None:
     assert "403" in ended.complaint
 
 
+@pytest.mark.long
 def test_what_ended_before_the_time_that_is_wanted_is_not_asked_for(crowded: World) -> None:
     life = lived((-90_000, Status.RUNNING), (-86_400, Status.COMPLETED))
     for number in range(20):
@@ -143,14 +151,17 @@ def test_followed_it_goes_on_when_all_have_ended_until_it_is_told_to_stop(crowde
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
-    [
-        (["-A", "-g", "default", "--executions"], "-A and -g contradict each other"),
-        (["-A"], "no TARGET given"),
-        (["--wait", "1m", "--executions"], "--wait without TARGET"),
-        (["--id", "e("], "--id"),
-        (["--configuration", "*"], "--configuration"),
-        (["--status", "FAILED"], "--status"),
-    ],
+    long_after(
+        2,
+        [
+            (["-A", "-g", "default", "--executions"], "-A and -g exclude each other"),
+            (["-A"], "no TARGET given"),
+            (["--wait", "1m", "--executions"], "--wait without TARGET"),
+            (["--id", "e("], "--id"),
+            (["--configuration", "*"], "--configuration"),
+            (["--status", "FAILED"], "--status"),
+        ],
+    ),
 )
 def test_a_slip_is_refused_before_anything_is_asked(
     world: World, words: list[str], complaint: str

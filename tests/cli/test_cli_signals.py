@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from io import FileIO
 
 import pytest
-from cli.command_line import PATIENCE_S, World, running
+from support.command_line import PATIENCE_S, World, running
 
 SOON_S = 5.0
 INTERRUPTS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -37,7 +37,7 @@ def test_it_ends_a_follower_whose_output_nobody_reads(
     world.say(world.add(), *MUCH, ago_s=1)
 
     with world.running("logs", "-f", "deployment/d1234567", stdout=unread_pipe) as process:
-        process.wait_for("event=following", on="err")
+        process.wait_for("phase=following", on="err")
         process.process.send_signal(number)
         ended = process.end(timeout_s=SOON_S)
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli.command_line import World, run
-from cli.terminal import terminal
-from statuspage.asker import short_folder
+from support.command_line import World, run
+from support.status_client import short_folder
+from support.terminal import terminal
 
 Write = Callable[..., Path]
 
@@ -74,7 +74,7 @@ def test_json_is_what_the_service_said(world: World, write_config: Write, folder
     assert (seen["version"], seen["is_healthy"]) == (1, True)
 
 
-def test_a_port_will_do_as_well(world: World, write_config: Write) -> None:
+def test_the_address_may_be_a_port(world: World, write_config: Write) -> None:
     world.add()
     address = f"127.0.0.1:{free_port()}"
 
@@ -93,26 +93,24 @@ def test_a_port_in_use_ends_the_start_with_2_and_the_remedy(
         ended = world.run("run", "--config", str(write_config(address)))
 
     assert ended.code == 2
-    assert ended.complaint.startswith(
-        f"tailer: [status] listen: nothing can be served at {address}"
-    )
+    assert ended.complaint.startswith(f"tailer: [status] listen: cannot listen on {address}")
 
 
 def test_where_nothing_answers_it_says_so_with_4(folder: Path) -> None:
     ended = run("status", "-a", f"unix:{folder}/s.sock", environ={"HOME": str(folder)})
 
     assert ended.code == 4
-    assert "nothing answers at unix:" in ended.complaint
-    assert "is `tailer run` running" in ended.complaint
+    assert "no response from unix:" in ended.complaint
+    assert "check that `tailer run` is running" in ended.complaint
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["-a", "localhost"], "not host:port"),
-        (["--config", "nowhere.toml"], "there is no file nowhere.toml"),
-        (["--watch", "-o", "json"], "--watch is for people at a terminal"),
-        (["--watch"], "--watch is for people at a terminal"),
+        (["-a", "localhost"], 'must be "HOST:PORT"'),
+        (["--config", "nowhere.toml"], "nowhere.toml does not exist"),
+        (["--watch", "-o", "json"], "--watch needs a terminal"),
+        (["--watch"], "--watch needs a terminal"),
     ],
 )
 def test_what_cannot_be_meant_is_2(folder: Path, words: list[str], complaint: str) -> None:
@@ -122,7 +120,7 @@ def test_what_cannot_be_meant_is_2(folder: Path, words: list[str], complaint: st
     assert complaint in ended.complaint
 
 
-def test_a_service_without_a_status_page_is_told_as_that(world: World, write_config: Write) -> None:
+def test_a_status_page_that_is_turned_off_is_reported(world: World, write_config: Write) -> None:
     ended = world.run("status", "--config", str(write_config("")))
 
     assert ended.code == 2
@@ -154,7 +152,7 @@ def test_watching_goes_on_while_the_service_is_away(world: World, write_config: 
     config = str(write_config())
 
     with terminal("status", "--watch", "--config", config, environ=world.environ) as screen:
-        screen.wait_for("nothing answers at")
+        screen.wait_for("no response from")
         with world.running("run", "--config", config):
             screen.wait_for("d1234567")
         screen.type("\x03")

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from cli.command_line import Serve, World, lived, shell
+from support.command_line import Serve, World, lived, shell
+from support.long import long_after
 
 from tailer.model import Kind, Status
 from tailer.simulator import Dialect, Fault
@@ -88,15 +89,18 @@ def test_it_is_written_after_a_signal(
 
 @pytest.mark.parametrize(
     ("words", "verdict", "code"),
-    [
-        (("--timeout", "1s", "execution/e1234567"), "TIMEOUT", 124),
-        (("--max-lines", "1", "execution/e1234567"), "MAX_LINES", 0),
-        (("execution/e7654321",), "FAILED", 4),
-        (("--wait", "1s", "execution/e7654321"), "FAILED", 4),
-        (("--no-follow", "execution/e1234567"), "DONE", 0),
-        (("-g", "elsewhere", "execution/e1234567"), "FAILED", 4),
-        (("--tee", "/dev/full", "--no-follow", "execution/e1234567"), "FAILED", 5),
-    ],
+    long_after(
+        3,
+        [
+            (("--timeout", "1s", "execution/e1234567"), "TIMEOUT", 124),
+            (("--max-lines", "1", "execution/e1234567"), "MAX_LINES", 0),
+            (("execution/e7654321",), "FAILED", 4),
+            (("--wait", "1s", "execution/e7654321"), "FAILED", 4),
+            (("--no-follow", "execution/e1234567"), "DONE", 0),
+            (("-g", "elsewhere", "execution/e1234567"), "FAILED", 4),
+            (("--tee", "/dev/full", "--no-follow", "execution/e1234567"), "FAILED", 5),
+        ],
+    ),
 )
 def test_it_is_written_however_it_ends(
     world: World, file: Path, words: tuple[str, ...], verdict: str, code: int

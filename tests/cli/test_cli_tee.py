@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cli.command_line import World, shell
+from support.command_line import World, shell
+from support.long import long_values_after
 
 LOGS = ("logs", "deployment/d1234567")
 MUCH = [f"{number} {'x' * 1000}" for number in range(400)]
@@ -123,7 +124,15 @@ def test_a_named_pipe_may_be_the_file(world: World) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--tee", "-"), ("--summary", "-"), ("--tee", "a", "--summary", "a"), ("--tee-format", "raw")],
+    long_values_after(
+        2,
+        [
+            ("--tee", "-"),
+            ("--summary", "-"),
+            ("--tee", "a", "--summary", "a"),
+            ("--tee-format", "raw"),
+        ],
+    ),
 )
 def test_flags_that_make_no_sense_are_refused(world: World, words: tuple[str, ...]) -> None:
     ended = world.run(*LOGS, *words)
@@ -132,7 +141,9 @@ def test_flags_that_make_no_sense_are_refused(world: World, words: tuple[str, ..
     assert ended.complaint.startswith(f"tailer: {words[0]}")
 
 
-@pytest.mark.parametrize("way", ["{copy}", "/dev/stdout", "{copy.parent}/link.log"])
+@pytest.mark.parametrize(
+    "way", long_values_after(1, ["{copy}", "/dev/stdout", "{copy.parent}/link.log"])
+)
 def test_the_file_that_standard_output_goes_to_is_refused_and_kept(
     world: World, copy: Path, way: str
 ) -> None:

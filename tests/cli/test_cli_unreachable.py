@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 import trustme
-from cli.command_line import Serve, World, running
+from support.command_line import Serve, World, running
 
 LOGS = ("logs", "-q", "deployment/d1234567")
 SOON_S = 15.0

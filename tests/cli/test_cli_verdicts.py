@@ -4,7 +4,7 @@ import signal
 from typing import Any
 
 import pytest
-from cli.command_line import World, lived
+from support.command_line import World, lived
 
 from tailer.model import Kind, Status, Target
 
@@ -91,8 +91,8 @@ def test_a_pending_job_is_waited_for_and_that_is_said_once(world: World) -> None
     )
 
     with world.running(*FOLLOW, "execution/e1234567") as process:
-        process.wait_for("it has not started (PENDING)", on="err")
-        process.wait_for("event=following", on="err")
+        process.wait_for("not started (PENDING)", on="err")
+        process.wait_for("phase=following", on="err")
         world.say(target, "hello")
         process.wait_for("hello\n")
         world.turn(target, Status.COMPLETED)

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from daemon.bench import Bench, benched
-from virtual_time import VirtualClock
+from support.daemon_bench import Bench, benched
+from support.virtual_time import VirtualClock
 
 
 @pytest.fixture

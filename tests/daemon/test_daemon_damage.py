@@ -5,16 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, Bench
-from daemon.files import shown_in_files, without_newlines
-from virtual_time import START_NS, VirtualClock
+from support.daemon_bench import FIRST, SECOND, Bench
+from support.json_files import shown_in_files, without_newlines
+from support.virtual_time import START_NS, VirtualClock
 
 from tailer.config import FileSection, SinkSection
 from tailer.daemon.sinks import build_outlets
 from tailer.model import GapReason
 from tailer.timestamp import NS_PER_S, parse_ns
-
-pytestmark = pytest.mark.anyio
 
 RUN_S = 60
 MARGIN_S = 2  # the youngest line is not written at the last moment

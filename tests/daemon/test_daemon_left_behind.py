@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon.bench import Bench, benched, lines_of, outlet
-from fakes import MemorySink
 from structlog.testing import capture_logs
-from virtual_time import VirtualClock
+from support.daemon_bench import Bench, benched, lines_of, outlet
+from support.fakes import MemorySink
+from support.virtual_time import VirtualClock
 
 from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
 from tailer.simulator import Fault, Stage, TargetSettings
-
-pytestmark = pytest.mark.anyio
 
 LOOK_S = 10.0
 LIFE = (Stage(at_s=0, status=Status.RUNNING),)

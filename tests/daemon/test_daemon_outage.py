@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, POLL, everything
-from daemon.steady_service import SteadyService
-from virtual_time import VirtualClock
+from support.daemon_bench import FIRST, POLL, everything
+from support.steady_service import SteadyService
+from support.virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import Config, SpoolSection, StatusSection, Watch
@@ -19,8 +19,6 @@ from tailer.errors import TransientSinkError
 from tailer.health.health import Health
 from tailer.model import Batch
 from tailer.timestamp import NS_PER_S
-
-pytestmark = pytest.mark.anyio
 
 OUTAGE_S = range(10, 610)
 SPOKEN_S, WATCHED_S = 620, 660
@@ -66,6 +64,7 @@ def _resident_bytes() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.long
 async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
     tmp_path: Path, clock: VirtualClock
 ) -> None:

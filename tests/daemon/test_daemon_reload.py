@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, Bench, lines_of, outlet
-from daemon.files import shown_in_files, without_newlines
-from fakes import MemorySink, SlowSink, hiccup
 from structlog.testing import capture_logs
+from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.fakes import MemorySink, SlowSink, hiccup
+from support.json_files import shown_in_files, without_newlines
 
 from tailer.aicore.credentials import find_credentials
 from tailer.config import FileSection, SinkSection, Watch
@@ -17,8 +17,6 @@ from tailer.daemon.sinks import ConfiguredSink, build_outlets
 from tailer.errors import ConfigError
 from tailer.health.targets import Phase
 from tailer.model import GapReason
-
-pytestmark = pytest.mark.anyio
 
 BOTH = Watch(targets=(FIRST, SECOND))
 
@@ -356,5 +354,5 @@ async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
     bench.outlets = (outlet(slow), outlet(kept))
     took_s = await bench.run(operate)
 
-    assert took_s <= bench.config.daemon.shutdown_s + 1
+    assert took_s <= bench.config.daemon.shutdown_timeout_s + 1
     assert operator.applied == 0

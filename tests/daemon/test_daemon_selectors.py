@@ -9,19 +9,18 @@ from typing import Any
 
 import anyio
 import pytest
-from daemon.bench import FORBIDDEN_GROUP, Bench, benched, lines_of, outlet
-from daemon.files import shown_in_files, without_newlines
-from fakes import MemorySink
 from structlog.testing import capture_logs
-from virtual_time import VirtualClock
+from support.daemon_bench import FORBIDDEN_GROUP, Bench, benched, lines_of, outlet
+from support.fakes import MemorySink
+from support.json_files import shown_in_files, without_newlines
+from support.long import long_values_after
+from support.virtual_time import VirtualClock
 
 from tailer.config import FileSection, SinkSection
 from tailer.daemon.sinks import build_outlets
 from tailer.health.targets import Phase
 from tailer.model import GapReason, Kind, Status, Target
 from tailer.simulator import Fault, Stage, TargetSettings
-
-pytestmark = pytest.mark.anyio
 
 GROUPS = ("default", "team-a", "team-c")
 LOOK_S = 10.0
@@ -73,6 +72,7 @@ def named(events: list[Any], event: str) -> list[Any]:
     return [one for one in events if one["event"] == event]
 
 
+@pytest.mark.long
 async def test_executions_shorter_than_the_time_between_two_looks_lose_and_repeat_nothing(
     bench: Bench, sink: MemorySink
 ) -> None:
@@ -83,10 +83,10 @@ async def test_executions_shorter_than_the_time_between_two_looks_lose_and_repea
 
     assert lines_of(sink) == bench.shown
     assert len({line[1] for line in bench.shown}) == 40
-    assert len(named(events, "target_found")) == len(named(events, "retired")) == 40
+    assert len(named(events, "target_found")) == len(named(events, "target_finished")) == 40
 
 
-@pytest.mark.parametrize("down_s", [20.0, 900.0])
+@pytest.mark.parametrize("down_s", long_values_after(1, [20.0, 900.0]))
 async def test_also_those_that_came_and_went_while_it_was_down(
     bench: Bench, sink: MemorySink, down_s: float
 ) -> None:
@@ -100,7 +100,7 @@ async def test_also_those_that_came_and_went_while_it_was_down(
     assert len({line[1] for line in bench.shown}) == 60
 
 
-@pytest.mark.parametrize("after_s", [11.3, 23.7, 40.1])
+@pytest.mark.parametrize("after_s", long_values_after(1, [11.3, 23.7, 40.1]))
 async def test_a_crash_at_any_moment_costs_nothing(
     bench: Bench, tmp_path: Path, after_s: float
 ) -> None:
@@ -150,6 +150,7 @@ async def test_one_that_changes_into_the_status_that_is_wanted_is_found_then(
     assert lines_of(sink) == bench.shown
 
 
+@pytest.mark.long
 async def test_a_list_that_fails_for_an_hour_loses_nothing(bench: Bench, sink: MemorySink) -> None:
     bench.select(kind="execution", status=("RUNNING",))
 
@@ -256,7 +257,7 @@ async def test_one_that_is_deleted_while_it_is_followed_is_a_gap_and_retired(ben
 
     assert bench.health.targets[target].phase is Phase.GONE
     assert bench.health.gaps == {GapReason.GONE: 1}
-    assert len(named(events, "retired")) == 1
+    assert len(named(events, "target_finished")) == 1
 
 
 async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
@@ -279,7 +280,7 @@ async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
         bench.simulator.add_line(target, bench.clock.wall_ns(), "said while nobody looked")
         await bench.run(partial(bench.end_and_wait, 200))
 
-    assert len(named(events, "retired")) == 2
+    assert len(named(events, "target_finished")) == 2
     assert lines_of(sink) == bench.shown
     assert "said while nobody looked" in {str(line.msg).rstrip() for line in sink.lines}
 
@@ -338,6 +339,7 @@ async def test_what_each_selector_matches_at_first_is_said_once(bench: Bench) ->
     assert [(one["found"], one["alive"]) for one in named(events, "watching")] == [(2, 1)]
 
 
+@pytest.mark.long
 async def test_of_many_that_are_listed_only_those_that_match_cost_requests(
     bench: Bench, sink: MemorySink
 ) -> None:

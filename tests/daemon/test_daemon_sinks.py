@@ -7,18 +7,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, Bench, lines_of, outlet
-from daemon.files import shown_in_files, without_newlines
-from fakes import MemorySink, SlowSink, hiccup
 from structlog.testing import capture_logs
+from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.fakes import MemorySink, SlowSink, hiccup
+from support.json_files import shown_in_files, without_newlines
 
 from tailer.clock import Clock
 from tailer.config import FileSection, SinkSection, SpoolSection
 from tailer.daemon.sinks import build_outlets
 from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.model import GapReason
-
-pytestmark = pytest.mark.anyio
 
 SMALL_BYTES = 300_000  # some ten seconds of lines
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import pytest
-from daemon.bench import FIRST, SECOND, SHUTDOWN_S, Bench, benched, lines_of, outlet
-from fakes import MemorySink, SlowSink
-from virtual_time import VirtualClock
-
-pytestmark = pytest.mark.anyio
+from support.daemon_bench import FIRST, SECOND, SHUTDOWN_S, Bench, benched, lines_of, outlet
+from support.fakes import MemorySink, SlowSink
+from support.virtual_time import VirtualClock
 
 TWO_HOURS_S = 7200.0
 MARGIN_S = 0.1

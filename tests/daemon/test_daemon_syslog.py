@@ -16,12 +16,13 @@ import anyio
 import pytest
 import trustme
 from anyio.abc import ByteStream
-from daemon.bench import FIRST, POLL, SECOND, SHUTDOWN_S, Bench, Line, everything
-from daemon.files import shown_in_files, without_newlines
-from daemon.steady_service import SteadyService
-from receivers.ports import reserved_places
-from receivers.ways import Way
-from sinks.syslog.fake_servers import (
+from structlog.testing import capture_logs
+from support.daemon_bench import FIRST, POLL, SECOND, SHUTDOWN_S, Bench, Line, everything
+from support.json_files import shown_in_files, without_newlines
+from support.receivers.ports import reserved_places
+from support.receivers.ways import Way
+from support.steady_service import SteadyService
+from support.syslog.fake_servers import (
     WELCOME,
     Behavior,
     Keeper,
@@ -30,9 +31,8 @@ from sinks.syslog.fake_servers import (
     serving,
     whole_messages,
 )
-from sinks.syslog.rfc5424_reader import read
-from structlog.testing import capture_logs
-from virtual_time import VirtualClock
+from support.syslog.rfc5424_reader import read
+from support.virtual_time import VirtualClock
 
 from tailer.aicore.credentials import find_credentials
 from tailer.clock import Clock
@@ -54,8 +54,6 @@ from tailer.sinks.syslog.build import build_syslog_sink
 from tailer.sinks.syslog.relp_frames import Frame, FrameReader, encoded
 from tailer.timestamp import NS_PER_S
 
-pytestmark = pytest.mark.anyio
-
 AWAY_FROM_S, AWAY_S = 10.0, 300.0
 SPOKEN_S, WATCHED_S = 330, 400
 LINES = SPOKEN_S * 1000
@@ -65,7 +63,7 @@ LAG_BOUND_S = QUICK.pace.interval_s + 0.5  # until a line is in its file: one po
 BOUND_BYTES = 100 * 1024 * 1024
 LONGEST_WAIT_S = 30.0  # of a sink between two attempts
 MARGIN_S = 0.1
-UNCHANGED: dict[str, Any] = {"control_characters": "keep", "max_bytes": 100_000}
+UNCHANGED: dict[str, Any] = {"control_characters": "raw", "max_message_bytes": 100_000}
 UNKNOWN_NAME = "Name or service not known (check the name, and this machine's name server)"
 UNKNOWN_AUTHORITY = (
     "signed by an authority that is not trusted here "
@@ -208,6 +206,7 @@ async def appearing(
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.long
 async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_arrives(
     tmp_path: Path, clock: VirtualClock, port: int
 ) -> None:

@@ -5,16 +5,23 @@ from functools import partial
 
 import anyio
 import pytest
-from daemon.bench import FIRST, FORBIDDEN_GROUP, LINE_FIELDS, SECOND, Bench, Line, lines_of, outlet
-from fakes import MemorySink
 from structlog.testing import capture_logs
+from support.daemon_bench import (
+    FIRST,
+    FORBIDDEN_GROUP,
+    LINE_FIELDS,
+    SECOND,
+    Bench,
+    Line,
+    lines_of,
+    outlet,
+)
+from support.fakes import MemorySink
 
 from tailer.errors import AuthError
 from tailer.health.targets import Phase
 from tailer.model import Kind, Target
 from tailer.simulator import Fault, TargetSettings
-
-pytestmark = pytest.mark.anyio
 
 QUIET = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=1)
 LATER = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=5)
@@ -160,6 +167,7 @@ async def deny_and_find_again(bench: Bench, target: Target, *, denied_s: float) 
 
 
 @pytest.mark.parametrize("denied_s", [60.0, 900.0])
+@pytest.mark.long
 async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_is_there_again(
     bench: Bench, sink: MemorySink, denied_s: float
 ) -> None:
@@ -177,6 +185,7 @@ async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_i
 
 
 @pytest.mark.usefixtures("sink")
+@pytest.mark.long
 async def test_one_that_is_gone_for_good_is_asked_for_ever_less_often_and_told_once(
     bench: Bench,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The image's recipe, as far as it can be read; tests/image_steps.py follows it."""
+"""The image's recipe, as far as it can be read; tests/stress/follow_image_steps.py follows it."""
 
 import re
 import subprocess
@@ -10,8 +10,9 @@ from threading import Thread
 
 import pytest
 from click.testing import CliRunner
-from deploy.dockerfile import DOCKERFILE, ROOT, Instruction, only, stages
+from support.dockerfile import DOCKERFILE, ROOT, Instruction, only, stages
 
+from tailer import __version__
 from tailer.cli.main import tailer
 from tailer.config import FileSection, parse_config
 
@@ -70,7 +71,7 @@ def test_what_it_starts_is_a_command_that_exists() -> None:
 
 def test_what_must_outlive_it_is_a_volume_of_its_own_user() -> None:
     """The folders in the example configuration: nothing else can be written in the image."""
-    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    text = (ROOT / "tailer/config/example.toml").read_text(encoding="utf-8")
     config = parse_config(text, name="example", environ={})
     folders = {str(config.spool.path.parent)} | {
         sink.to.path.partition("/{")[0] for sink in config.sinks if isinstance(sink.to, FileSection)
@@ -84,7 +85,7 @@ def test_what_must_outlive_it_is_a_volume_of_its_own_user() -> None:
 
 def test_what_it_copies_is_there_and_no_more_gets_into_the_context() -> None:
     copied = {name for each in BUILD if each.name == "COPY" for name in each.text.split()[:-1]}
-    ignore = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text(encoding="utf-8")
+    ignore = DOCKERFILE.with_name(".dockerignore").read_text(encoding="utf-8")
     let_in = {line[1:] for line in ignore.splitlines() if line.startswith("!")}
 
     assert let_in == copied
@@ -97,6 +98,15 @@ def test_it_names_no_package_index() -> None:
 
     assert "index" not in text
     assert "://" not in re.sub(r"http://127\.0\.0\.1", "", text)
+
+
+def test_it_has_the_standard_labels_and_the_version_of_the_package() -> None:
+    text = only(RUNTIME, "LABEL").text
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', text))
+
+    assert labels.keys() >= {"title", "description", "version", "licenses"}
+    assert labels["version"] == "${VERSION}"
+    assert only(RUNTIME, "ARG").text == f"VERSION={__version__}"
 
 
 def test_both_stages_have_the_same_python() -> None:

@@ -4,18 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from receivers.certificates import Certificates, make_certificates
-from receivers.receiver import Receiver
-from receivers.rsyslog import running_rsyslog
-from receivers.syslog_ng import running_syslog_ng
-
-RUNNING = {"rsyslog": running_rsyslog, "syslog-ng": running_syslog_ng}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    """Other processes have no part in virtual time."""
-    return "asyncio"
+from support.receivers.certificates import Certificates, make_certificates
+from support.receivers.receiver import Receiver
+from support.receivers.running import RUNNING
 
 
 @pytest.fixture(scope="session")

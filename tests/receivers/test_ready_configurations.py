@@ -6,9 +6,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from receivers.certificates import Certificates
-from receivers.ready import DEPLOY, RSYSLOG, SYSLOG_NG, Ready, ready_rsyslog, ready_syslog_ng
-from receivers.sending import send
+from support.receivers.certificates import Certificates
+from support.receivers.ready import (
+    DEPLOY,
+    RSYSLOG,
+    SYSLOG_NG,
+    Ready,
+    ready_rsyslog,
+    ready_syslog_ng,
+)
+from support.receivers.sending import send
 
 _READY = {"rsyslog": ready_rsyslog, "syslog-ng": ready_syslog_ng}
 both = pytest.mark.parametrize("ready", ["rsyslog", "syslog-ng"], indirect=True)

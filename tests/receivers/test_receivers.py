@@ -9,12 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from receivers.certificates import Certificates
-from receivers.programs import REQUIRED, find_rsyslog, find_syslog_ng, give_up
-from receivers.received import parse_structured_data
-from receivers.receiver import PATIENCE_S, Receiver
-from receivers.sending import octet_counted, send, send_stream
-from receivers.ways import RSYSLOG, SYSLOG_NG, Way
+from support.receivers.certificates import Certificates
+from support.receivers.programs import REQUIRED, find_rsyslog, find_syslog_ng, give_up
+from support.receivers.received import parse_structured_data
+from support.receivers.receiver import PATIENCE_S, Receiver
+from support.receivers.sending import octet_counted, send, send_stream
+from support.receivers.ways import RSYSLOG, SYSLOG_NG, Way
 
 both = pytest.mark.parametrize("receiver", ["rsyslog", "syslog-ng"], indirect=True)
 every_way = pytest.mark.parametrize(
@@ -129,13 +129,11 @@ _HELD_BY_A_TEST = """
 import sys
 from pathlib import Path
 
-from receivers.certificates import make_certificates
-from receivers.rsyslog import running_rsyslog
-from receivers.syslog_ng import running_syslog_ng
+from support.receivers.certificates import make_certificates
+from support.receivers.running import RUNNING
 
 folder = Path(sys.argv[1])
-run = {"rsyslog": running_rsyslog, "syslog-ng": running_syslog_ng}[sys.argv[2]]
-with run(folder, make_certificates(folder / "certificates")) as receiver:
+with RUNNING[sys.argv[2]](folder, make_certificates(folder / "certificates")) as receiver:
     print(receiver.process.pid, flush=True)
     sys.stdin.read()
 """

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from receivers.certificates import Certificates, KeyPair
-from receivers.hostile import HostileLine, hostile_batches, hostile_lines
-from receivers.receiver import PATIENCE_S, Receiver
-from receivers.sinking import section_for, sending
-from receivers.ways import RSYSLOG, SYSLOG_NG
+from support.receivers.certificates import Certificates, KeyPair
+from support.receivers.hostile import HostileLine, hostile_batches, hostile_lines
+from support.receivers.receiver import PATIENCE_S, Receiver
+from support.receivers.sinking import section_for, sending
+from support.receivers.ways import RSYSLOG, SYSLOG_NG
 
 from tailer.config import SyslogSection
 from tailer.errors import TransientSinkError
 from tailer.model import Entry
 
-pytestmark = pytest.mark.anyio
+pytestmark = pytest.mark.real_time  # other processes have no part in virtual time
 
 WAYS = RSYSLOG | SYSLOG_NG
 ENCRYPTED = [

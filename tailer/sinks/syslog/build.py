@@ -113,7 +113,7 @@ def _max_bytes_for(section: SyslogSection, scheme: str) -> int:
     default = _DEFAULT_BYTES_UDP if scheme == "udp" else _DEFAULT_BYTES
     if section.format == "rfc3164":
         default = _DEFAULT_BYTES_RFC3164
-    wanted = section.max_bytes or default
+    wanted = section.max_message_bytes or default
     return min(wanted, _LIMIT_BYTES.get(scheme, wanted))
 
 

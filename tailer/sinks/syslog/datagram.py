@@ -71,7 +71,7 @@ class DatagramConnection:
         if too_long:
             raise TransientSinkError(
                 f"{self.server}: {too_long} messages are too long for a datagram",
-                hint="set a smaller max_bytes",
+                hint="set a smaller max_message_bytes",
             )
 
     async def is_open(self) -> bool:

@@ -7,9 +7,9 @@ message, and an ESC would reach a reader's terminal.
 |--------|---------------------|----------------------|--------|-----------------------|
 | escape | `\x1b`              | `\x9b`, `\u2028`     | `\x00` | `\ud800`              |
 | octal  | `#033`              | `#302#233`           | `#000` | `\ud800`              |
-| keep   | unchanged           | unchanged            | `\x00` | `\ud800`              |
+| raw    | unchanged           | unchanged            | `\x00` | `\ud800`              |
 
-No mode escapes a tab. "keep" also escapes LF and CR (`\x0a`, `\x0d`) where a line ends a
+No mode escapes a tab. "raw" also escapes LF and CR (`\x0a`, `\x0d`) where a line ends a
 record: some readers end a record at a single CR. A backslash or `#` is not doubled, so the
 escaped text cannot be converted back.
 
@@ -33,8 +33,8 @@ _LINE_ENDS_AND_NUL: Final = re.compile("[\x00\n\r\ud800-\udfff]")
 class Escaper:
     def __init__(self, mode: ControlCharacters, *, may_hold_newlines: bool) -> None:
         self._escaped = _octal if mode == "octal" else _visible
-        self._checks_beyond_ascii = mode != "keep"
-        if mode != "keep":
+        self._checks_beyond_ascii = mode != "raw"
+        if mode != "raw":
             self._ascii, self._pattern = _C0_AND_DEL, _UNSAFE
         elif may_hold_newlines:
             self._ascii, self._pattern = b"\0", _NUL

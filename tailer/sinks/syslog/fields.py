@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, Generic, NamedTuple, TypeVar
 
+from tailer.config.fields import HEADER_FIELDS, Template, parse_template
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
 from tailer.timestamp import NS_PER_S, parse_ns
@@ -16,7 +17,6 @@ from tailer.timestamp import NS_PER_S, parse_ns
 NILVALUE: Final = "-"
 
 _NOT_PRINTABLE: Final = re.compile("[^\x21-\x7e]")  # RFC 5424, 6: PRINTUSASCII
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _MAX_CHARACTERS: Final = (255, 48, 128, 32)  # RFC 5424, 6.2.4 to 6.2.7
 _MAX_CHARACTERS_IN_SMALL_MESSAGE: Final = (63, 32, 24, 16)  # a host name is 63, as in RFC 1123
 _SMALL_MESSAGE_BYTES: Final = 1024  # below it, fields of RFC 5424's length leave no room for text
@@ -41,7 +41,8 @@ class HeaderTemplates:
 
     def __init__(self, section: SyslogSection, *, max_bytes: int) -> None:
         is_small = max_bytes < _SMALL_MESSAGE_BYTES
-        templates = (section.hostname, section.app_name, section.procid, section.msgid)
+        texts = (section.hostname, section.app_name, section.procid, section.msgid)
+        templates = [parse_template(text, HEADER_FIELDS) for text in texts]
         limits = _MAX_CHARACTERS_IN_SMALL_MESSAGE if is_small else _MAX_CHARACTERS
         self._templates = tuple(zip(templates, limits, strict=True))
 
@@ -50,11 +51,16 @@ class HeaderTemplates:
 
         A field is empty if nothing is left of it.
         """
-        return HeaderFields(*(_filled(text, values, limit) for text, limit in self._templates))
+        return HeaderFields(
+            *(_filled(template, values, limit) for template, limit in self._templates)
+        )
 
 
-def _filled(template: str, values: Mapping[str, str], limit: int) -> str:
-    text = _PLACEHOLDER.sub(lambda field: values.get(field[1], "")[:limit], template)
+def _filled(template: Template, values: Mapping[str, str], limit: int) -> str:
+    text = "".join(
+        piece if isinstance(piece, str) else values.get(piece.name, "")[:limit]
+        for piece in template
+    )
     return _NOT_PRINTABLE.sub("_", text[:limit])
 
 

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tailer.config.settings import SyslogSection
-from tailer.config.texts import FACILITIES, SEVERITIES
+from tailer.config.settings import FACILITIES, SEVERITIES, SyslogSection
 from tailer.model import Entry, Text
 from tailer.sinks.lines import message_text, stream_of, without_cri
 

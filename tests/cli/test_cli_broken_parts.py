@@ -1,0 +1,34 @@
+"""What a service says when something breaks; `make breakage` breaks much more, and waits longer."""
+
+import pytest
+from stress.break_each_part import BREAKAGES, play
+
+
+def test_refused_credentials_are_named_for_every_target_and_nothing_calls_that_well() -> None:
+    (told,) = play(BREAKAGES["token"], until_mended=False)
+
+    refused = [line for line in told.status if "401 Unauthorized: Bad credentials" in line]
+    code, lines = told.check
+    assert told.status[0] == "in trouble (3 targets failed)"
+    assert len(refused) == 3
+    assert (code, lines[0].startswith("FAIL token no token for the client id")) == (3, True)
+
+
+@pytest.mark.long
+def test_a_syslog_server_that_is_away_is_named_until_it_is_back() -> None:
+    away, back = play(BREAKAGES["sink-down"])
+
+    code, lines = away.check
+    assert away.healthz == away.readyz == (200, [])
+    assert away.status[0] == "in trouble (sink syslog backing off)"
+    assert "relp://logs:2514: connection refused" in away.status[1]
+    assert (code, [line.split(":")[0] for line in lines]) == (5, ["FAIL sink syslog relp"])
+    assert (back.status, back.check) == (["well"], (0, []))
+
+
+@pytest.mark.long
+def test_a_target_that_the_service_denies_is_said_to_be_denied_not_to_be_without_logs() -> None:
+    (told,) = play(BREAKAGES["target-404-at-first"], until_mended=False)
+
+    assert "no such target" in told.status[1]
+    assert told.check[0] == 4

@@ -1,0 +1,487 @@
+"""Nothing that was there to be followed is missed, and nothing is followed twice."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tailer.discovery.known_targets import Changes, KnownTargets
+from tailer.discovery.selector import Selector
+from tailer.model import Kind, Status, Target, Workload
+from tailer.timestamp import NS_PER_S, format_ns
+
+GROUP, KIND = "team-a", Kind.EXECUTION
+BACKFILL_S = 600
+LATENESS_S = 60
+LAG_S = 55  # of a list behind the truth
+BEGAN_S = 1_700_000_000
+PATHS = [
+    (Status.UNKNOWN, Status.PENDING, Status.RUNNING, Status.COMPLETED),
+    (Status.PENDING, Status.RUNNING, Status.DEAD),
+    (Status.RUNNING, Status.STOPPING, Status.STOPPED),
+]
+WISHES = [(), (Status.RUNNING,), (Status.PENDING, Status.RUNNING), (Status.COMPLETED, Status.DEAD)]
+
+
+@dataclass
+class Memory:
+    """What survives a restart."""
+
+    look_ns: int | None = None
+    known: dict[Target, int] = field(default_factory=dict)
+    gone: set[Target] = field(default_factory=set)
+
+    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
+        return self.look_ns
+
+    def is_known(self, target: Target) -> bool:
+        return target in self.known
+
+    def is_retired(self, target: Target) -> bool:
+        return target in self.gone
+
+    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
+        return self.gone
+
+    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
+        return {target: ns for target, ns in self.known.items() if target not in self.gone}
+
+    def note(self, changes: Changes, at_ns: int) -> None:
+        self.look_ns = at_ns
+        self.known = {**changes.found, **self.known}
+        self.gone |= set(changes.lost)
+        self.gone -= set(changes.forgettable)
+        for target in changes.forgettable:
+            del self.known[target]
+
+
+def known_targets(*statuses: Status, backfill_s: int = BACKFILL_S) -> KnownTargets:
+    wanted = Selector(resource_groups=(GROUP,), kinds=(KIND,), statuses=statuses)
+    backfill_ns, lateness_ns = backfill_s * NS_PER_S, LATENESS_S * NS_PER_S
+    return KnownTargets(
+        resource_group=GROUP,
+        kind=KIND,
+        selectors=[wanted],
+        backfill_ns=backfill_ns,
+        lateness_ns=lateness_ns,
+    )
+
+
+def time(at_s: int) -> str:
+    return format_ns(at_s * NS_PER_S)
+
+
+def workload(
+    status: Status = Status.RUNNING,
+    *,
+    created_s: int,
+    changed_s: int | None = None,
+    id_: str = "e1",
+) -> Workload:
+    changed_s = created_s if changed_s is None else changed_s
+    return Workload(
+        Target(GROUP, KIND, id_),
+        status,
+        created_at=time(created_s),
+        modified_at=time(changed_s),
+        completion_time=time(changed_s) if status.is_terminal else "",
+    )
+
+
+class Looks:
+    """A roster that looks again and again; `found` in seconds before the look that found it."""
+
+    def __init__(self, *statuses: Status, backfill_s: int = BACKFILL_S) -> None:
+        self.statuses, self.backfill_s = statuses, backfill_s
+        self.memory = Memory()
+        self.watched_since_s: int | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        self.watched_since_s = None
+        self.known_targets = known_targets(*self.statuses, backfill_s=self.backfill_s)
+
+    def be_denied(self, at_s: int) -> None:
+        self.watched_since_s = at_s
+
+    def compare(self, at_s: int, *listed: Workload) -> Changes:
+        if self.watched_since_s is None:
+            self.watched_since_s = at_s
+        return self.known_targets.compare(
+            listed,
+            self.memory,
+            now_ns=at_s * NS_PER_S,
+            watched_since_ns=self.watched_since_s * NS_PER_S,
+        )
+
+    def look(self, at_s: int, *listed: Workload) -> dict[str, int]:
+        changes = self.compare(at_s, *listed)
+        self.memory.note(changes, at_s * NS_PER_S)
+        return {
+            target.id: start_ns // NS_PER_S - at_s for target, start_ns in changes.found.items()
+        }
+
+
+T = BEGAN_S
+
+
+def test_what_is_there_at_first_is_read_from_its_creation_or_as_far_back_as_is_wanted() -> None:
+    young, old = workload(created_s=T - 100), workload(created_s=T - 9999, id_="e2")
+
+    assert Looks().look(T, young, old) == {"e1": -105, "e2": -BACKFILL_S}
+
+
+def test_what_ended_before_the_lines_that_are_wanted_is_left_alone() -> None:
+    long_ago = workload(Status.DEAD, created_s=T - 9999, changed_s=T - BACKFILL_S - LATENESS_S - 1)
+    lately = replace(long_ago, target=replace(long_ago.target, id="e2"), completion_time=time(T))
+
+    assert Looks().look(T, long_ago, lately) == {"e2": -BACKFILL_S}
+
+
+def test_one_that_does_not_say_when_it_ended_ended_when_it_last_changed() -> None:
+    long_ago = workload(Status.DEAD, created_s=T - 9999, changed_s=T - 9000)
+
+    assert Looks().look(T, replace(long_ago, completion_time="")) == {}
+
+
+def test_one_that_came_and_went_between_two_looks_is_read_from_its_creation() -> None:
+    looks = Looks(Status.RUNNING, backfill_s=0)
+    looks.look(T)
+
+    assert looks.look(T + 10, workload(Status.COMPLETED, created_s=T + 2, changed_s=T + 5)) == {
+        "e1": -13
+    }
+
+
+def test_so_is_one_that_came_and_went_while_nobody_looked_for_a_day() -> None:
+    looks = Looks(Status.RUNNING)
+    looks.look(T)
+    looks.restart()
+    now_s = T + 86_400
+
+    assert looks.look(now_s, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
+        "e1": T + 4 - now_s
+    }
+
+
+def test_so_is_one_that_came_and_went_before_the_first_look_was_allowed() -> None:
+    looks = Looks(Status.RUNNING, backfill_s=0)
+    looks.be_denied(T)
+
+    assert looks.look(T + 900, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
+        "e1": 4 - 900
+    }
+
+
+def test_one_that_comes_to_be_meant_is_found_then() -> None:
+    looks = Looks(Status.RUNNING)
+    before = looks.look(T, workload(Status.PENDING, created_s=T - 50))
+
+    assert before == {}
+    assert looks.look(T + 10, workload(created_s=T - 50, changed_s=T + 9)) == {"e1": -65}
+
+
+def test_one_that_ran_unseen_is_found_although_it_waited_at_the_look_before() -> None:
+    looks = Looks(Status.RUNNING, backfill_s=0)
+    looks.look(T, workload(Status.PENDING, created_s=T - 9999))
+
+    assert looks.look(T + 10, workload(Status.DEAD, created_s=T - 9999, changed_s=T + 9)) == {
+        "e1": -70
+    }
+
+
+def test_also_when_the_process_was_another_one_then() -> None:
+    looks = Looks(Status.RUNNING)
+    looks.look(T, workload(Status.PENDING, created_s=T - 9999))
+    looks.restart()
+
+    assert looks.look(T + 10, workload(Status.DEAD, created_s=T - 9999, changed_s=T + 9)) == {
+        "e1": -BACKFILL_S
+    }
+
+
+def test_one_that_had_ended_before_the_first_look_never_ran_for_us() -> None:
+    looks = Looks(Status.RUNNING)
+    dead = workload(Status.DEAD, created_s=T - 500, changed_s=T - 200)
+    looks.look(T, dead)
+    looks.restart()
+
+    assert looks.look(T + 10, dead) == {}
+
+
+def test_one_that_does_not_say_when_it_was_created_is_found_when_it_is_new() -> None:
+    looks = Looks(Status.RUNNING, backfill_s=0)
+    looks.look(T)
+    timeless = Workload(Target(GROUP, KIND, "e1"), Status.COMPLETED)
+
+    assert looks.look(T + 10, timeless) == {"e1": -75}
+
+
+def test_what_is_followed_is_found_again_by_the_next_process_until_it_is_retired() -> None:
+    looks = Looks(Status.RUNNING)
+    ended = workload(Status.DEAD, created_s=T - 100, changed_s=T + 5)
+    looks.look(T, workload(created_s=T - 100))
+    looks.restart()
+    again = looks.look(T + 10, ended)
+    looks.memory.gone.add(ended.target)
+    looks.restart()
+
+    assert list(again) == ["e1"]
+    assert looks.look(T + 20, ended) == {}
+
+
+def test_what_is_retired_is_forgotten_only_when_no_list_has_shown_it_for_long() -> None:
+    looks = Looks()
+    ended = workload(Status.DEAD, created_s=T - 100, changed_s=T)
+    looks.look(T, ended)
+    looks.memory.gone.add(ended.target)
+    looks.look(T + 10)
+    looks.look(T + 3000)
+    looks.look(T + 3010, ended)
+    looks.look(T + 3020)
+    looks.look(T + 3020 + 3600)
+    kept = set(looks.memory.gone)
+    looks.look(T + 3020 + 3700)
+
+    assert kept == {ended.target}
+    assert looks.memory.gone == set()
+    assert looks.look(T + 3020 + 3710, ended) == {}
+
+
+def test_what_is_retired_is_found_again_when_list_after_list_says_that_it_lives() -> None:
+    looks = Looks()
+    alive = workload(created_s=T - 100)
+    looks.look(T, alive)
+    looks.memory.gone.add(alive.target)
+    behind_the_truth = [looks.look(T + 10, alive), looks.look(T + 69, alive)]
+    looks.restart()
+    too_soon = looks.look(T + 100, alive)
+    found = looks.look(T + 160, alive)
+    looks.memory.gone.remove(alive.target)
+
+    assert [*behind_the_truth, too_soon] == [{}, {}, {}]
+    assert list(found) == ["e1"]
+    assert looks.look(T + 300, alive) == {}
+
+
+def test_what_is_retired_and_listed_as_ended_in_between_is_not_found_again() -> None:
+    looks = Looks()
+    alive, ended = (workload(status, created_s=T - 100) for status in (Status.RUNNING, Status.DEAD))
+    looks.look(T, alive)
+    looks.memory.gone.add(alive.target)
+
+    assert [looks.look(T + at_s, one) for at_s, one in ((10, alive), (60, ended), (80, alive))] == [
+        {},
+        {},
+        {},
+    ]
+
+
+def left_behind(*more: Workload) -> Looks:
+    looks = Looks()
+    looks.look(T, workload(created_s=T - 100), *more)
+    looks.restart()
+    return looks
+
+
+def lost(looks: Looks, at_s: int, *listed: Workload) -> dict[str, int]:
+    changes = looks.compare(at_s, *listed)
+    looks.memory.note(changes, at_s * NS_PER_S)
+    return {target.id: read_ns // NS_PER_S for target, read_ns in changes.lost.items()}
+
+
+def test_what_was_deleted_while_nobody_looked_is_lost_once_list_after_list_lacks_it() -> None:
+    looks = left_behind()
+
+    assert [lost(looks, T + at_s) for at_s in (1000, 1059, 1061, 1200)] == [
+        {},
+        {},
+        {"e1": T - 105},
+        {},
+    ]
+
+
+def test_two_lists_however_far_apart_are_not_enough_to_call_it_lost() -> None:
+    looks = left_behind()
+
+    assert [lost(looks, T + at_s) for at_s in (1000, 5000)] == [{}, {}]
+
+
+def test_what_any_list_shows_again_is_not_lost() -> None:
+    looks = left_behind()
+    listed = workload(created_s=T - 100)
+
+    assert [lost(looks, T + 1000), lost(looks, T + 1030, listed)] == [{}, {}]
+    assert [lost(looks, T + at_s) for at_s in (1061, 1100, 1200)] == [{}, {}, {}]
+
+
+def test_what_was_read_to_its_end_is_not_lost_when_it_is_deleted() -> None:
+    looks = left_behind()
+    looks.memory.gone.add(Target(GROUP, KIND, "e1"))
+
+    assert [lost(looks, T + at_s) for at_s in (1000, 1030, 1061)] == [{}, {}, {}]
+
+
+def test_what_somebody_read_to_its_end_meanwhile_is_not_lost() -> None:
+    looks = left_behind()
+    before = [lost(looks, T + at_s) for at_s in (1000, 1030)]
+    looks.memory.gone.add(Target(GROUP, KIND, "e1"))
+
+    assert [*before, lost(looks, T + 1061)] == [{}, {}, {}]
+
+
+def test_what_this_process_has_found_itself_is_for_its_follower_to_call_lost() -> None:
+    looks = Looks()
+    looks.look(T, workload(created_s=T - 100))
+
+    assert [lost(looks, T + at_s) for at_s in (10, 50, 100)] == [{}, {}, {}]
+
+
+def test_all_there_is_must_be_listed_only_as_long_as_something_left_behind_is_unheard_of() -> None:
+    looks = left_behind(workload(created_s=T - 100, id_="e2"))
+    needs_all = [looks.known_targets.needs_all]
+    for at_s in (1000, 1030, 1061):
+        lost(looks, T + at_s, workload(created_s=T - 100, id_="e2"))
+        needs_all.append(looks.known_targets.needs_all)
+
+    assert needs_all == [True, True, True, False]
+
+
+@pytest.mark.parametrize("text", ["", "yesterday"])
+def test_a_time_that_cannot_be_understood_costs_no_target(text: str) -> None:
+    odd = replace(workload(created_s=T), created_at=text, modified_at=text)
+
+    assert Looks().look(T, odd) == {"e1": -BACKFILL_S}
+
+
+@dataclass
+class Life:
+    path: tuple[Status, ...]
+    created_s: int
+    changed_s: int
+    step: int = 0
+    wanted_s: int | None = None  # when it was first in a status that is wanted
+    is_deleted: bool = False
+
+    @property
+    def status(self) -> Status:
+        return self.path[self.step]
+
+
+class LooksWithCrashes(RuleBasedStateMachine):
+    """Everything that is meant at some time while it is watched is found, and once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = BEGAN_S
+        self.lives: dict[str, Life] = {}
+        self.found: set[str] = set()  # by this process
+        self.ever_found: dict[str, int] = {}
+
+    @initialize(statuses=st.sampled_from(WISHES), backfill_s=st.sampled_from([0, BACKFILL_S]))
+    def begin(self, statuses: tuple[Status, ...], backfill_s: int) -> None:
+        self.looks = Looks(*statuses, backfill_s=backfill_s)
+        self.looks.look(self.now_s)
+
+    @rule(path=st.sampled_from(PATHS))
+    def one_is_created(self, path: tuple[Status, ...]) -> None:
+        self.lives[f"e{len(self.lives)}"] = Life(path, self.now_s, self.now_s)
+        self._notice()
+
+    @precondition(lambda self: self.lives)
+    @rule(data=st.data(), steps=st.integers(1, 3), seconds=st.sampled_from([0, 1, 20]))
+    def one_goes_on(self, data: st.DataObject, steps: int, seconds: int) -> None:
+        life = self.lives[data.draw(st.sampled_from(sorted(self.lives)))]
+        for _ in range(steps):
+            if life.step + 1 < len(life.path):
+                self.now_s += seconds
+                life.step += 1
+                life.changed_s = self.now_s
+                self._notice()
+
+    def _notice(self) -> None:
+        for life in self.lives.values():
+            is_wanted = not self.looks.statuses or life.status in self.looks.statuses
+            if is_wanted and life.wanted_s is None:
+                life.wanted_s = self.now_s
+
+    @rule(path=st.sampled_from(PATHS), seconds=st.sampled_from([0, 1, 20]))
+    def one_comes_and_goes(self, path: tuple[Status, ...], seconds: int) -> None:
+        life = Life(path, self.now_s, self.now_s)
+        self.lives[f"e{len(self.lives)}"] = life
+        self._notice()
+        while life.step + 1 < len(path):
+            self.now_s += seconds
+            life.step += 1
+            life.changed_s = self.now_s
+            self._notice()
+
+    @rule(seconds=st.sampled_from([1, 3, 20, 50, 4000]))
+    def time_passes(self, seconds: int) -> None:
+        self.now_s += seconds
+
+    @rule()
+    def look(self) -> None:
+        self._compare(self._listed())
+
+        missed = [
+            id_
+            for id_, life in self.lives.items()
+            if life.wanted_s is not None and not life.is_deleted and id_ not in self.ever_found
+        ]
+        assert missed == []
+
+    @rule()
+    def a_list_lacks_what_is_new(self) -> None:
+        self._compare(
+            [
+                listed
+                for listed in self._listed()
+                if self.lives[listed.target.id].created_s < self.now_s - LAG_S
+            ]
+        )
+
+    @rule()
+    def crash_and_restart(self) -> None:
+        self.looks.restart()
+        self.found = set()
+
+    @rule()
+    def a_crash_before_the_look_is_stored(self) -> None:
+        self.looks.compare(self.now_s, *self._listed())
+        self.crash_and_restart()
+
+    @precondition(lambda self: self.found)
+    @rule(data=st.data(), is_deleted=st.booleans())
+    def one_is_read_to_its_end(self, data: st.DataObject, is_deleted: bool) -> None:
+        id_ = data.draw(st.sampled_from(sorted(self.found)))
+        life = self.lives[id_]
+        if life.status.is_terminal or is_deleted:
+            life.is_deleted = life.is_deleted or is_deleted
+            self.looks.memory.gone.add(Target(GROUP, KIND, id_))
+
+    def _listed(self) -> list[Workload]:
+        return [
+            workload(life.status, created_s=life.created_s, changed_s=life.changed_s, id_=id_)
+            for id_, life in self.lives.items()
+            if not life.is_deleted
+        ]
+
+    def _compare(self, listed: list[Workload]) -> None:
+        retired = {target.id for target in self.looks.memory.gone}
+        found = self.looks.look(self.now_s, *listed)
+        assert not self.found & found.keys(), "found twice by one process"
+        assert not retired & found.keys(), "retired, and found again"
+        for id_, ago_s in found.items():
+            if id_ not in self.ever_found:
+                wanted_s = self.lives[id_].wanted_s
+                assert wanted_s is None or self.now_s + ago_s <= wanted_s, "begun too late"
+        self.found |= found.keys()
+        self.ever_found = {**found, **self.ever_found}
+
+
+TestLooksWithCrashes = LooksWithCrashes.TestCase
+TestLooksWithCrashes.settings = settings(max_examples=200, stateful_step_count=25)

@@ -1,0 +1,68 @@
+"""A sink whose folder is another one than last time, and who comes after it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from support.batches import lines
+from support.file_sink_bench import Bench
+
+from tailer.clock import Clock
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, clock: Clock) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path / "logs", clock)
+    yield bench
+    await bench.close()
+
+
+async def test_a_sink_that_has_moved_is_done_with_its_old_folder_once_that_is_stored(
+    bench: Bench,
+) -> None:
+    before = await bench.opened("old/{id}.log")
+    mark = await before.write([lines("mine")])
+    moved = await bench.opened("new/{id}.log", mark)
+    mark_to_store = await moved.open(mark)
+    with (bench.folder / "old/d1a2.log").open("a") as heirs:
+        heirs.write("the heir's\n")
+
+    await moved.open(mark_to_store)
+
+    assert (bench.folder / "old/d1a2.log").read_text() == "mine\nthe heir's\n"
+
+
+async def test_a_sink_that_stays_keeps_its_mark(bench: Bench) -> None:
+    sink = await bench.opened()
+    mark = await sink.write([lines("one")])
+
+    assert await sink.open(mark) == mark
+
+
+async def test_a_sink_with_another_path_in_its_folder_leaves_the_old_file_to_its_heir(
+    bench: Bench,
+) -> None:
+    before = await bench.opened("all.log")
+    mark = await before.write([lines("mine")])
+    moved = await bench.opened("other.log", mark)
+    mark_to_store = await moved.open(mark)
+    heir = await bench.opened("all.log")
+    await heir.write([lines("the heir's")])
+
+    await moved.open(mark_to_store)
+
+    assert (bench.folder / "all.log").read_text() == "mine\nthe heir's\n"
+
+
+async def test_a_sink_that_was_removed_and_comes_back_keeps_what_it_had_written(
+    bench: Bench,
+) -> None:
+    first = await bench.opened()
+    await first.open(await first.open(None))
+    await first.write([lines("one")])
+
+    back = await bench.opened()
+    await back.write([lines("two")])
+
+    assert (bench.folder / "d1a2.log").read_text() == "one\ntwo\n"
+    assert not bench.gaps

@@ -1,0 +1,214 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+from support.fakes import TARGET, MemorySink, SlowSink, hiccup
+from support.virtual_time import VirtualClock
+
+from tailer.delivery import deliver
+from tailer.errors import SinkError, TransientSinkError
+from tailer.model import MAX_TOP, Batch, Entry, Kind, Target
+from tailer.spool.memory import MemorySpool
+
+
+def everything(batch: Batch) -> Batch:
+    return batch
+
+
+async def spool_with(*messages: str, sinks: tuple[str, ...] = ("memory",)) -> MemorySpool:
+    spool = MemorySpool(sinks=sinks, max_bytes=10**9)
+    for number, message in enumerate(messages):
+        await spool.append(TARGET, [Entry(msg=message)], [number], watermark_ns=0)
+    spool.close_input()
+    return spool
+
+
+def lines(sink: MemorySink) -> list[object]:
+    return [entry.msg for entry in sink.lines]
+
+
+async def test_a_sink_gets_every_batch_in_order_and_is_closed_at_the_end(
+    clock: VirtualClock,
+) -> None:
+    sink = MemorySink()
+
+    await deliver(sink, await spool_with("a", "b", "c"), clock=clock, wanted=everything)
+
+    assert lines(sink) == ["a", "b", "c"]
+    assert not sink.is_open
+
+
+async def test_a_batch_counts_as_delivered_with_the_mark_that_the_sink_gave(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a", "b")
+
+    await deliver(MemorySink(), spool, clock=clock, wanted=everything)
+
+    place = await spool.sink_position("memory")
+    assert (place.position, place.mark) == (2, b"2")
+
+
+async def test_a_sink_gets_back_its_last_mark(clock: VirtualClock) -> None:
+    spool = await spool_with("a")
+    await spool.commit("memory", 1, b"17")
+    sink = MemorySink()
+
+    await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert sink.opened_with == b"17"
+
+
+async def test_a_batch_without_a_wanted_line_is_passed_over_and_keeps_the_mark(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a", "b")
+    sink = MemorySink()
+
+    def only_a(batch: Batch) -> Batch:
+        return replace(batch, entries=tuple(one for one in batch.entries if one.msg == "a"))
+
+    await deliver(sink, spool, clock=clock, wanted=only_a)
+
+    assert lines(sink) == ["a"]
+    assert await spool.sink_position("memory") == replace(
+        await spool.sink_position("memory"), position=2, mark=b"1"
+    )
+
+
+async def test_a_hiccup_is_retried_until_the_batch_is_through(clock: VirtualClock) -> None:
+    failures = iter([hiccup(), hiccup(), hiccup()])
+    sink = MemorySink(fails=lambda: next(failures, None))
+
+    await deliver(sink, await spool_with("a", "b"), clock=clock, wanted=everything)
+
+    assert lines(sink) == ["a", "b"]
+
+
+async def test_a_hundred_quiet_targets_do_not_outrun_a_sink_that_takes_its_time(
+    clock: VirtualClock,
+) -> None:
+    targets = [Target("default", Kind.DEPLOYMENT, f"d{number}") for number in range(100)]
+    spool = MemorySpool(sinks=["slow"], max_bytes=10**9)
+    sink = SlowSink(name="slow", clock=clock, write_s=0.05)
+
+    async def speak() -> None:
+        for second in range(10):
+            for target in targets:
+                await spool.append(target, [Entry(msg=target.id)], [second], watermark_ns=0)
+                await clock.sleep(0.01)
+        spool.close_input()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(speak)
+        await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert lines(sink) == [target.id for target in targets] * 10
+    assert clock.monotonic_s() < 10 + 2 * sink.write_s
+
+
+async def test_a_backlog_of_little_batches_takes_a_slow_sink_as_long_as_one_of_large_ones(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with(*map(str, range(2 * MAX_TOP)), sinks=("slow",))
+    sink = SlowSink(name="slow", clock=clock, write_s=0.05)
+
+    await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert lines(sink) == [str(number) for number in range(2 * MAX_TOP)]
+    assert clock.monotonic_s() == pytest.approx(2 * sink.write_s)
+
+
+async def test_several_batches_of_which_nothing_is_wanted_reach_no_sink(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a", "b")
+    sink = MemorySink(fails=lambda: SinkError("nobody should write"))
+
+    def nothing(batch: Batch) -> Batch:
+        return replace(batch, entries=(), times_ns=())
+
+    await deliver(sink, spool, clock=clock, wanted=nothing)
+
+    assert (await spool.sink_position("memory")).position == 2
+
+
+async def test_trouble_is_told_once_and_once_more_when_it_becomes_another(
+    clock: VirtualClock,
+) -> None:
+    said = ["refused", "refused", "not trusted", "not trusted", "refused", "refused"]
+    failures = iter([TransientSinkError(error) for error in said])
+    sink = MemorySink(fails=lambda: next(failures, None))
+
+    with capture_logs() as events:
+        await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
+
+    told = [each["error"] for each in events if each["event"] == "sink_retrying"]
+    assert told == ["refused", "not trusted", "refused"]
+
+
+async def test_the_same_trouble_is_told_again_after_the_sink_had_recovered(
+    clock: VirtualClock,
+) -> None:
+    failures = iter([hiccup(), None, hiccup(), None])
+    sink = MemorySink(fails=lambda: next(failures))
+
+    with capture_logs() as events:
+        for _ in range(2):
+            await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
+
+    assert [event["event"] for event in events] == ["sink_retrying", "sink_recovered"] * 2
+
+
+async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink(
+    clock: VirtualClock,
+) -> None:
+    sink = MemorySink(fails=lambda: SinkError("disk full"))
+    spool = await spool_with("a")
+
+    with pytest.raises(SinkError, match="disk full"):
+        await deliver(sink, spool, clock=clock, wanted=everything)
+
+    assert not sink.is_open
+    assert (await spool.sink_position("memory")).position == 0
+
+
+async def test_a_sink_that_fails_for_long_holds_up_no_other(clock: VirtualClock) -> None:
+    def forever() -> Iterator[SinkError]:
+        while True:
+            yield hiccup()
+
+    failures = forever()
+    broken = MemorySink(name="broken", fails=lambda: next(failures))
+    healthy = MemorySink(name="healthy")
+    spool = await spool_with("a", "b", sinks=("broken", "healthy"))
+
+    with anyio.move_on_after(600):
+        async with anyio.create_task_group() as tasks:
+            for sink in (broken, healthy):
+                tasks.start_soon(partial(deliver, sink, spool, clock=clock, wanted=everything))
+
+    assert lines(healthy) == ["a", "b"]
+    assert lines(broken) == []
+
+
+class MovedSink(MemorySink):
+    """Has another mark to remember as soon as it is open."""
+
+    async def open(self, mark: bytes | None) -> bytes | None:
+        await MemorySink.open(self, mark)
+        return b"moved"
+
+
+async def test_a_mark_that_changes_with_the_opening_is_stored_before_any_line(
+    clock: VirtualClock,
+) -> None:
+    spool = await spool_with("a")
+    await spool.commit("memory", 1, b"before")
+
+    await deliver(MovedSink(), spool, clock=clock, wanted=everything)
+
+    assert (await spool.sink_position("memory")).mark == b"moved"
