@@ -65,7 +65,7 @@ BOUND_BYTES = 100 * 1024 * 1024
 LONGEST_WAIT_S = 30.0  # of a sink between two attempts
 MARGIN_S = 0.1
 UNCHANGED: dict[str, Any] = {"control_characters": "raw", "max_message_bytes": 100_000}
-UNKNOWN_NAME = "Name or service not known (a typing error, or this machine's name server)"
+UNKNOWN_NAME = "Name or service not known (check the name, and this machine's name server)"
 UNKNOWN_AUTHORITY = (
     "signed by an authority that is not trusted here "
     "(set tls_ca_file to the certificate of that authority)"
