@@ -10,7 +10,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist worksteal
 STRESS = PYTHONPATH=tests $(BIN)/python tests/stress
 
 .PHONY: demo test test-all test-unit lint mutants soak torture reloads herd listing-cost disk-faults \
-	syslog-losses syslog-speed image-steps breakage clean
+	syslog-losses syslog-speed image-steps breakage docs clean
 
 demo: $(SETUP)
 	$(BIN)/tailer demo
@@ -37,6 +37,9 @@ lint: $(SETUP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+docs: $(SETUP)
+	$(BIN)/python docs/generate.py
 
 mutants: $(SETUP)
 	$(STRESS)/mutate_the_core.py

@@ -64,7 +64,7 @@ def report(what: str, pages: list[Batch], section: SyslogSection = RFC5424) -> N
 def main() -> None:
     url = RFC5424.url
     report("rfc5424, stream, escape", batches())
-    report("rfc5424, stream, keep", batches(), SyslogSection(url=url, control_characters="keep"))
+    report("rfc5424, stream, raw", batches(), SyslogSection(url=url, control_characters="raw"))
     report("rfc5424, stream, escape, times in milliseconds", batches(digits=3))
     report("rfc5424, stream, escape, umlauts", batches(suffix="größer ½ für"))
     report("rfc5424, stream, escape, colors in every line", batches(suffix="\x1b[0m"))

@@ -1,25 +1,28 @@
-"""Asking again: without end, ever more slowly, and never two clients in step."""
+"""Retry policy: exponential backoff with full jitter, without end, on tenacity.
+
+Also the pause after a refusal, which grows, and the notice that reports an outage once.
+"""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TypeAlias, TypeVar
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from tailer.clock import Clock
-from tailer.errors import TransientApiError
+from tailer.clock import Clock, SystemClock
+from tailer.errors import TailerError, TransientApiError
 
 log = structlog.get_logger()
 
-
 Answered = TypeVar("Answered")
 OnRetry: TypeAlias = Callable[[TransientApiError, float], None]
-"""Told of each failure that will be followed by another try, and of the wait in seconds."""
+"""Called with each failure that is retried, and with the pause before the retry in seconds."""
 
 BACKOFF_BASE_S = 0.5
-BACKOFF_MAX_S = 30.0  # an outage of an hour ends at most this much later for us
-RETRY_AFTER_MAX_S = 300.0  # a longer wish is more likely a mistake than a plan
+BACKOFF_MAX_S = 30.0  # a recovery is noticed at most this much later
+RETRY_AFTER_MAX_S = 300.0  # a larger `Retry-After` is more likely a mistake
 _MAX_DOUBLINGS = 16  # far past BACKOFF_MAX_S; without it an endless outage overflows
 
 
@@ -32,29 +35,19 @@ async def with_retries(
     rng: random.Random,
     count_retry: Callable[[], None],
 ) -> Answered:
-    """What `attempt` returns, in the end. A first try that succeeds costs nothing extra.
+    """Call `attempt` until it succeeds.
 
-    *Errors:* a TransientApiError is retried until `is_permanent` says otherwise and is then
-    raised; everything else is raised at once.
+    *Errors:* a TransientApiError is retried unless `is_permanent(error)`, and is raised then.
+    Every other error is raised at once.
     """
-    try:
-        return await attempt()
-    except TransientApiError as error:
-        failed = error
-    failures = [failed]
 
-    async def next_attempt() -> Answered:
-        if failures:  # tenacity counts from the try that has already been made
-            raise failures.pop()
-        return await attempt()
-
-    def is_worth_another_try(error: BaseException) -> bool:
+    def is_retried(error: BaseException) -> bool:
         return isinstance(error, TransientApiError) and not is_permanent(error)
 
     def wait_s(state: RetryCallState) -> float:
         return pause_before_retry(_error(state), failures=state.attempt_number, rng=rng)
 
-    def tell(state: RetryCallState) -> None:
+    def report(state: RetryCallState) -> None:
         assert state.next_action is not None
         count_retry()
         on_retry(_error(state), state.next_action.sleep)
@@ -62,19 +55,19 @@ async def with_retries(
     retrying = AsyncRetrying(
         sleep=clock.sleep,
         wait=wait_s,
-        retry=retry_if_exception(is_worth_another_try),
-        before_sleep=tell,
+        retry=retry_if_exception(is_retried),
+        before_sleep=report,
         reraise=True,
     )
-    return await retrying(next_attempt)
+    return await retrying(attempt)
 
 
 def pause_before_retry(error: TransientApiError, *, failures: int, rng: random.Random) -> float:
-    """Seconds: anything up to the exponential backoff, on top of the service's own wish.
+    """Seconds: random, from zero up to the exponential backoff; never less than `Retry-After`.
 
-    Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015): clients
-    that failed together come back spread out. A wish is a lower bound: everybody was told
-    the same moment.
+    Full jitter ("Exponential Backoff And Jitter", AWS Architecture Blog, 2015) spreads the
+    retries of clients that failed together. `Retry-After` is a lower bound with jitter on
+    top, because the service sends the same value to every client.
     """
     ceiling_s = min(BACKOFF_MAX_S, BACKOFF_BASE_S * 2.0 ** min(failures - 1, _MAX_DOUBLINGS))
     if error.retry_after_s is None:
@@ -89,28 +82,49 @@ def _error(state: RetryCallState) -> TransientApiError:
     return error
 
 
-OUTAGE_S = 3.0  # a failure mended sooner is a hiccup that nobody needs to hear of
+OUTAGE_S = 3.0  # a shorter outage is not reported
 
 
+@dataclass(slots=True)
 class OutageNotice:
-    """Tells the user once when requests of a command go on failing."""
+    """Log an outage once: event `failing` when it has lasted `after_s`, `recovered` at its end.
 
-    def __init__(self) -> None:
-        self._waited_s = 0.0
-        self._is_told = False
+    It is an OnRetry. `fields` name the component in both events. With `each_error` an error
+    that differs from the one reported last is reported, too.
+    """
 
-    def __call__(self, error: TransientApiError, retry_in_s: float) -> None:
-        self._waited_s += retry_in_s
-        if self._waited_s >= OUTAGE_S and not self._is_told:
-            self._is_told = True
-            log.warning("service_unavailable", error=error.message)
+    failing: str = "service_unavailable"
+    recovered: str = ""
+    _: KW_ONLY
+    fields: Mapping[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=SystemClock)
+    after_s: float = OUTAGE_S
+    each_error: bool = False
+    _since_s: float | None = field(init=False, default=None)
+    _reported: str = field(init=False, default="")  # the error of the last notice
+
+    def __call__(self, error: TailerError, retry_in_s: float) -> None:
+        """Record a failure that is retried in `retry_in_s`."""
+        now_s = self.clock.monotonic_s()
+        self._since_s = now_s if self._since_s is None else self._since_s
+        for_s = now_s - self._since_s
+        text = str(error)
+        is_reported = self._reported and (not self.each_error or text == self._reported)
+        if not is_reported and for_s + retry_in_s >= self.after_s:
+            self._reported = text
+            for_s, retry_in_s = round(for_s, 1), round(retry_in_s, 1)
+            log.warning(self.failing, **self.fields, error=text, for_s=for_s, retry_in_s=retry_in_s)
+
+    def end(self) -> None:
+        """Record a success."""
+        if self._reported and self._since_s is not None:
+            after_s = round(self.clock.monotonic_s() - self._since_s, 1)
+            log.info(self.recovered, **self.fields, after_s=after_s)
+        self._since_s, self._reported = None, ""
 
 
 class RetryPause:
-    """Pauses after refusals that only an operator, or time, may mend: ever longer, for the log.
-
-    `note_well` says for how long it has been well since: a while makes the next pause short.
-    """
+    """Pauses after refusals, which only an operator or time can end: 30 s, doubled up to 900 s."""
 
     FIRST_S = 30.0
     LAST_S = 900.0
@@ -122,6 +136,7 @@ class RetryPause:
         pause_s, self._next_s = self._next_s, min(2 * self._next_s, self.LAST_S)
         return pause_s
 
-    def note_well(self, for_s: float) -> None:
+    def record_success(self, for_s: float) -> None:
+        """Start again with the first pause if the last attempt worked for longer than 900 s."""
         if for_s > self.LAST_S:
             self._next_s = self.FIRST_S

@@ -1,4 +1,4 @@
-"""Time as a parameter. The only module that asks the machine for it."""
+"""Time as a parameter. The only module that reads the clocks of the machine."""
 
 import time
 from typing import Protocol
@@ -8,16 +8,16 @@ import anyio
 
 class Clock(Protocol):
     def wall_ns(self) -> int:
-        """Nanoseconds since 1970, by this machine: may jump, may be wrong."""
+        """Nanoseconds since 1970 by the machine's clock, which may jump or be wrong."""
 
     def monotonic_s(self) -> float:
-        """Seconds since some start: never jumps, says nothing about the date."""
+        """Seconds since an arbitrary start, without jumps."""
 
     async def sleep(self, seconds: float) -> None: ...
 
 
 class SystemClock:
-    """The machine's clock; its monotonic time is the event loop's, so that both agree in tests."""
+    """The machine's clock. Its monotonic time is the event loop's, so that tests control both."""
 
     def wall_ns(self) -> int:
         return time.time_ns()

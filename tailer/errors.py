@@ -1,25 +1,25 @@
-"""Everything that can go wrong, split by who must act.
+"""Error tree: the exit code of each error, and which action ends it.
 
 ```
-TailerError                 exit code   who must act
-|- ConfigError                   2      operator: fix the flag or the file
-|- AuthError                     3      operator: fix the credentials
+TailerError                 exit code   action
+|- ConfigError                   2      fix the flag or the file
+|- AuthError                     3      fix the credentials
 |- ApiError
-|  |- TransientApiError          -      nobody: it is retried
-|  |  `- UnreachableError        3      operator, if it was never reached: fix the address
-|  `- PermanentApiError          4      operator: target or permission is wrong
+|  |- TransientApiError          -      none: the request is retried
+|  |  `- UnreachableError        3      fix the address, if it was never reached
+|  `- PermanentApiError          4      fix the target or the permission
 |     `- NotFoundError           4
-`- SinkError                     5      operator: disk full, syslog gone
-   |- SinkUnavailableError       5      operator: it could not even be opened
-   |- TransientSinkError         5      nobody, as long as retrying helps
-   `- ReaderGoneError            0      nobody: the reader of our output has seen enough
+`- SinkError                     5      free the disk, start the syslog server
+   |- SinkUnavailableError       5      the same; the sink was not opened yet
+   |- TransientSinkError         5      none while retries succeed
+   `- ReaderGoneError            0      none: the reader of the output has closed it
 ```
-Anything that is not a TailerError is a bug and keeps its traceback.
+Any other exception is a bug and keeps its traceback.
 """
 
 
 class TailerError(Exception):
-    """What happened, in `message`; what to do about it, in `hint`. Neither ever holds a secret."""
+    """`message` states what happened, `hint` what to do. Neither contains a secret."""
 
     exit_code = 1
 
@@ -41,17 +41,9 @@ class AuthError(TailerError):
 
 
 class ApiError(TailerError):
-    """The service refused, or could not be understood. `status` is None when it never answered."""
+    """The service refused, or its response is unreadable.
 
-    def __init__(self, message: str, *, hint: str = "", status: int | None = None) -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-
-
-class TransientApiError(ApiError):
-    """Asking again may help: no answer, a damaged one, 429 or 5xx.
-
-    `retry_after_s` is the service's own wish, where it stated one.
+    `status` is None if it did not respond; `retry_after_s` is its `Retry-After`, if any.
     """
 
     def __init__(
@@ -62,14 +54,19 @@ class TransientApiError(ApiError):
         status: int | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        super().__init__(message, hint=hint, status=status)
+        super().__init__(message, hint=hint)
+        self.status = status
         self.retry_after_s = retry_after_s
 
 
-class UnreachableError(TransientApiError):
-    """No connection at all: the name does not resolve, the port refuses, TLS fails.
+class TransientApiError(ApiError):
+    """A retry may succeed: no response, a damaged one, 429 or 5xx."""
 
-    Before the first contact that is a wrong address, afterwards an outage.
+
+class UnreachableError(TransientApiError):
+    """No connection: the name does not resolve, the port refuses, TLS fails.
+
+    Before the first response that is a wrong address, afterwards an outage.
     """
 
     exit_code = 3
@@ -80,7 +77,7 @@ class PermanentApiError(ApiError):
 
 
 class NotFoundError(PermanentApiError):
-    """404: never existed, not there yet, or deleted. Only the caller can know which."""
+    """404: never existed, not created yet, or deleted. The caller must tell which."""
 
 
 class SinkError(TailerError):
@@ -88,14 +85,14 @@ class SinkError(TailerError):
 
 
 class SinkUnavailableError(SinkError):
-    """It could not be opened, so nothing of it is half done: trying again later is safe."""
+    """The sink could not be opened, so no write is incomplete: a later retry is safe."""
 
 
 class TransientSinkError(SinkError):
-    """The same batch, written again later, may go through: a restart, a cut connection."""
+    """A retry of the same batch may succeed, for example after a lost connection."""
 
 
 class ReaderGoneError(SinkError):
-    """The other end of our pipe was closed, as `head` does: an end, not a failure."""
+    """The reader of the output pipe has closed it, as `head` does: no failure."""
 
     exit_code = 0

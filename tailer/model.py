@@ -1,4 +1,4 @@
-"""The values that travel: what is watched, what the service showed, what could not be had."""
+"""Values that travel through the flow: Target, Workload, Entry, Page, Window, Batch, Gap."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 MAX_TOP = 5000  # the service's largest `$top`
-DEFAULT_TOP = 1000  # what it answers with when it is asked for none
+DEFAULT_TOP = 1000  # its page size without `$top`
 
 
 class Kind(StrEnum):
@@ -18,14 +18,14 @@ class Kind(StrEnum):
 
 
 class Order(StrEnum):
-    """Of a page, by timestamp. The order among equal timestamps is undocumented."""
+    """Order of a page by timestamp. The order of equal timestamps is undocumented."""
 
     ASC = "asc"
     DESC = "desc"
 
 
 class Status(StrEnum):
-    """Of a deployment or execution. Every object starts as UNKNOWN, so that is not an end."""
+    """Status of a workload. Every object starts as UNKNOWN, so that is not terminal."""
 
     UNKNOWN = "UNKNOWN"
     PENDING = "PENDING"
@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """One deployment or execution. The kind cannot be told from the id."""
+    """One deployment or execution. The id does not show the kind."""
 
     resource_group: str
     kind: Kind
@@ -50,19 +50,19 @@ class Target:
 
     @property
     def name(self) -> str:
-        """As people write it: `deployment/d1a2…`."""
+        """`deployment/d1a2…`, as on the command line."""
         return f"{self.kind}/{self.id}"
 
 
 Text: TypeAlias = str | UnsetType | None
-"""A field of an entry: its text, an explicit null, or UNSET where the service sent none."""
+"""A field of an entry: its text, an explicit null, or UNSET if it is missing."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """One log line as the service showed it; encoding it gives back what was decoded.
+    """One log line as received; encoding it restores the JSON that was decoded.
 
     Every field may be missing. `timestamp` keeps the original characters, because
-    `datetime` stops at microseconds. `msg` keeps its trailing newline, if it had one.
+    `datetime` stops at microseconds. `msg` keeps its trailing newline.
     """
 
     timestamp: Text = UNSET
@@ -73,12 +73,12 @@ class Entry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
 
     @property
     def key(self) -> tuple[Text, Text, Text, Text]:
-        """With the time, what makes two lines twins. The timestamp's spelling does not."""
+        """Two lines with the same time and key are twins, whatever the digits of their times."""
         return (self.pod, self.container, self.stream, self.msg)
 
 
 def text_bytes(entries: Sequence[Entry]) -> int:
-    """What the messages of these lines have, as UTF-8."""
+    """Size of the messages of these lines as UTF-8."""
     texts = (entry.msg for entry in entries if isinstance(entry.msg, str))
     return sum(
         len(text) if text.isascii() else len(text.encode(errors="surrogatepass")) for text in texts
@@ -86,21 +86,18 @@ def text_bytes(entries: Sequence[Entry]) -> int:
 
 
 class ExtendedEntry(Entry, frozen=True, gc=False, forbid_unknown_fields=False):
-    """An entry with more in it than this version knows.
-
-    `extra` is the JSON object of the unknown fields, in the order received.
-    """
+    """An entry with unknown fields. `extra` is their JSON object, in the order received."""
 
     extra: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of the logs endpoint, in the order received.
+    """One response of the logs endpoint, in the order received.
 
-    `top` is the `$top` that the service really worked with, so `len(entries) < top`
-    means there was no more. `server_now_ns` was the service's clock when the question
-    was sent: never later than the moment at which the service looked.
+    `top` is the `$top` that the service applied: fewer entries mean that it had no more.
+    `server_now_ns` was the service's clock when the request was sent, so never later than
+    the time at which the service read its store.
     """
 
     entries: Sequence[Entry]
@@ -110,10 +107,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Fresh lines of one target, in order of time: what the spool holds and sinks take.
+    """Fresh lines of one target, in order of time, as stored in the spool.
 
-    `position` is the batch's place in the spool, ascending. `times_ns` has one time per
-    entry, as the cursor understood it: an entry's own timestamp may be missing.
+    `position` ascends within the spool. `times_ns` has the time that the cursor gave each
+    entry, because an entry's own timestamp may be missing.
     """
 
     position: int
@@ -124,9 +121,9 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A deployment or execution as the service lists it. Times as received, RFC 3339.
+    """A deployment or execution as listed by the service. Times as received, RFC 3339.
 
-    `status_details` is free-form JSON and comes only with a single get.
+    `status_details` is free-form JSON, and only part of a response for a single object.
     """
 
     target: Target
@@ -143,21 +140,34 @@ class Workload:
     status_details: object = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """Filters of a listing that the service applies. An empty field matches everything."""
+
+    scenario_id: str = ""
+    executable_ids: tuple[str, ...] = ()  # one match is enough
+    configuration_id: str = ""
+    status: Status | None = None
+
+
+NO_FILTER = ListFilter()
+
+
 class GapReason(StrEnum):
     SATURATED = "saturated"  # more lines in one instant than any query returns
     LATENESS_SHRUNK = "lateness_shrunk"  # too many remembered lines: late ones may be missed
-    RETENTION = "retention"  # the service no longer has it
-    GONE = "gone"  # the target was deleted before it could be read to its end
-    SINK_DROPPED = "sink_dropped"  # a sink was told to drop rather than wait
-    SINK_REFUSED = "sink_refused"  # a server would not have a message, however often it was sent
-    FILE_TRUNCATED = "file_truncated"  # somebody cut a file behind our back
+    RETENTION = "retention"  # the service has deleted the lines
+    GONE = "gone"  # the target was deleted before it was read completely
+    SINK_DROPPED = "sink_dropped"  # when_full = "drop_oldest"
+    SINK_REFUSED = "sink_refused"  # a server rejects a message on every retry
+    FILE_TRUNCATED = "file_truncated"  # another program has truncated a file
     STATE_LOST = "state_lost"  # the spool was damaged
-    CLOCK_SET_BACK = "clock_set_back"  # the service stamps lines with times already read
+    CLOCK_SET_BACK = "clock_set_back"  # the service dates new lines before the watermark
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Lines of `target` in [start_ns, end_ns) that may be missing. Never silent."""
+    """Lines of `target` in [start_ns, end_ns) may be missing. Every gap is reported."""
 
     target: Target
     start_ns: int
@@ -183,11 +193,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A target in a list that was asked for at `seen_s`, which is monotonic."""
+    """A workload in a listing that was requested at `seen_s`, which is monotonic."""
 
     workload: Workload
     seen_s: float
 
 
 Sighted = Callable[[], Sighting | None]
-"""The target's last sighting; None when the last list did not have it, or there is no list."""
+"""Returns the target's sighting in the last listing, or None."""

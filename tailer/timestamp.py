@@ -1,7 +1,7 @@
 """RFC 3339 to integer nanoseconds and back. Pure.
 
-`datetime` stops at microseconds and the service shows nanoseconds, so a cursor built on
-it would skip lines. Hence by hand, with the last seconds cached: neighbors share them.
+`datetime` stops at microseconds and the service returns nanoseconds, so a cursor built on
+it would skip lines. Whole seconds are cached, because adjacent lines share them.
 """
 
 import re
@@ -65,7 +65,7 @@ def _utc_s(text: str) -> int:
 
 
 def format_ns(ns: int) -> str:
-    """In the `Z` form, because a raw `+` in a query is a space; 3 digits, or 9 where needed."""
+    """The `Z` form, because a raw `+` in a query is a space; 3 fraction digits, or 9 if needed."""
     seconds, rest_ns = divmod(ns, NS_PER_S)
     whole = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
     if rest_ns % NS_PER_MS == 0:
@@ -74,7 +74,7 @@ def format_ns(ns: int) -> str:
 
 
 def resolution_ns(text: str) -> int:
-    """The step of the last digit shown: 1_000_000 for `….334Z`, 1 for nine digits or more."""
+    """The step of the last fraction digit: 1_000_000 for `….334Z`, 1 for nine digits or more."""
     match = _FRACTION_AND_ZONE.fullmatch(text, _WHOLE)
     digits = match[1] if match is not None else None
     return _STEP_NS[min(len(digits), 9)] if digits else NS_PER_S

@@ -1,4 +1,4 @@
-"""The way from a question to an answer of 200: budget, token, one request, and what it teaches."""
+"""One authorized, rate-limited GET: new token after a 401, statistics, the service's clock."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,14 @@ from tailer.errors import AuthError, PermanentApiError, TransientApiError
 from tailer.timestamp import NS_PER_S
 
 _OK, _UNAUTHORIZED = 200, 401
-_FIRST_OF_GATEWAYS = 500  # such answers may be dated by a proxy, whose clock is another
-_TOO_MUCH = {429, 503}
-REFUSED_PATIENCE_S = 60.0  # a rollout of the gateway's keys is over by then
+_FIRST_GATEWAY_STATUS = 500  # a proxy may date such a response, by another clock
+_RATE_LIMITED = {429, 503}
+TOKENS_REFUSED_TIMEOUT_S = 60.0  # a rollout of the gateway's signing keys takes less
 
 
 @dataclass(frozen=True, slots=True)
 class ApiAccess:
-    """Who we are to the service, and where it is; `base_url` ends in `/v2`."""
+    """Address of the service and the tokens for it; `base_url` ends in `/v2`."""
 
     tokens: TokenCache
     base_url: str
@@ -32,11 +32,11 @@ class ApiAccess:
 
 
 class ApiRequests:
-    """Everything that all requests of one client share. First come, first served.
+    """What all requests of one client share. Requests are sent in the order of their calls.
 
-    A 401 costs one new token and one more try, at once. If the service has accepted tokens
-    before and now refuses even new ones, that passes for trouble of the gateway for a
-    minute (its signing keys are rolled over, say), and for wrong credentials after that.
+    A 401 causes one new token and one retry, at once. If the service has accepted tokens
+    before and now refuses new ones, that is transient for 60 s (the gateway may be replacing
+    its signing keys); after that the credentials are wrong.
     """
 
     def __init__(
@@ -44,128 +44,126 @@ class ApiRequests:
         *,
         transport: HttpTransport,
         access: ApiAccess,
-        budget: RateLimiter,
+        rate_limiter: RateLimiter,
         clock: Clock,
     ) -> None:
         self._transport = transport
-        self.access = access  # may be replaced; a request that is under way finishes with its own
-        self.budget = budget
+        self.access = access  # may be replaced; a request under way finishes with its own
+        self.rate_limiter = rate_limiter
         self._clock = clock
-        self._line = anyio.Lock()
+        self._queue = anyio.Lock()
         self._server_clock = ServerClock()
-        self._accepted = False
+        self._was_accepted = False
         self._refused_since_s: float | None = None
-        self.was_reached = False  # has the service ever answered, with whatever status
+        self.was_reached = False  # the service has answered, with any status
         self.statistics = RequestStatistics()
 
-    async def ask(self, path: str, *, subject: str, resource_group: str | None) -> HttpResponse:
-        """The answer to GET `path` below `/v2`, quoted already, if its status is 200.
+    async def get(self, path: str, *, subject: str, resource_group: str | None) -> HttpResponse:
+        """The response with status 200 to GET `path`, which is below `/v2` and quoted already.
 
-        `subject` says in errors what was asked for.
+        `subject` names the requested object in errors.
 
         Raises:
-            AuthError: No token, or the service refuses fresh ones.
-            PermanentApiError: It refuses the question.
-            TransientApiError: Asking again may help.
+            AuthError: No token, or the service refuses new tokens.
+            PermanentApiError: The service refuses the request.
+            TransientApiError: A retry may help.
         """
         if resource_group is not None and not (
             resource_group.isascii() and resource_group.isprintable()
         ):
-            raise PermanentApiError(f"no id of a resource group: {resource_group!r}")
+            raise PermanentApiError(f"not a resource group id: {resource_group!r}")
         access = self.access
         url = URL(access.base_url + path, encoded=True)
-        token = await self._turn(access)
-        answer = await self._send(url, token, resource_group, access.proxy)
-        if answer.status == _UNAUTHORIZED:
-            await access.tokens.refused(token)
+        token = await self._wait_for_turn(access)
+        response = await self._send(url, token, resource_group, access.proxy)
+        if response.status == _UNAUTHORIZED:
+            await access.tokens.replace_refused(token)
             self.statistics.retries += 1
-            answer = await self._send(url, await self._turn(access), resource_group, access.proxy)
-        if answer.status != _UNAUTHORIZED:
+            token = await self._wait_for_turn(access)
+            response = await self._send(url, token, resource_group, access.proxy)
+        if response.status != _UNAUTHORIZED:
             self._refused_since_s = None
-        if answer.status == _OK:
-            self._accepted = True
-            return answer
+        if response.status == _OK:
+            self._was_accepted = True
+            return response
         error = error_from_response(
-            answer.status,
-            answer.headers,
-            answer.body,
+            response.status,
+            response.headers,
+            response.body,
             subject=subject,
             wall_ns=self._clock.wall_ns(),
         )
-        if answer.status == _UNAUTHORIZED:
-            self._give_up_on_tokens(error.message)
+        if response.status == _UNAUTHORIZED:
+            self._raise_if_tokens_stay_refused(error.message)
         raise error
 
     def server_now_ns(self, moment_s: float) -> int | None:
         """A lower bound of the service's time at the monotonic `moment_s`.
 
-        None before its first answer. A service that dates no answer is taken to share this
-        machine's clock: there is nothing better.
+        None before its first response. Without a Date header the service is assumed to share
+        this machine's clock.
         """
         if not self.was_reached:
             return None
         bound_ns = self._server_clock.bound_ns(moment_s)
         if bound_ns is not None:
             return bound_ns
-        ago_s = self._clock.monotonic_s() - moment_s
-        return self._clock.wall_ns() - round(ago_s * NS_PER_S)
+        age_s = self._clock.monotonic_s() - moment_s
+        return self._clock.wall_ns() - round(age_s * NS_PER_S)
 
     async def _send(
         self, url: URL, token: Secret, resource_group: str | None, proxy: str | None
     ) -> HttpResponse:
         headers = {
             "Authorization": f"Bearer {token.reveal()}",
-            "Accept-Encoding": "gzip",  # not br: slower to unpack (and not always there)
+            "Accept-Encoding": "gzip",  # not br: slower to unpack, and not always installed
             "AI-Client-Type": f"tailer/{__version__}",
         }
         if resource_group is not None:
             headers["AI-Resource-Group"] = resource_group
         self.statistics.requests += 1
         try:
-            answer = await self._transport.send("GET", url, headers=headers, proxy=proxy)
+            response = await self._transport.send("GET", url, headers=headers, proxy=proxy)
         except TransientApiError:
             self.statistics.answers[0] += 1
             raise
-        self.statistics.answers[answer.status] += 1
+        self.statistics.answers[response.status] += 1
         self.was_reached = True
-        date_ns = http_date_ns(answer.headers.get("Date", ""))
-        if date_ns is not None and answer.status < _FIRST_OF_GATEWAYS:
-            self._server_clock.observe(date_ns, received_s=answer.received_s)
-        if answer.status in _TOO_MUCH:
-            self.budget.halve(self._clock.monotonic_s(), sent_s=answer.sent_s)
-        return answer
+        date_ns = http_date_ns(response.headers.get("Date", ""))
+        if date_ns is not None and response.status < _FIRST_GATEWAY_STATUS:
+            self._server_clock.observe(date_ns, received_s=response.received_s)
+        if response.status in _RATE_LIMITED:
+            self.rate_limiter.halve(self._clock.monotonic_s(), sent_s=response.sent_s)
+        return response
 
-    async def _turn(self, access: ApiAccess) -> Secret:
-        """Waits for its turn, and gives the token that is good then.
+    async def _wait_for_turn(self, access: ApiAccess) -> Secret:
+        """Wait in the queue, then return a valid token.
 
-        The one from before may expire in a long line. It is asked for all the same: no turn
+        A token may expire in the queue. It is fetched before the queue too, so that no turn
         is spent on waiting for a token.
         """
         await access.tokens.current()
-        await self._wait_for_turn()
+        now_s = self._clock.monotonic_s()
+        if not self._queue.locked() and not self.rate_limiter.wait_s(now_s):
+            self.rate_limiter.take(now_s)
+        else:
+            ticket = self.statistics.queue.enter(now_s)
+            try:
+                async with self._queue:  # one waits for the limiter; a halved rate reaches all
+                    while wait_s := self.rate_limiter.wait_s(self._clock.monotonic_s()):
+                        await self._clock.sleep(wait_s)
+                    self.rate_limiter.take(self._clock.monotonic_s())
+            finally:
+                self.statistics.queue.leave(ticket, self._clock.monotonic_s())
         return await access.tokens.current()
 
-    async def _wait_for_turn(self) -> None:
-        """Only the first in line watches the budget, so a cut of the rate reaches all others."""
-        now_s = self._clock.monotonic_s()
-        if not self._line.locked() and not self.budget.wait_s(now_s):
-            self.budget.take(now_s)
-            return
-        ticket = self.statistics.queue.enter(now_s)
-        try:
-            async with self._line:
-                while wait_s := self.budget.wait_s(self._clock.monotonic_s()):
-                    await self._clock.sleep(wait_s)
-                self.budget.take(self._clock.monotonic_s())
-        finally:
-            self.statistics.queue.leave(ticket, self._clock.monotonic_s())
-
-    def _give_up_on_tokens(self, message: str) -> None:
+    def _raise_if_tokens_stay_refused(self, message: str) -> None:
         now_s = self._clock.monotonic_s()
         if self._refused_since_s is None:
             self._refused_since_s = now_s
-        if not self._accepted or now_s - self._refused_since_s >= REFUSED_PATIENCE_S:
+        is_late = now_s - self._refused_since_s >= TOKENS_REFUSED_TIMEOUT_S
+        if is_late or not self._was_accepted:
             raise AuthError(
-                f"{message}: the service refuses a fresh token",
+                f"{message}: the service refuses a new token",
                 hint="do the API address and the token address belong to the same service key?",
             )

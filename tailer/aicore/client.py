@@ -1,12 +1,7 @@
-"""The API as methods: logs, get, list, count, resource groups.
+"""The AI Core API as methods: logs, get, list, count, resource groups.
 
-How many lines one answer of a target may hold before it is too large. Pure.
-
-The service as values: pages of logs, workloads, resource groups.
-
-Every question is asked until it is answered: what may pass is retried here without end,
-and what will not pass is raised. The caller is told of each failure on the way. Long, as it
-has a method for each question of the service.
+Each method retries transient errors without end and raises permanent ones. `on_retry` is
+called for each failure that is followed by a retry.
 """
 
 import random
@@ -17,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import anyio
 
-from tailer.aicore import paths as questions
+from tailer.aicore import paths
 from tailer.aicore.api import ApiAccess, ApiRequests
 from tailer.aicore.credentials import Credentials
 from tailer.aicore.decode import (
@@ -32,89 +27,71 @@ from tailer.aicore.transport import HttpResponse, OversizeError, UntrustedServer
 from tailer.backoff import OnRetry, with_retries
 from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
-from tailer.model import DEFAULT_TOP, MAX_TOP, Kind, Order, Page, Status, Target, Workload
+from tailer.model import (
+    DEFAULT_TOP,
+    MAX_TOP,
+    NO_FILTER,
+    Kind,
+    ListFilter,
+    Order,
+    Page,
+    Target,
+    Workload,
+)
 
-
-class PageLimits:
-    """Halves at once, grows back by an eighth a page: large lines tend to come together.
-
-    Remembers only targets that are below MAX_TOP, so it stays as small as the trouble.
-    """
-
-    def __init__(self) -> None:
-        self._limits: dict[Target, int] = {}
-
-    def top(self, target: Target, wanted: int) -> int:
-        return min(wanted, self._limits.get(target, MAX_TOP))
-
-    def was_too_large(self, target: Target, top: int) -> bool:
-        """Whether less may help: not below one line."""
-        self._limits[target] = max(1, top // 2)
-        return top > 1
-
-    def fitted(self, target: Target) -> None:
-        limit = self._limits.get(target)
-        if limit is None:
-            return
-        if limit + limit // 8 + 1 >= MAX_TOP:
-            del self._limits[target]
-        else:
-            self._limits[target] = limit + limit // 8 + 1
-
-
-_TRIAL_S = 10.0
-_FIRST_CONTACT_PAUSE_S = 0.5  # somebody waits for it: no long backoff into a typing error
-Answered = TypeVar("Answered")
+_NEW_TOKEN_TIMEOUT_S = 10.0
+_FIRST_CONTACT_PAUSE_S = 0.5  # a user waits: no long backoff because of a mistyped address
+Result = TypeVar("Result")
 Workloads: TypeAlias = list[Workload]
 
 
 class AiCoreClient:
     """Opens nothing and closes nothing: see `connect`.
 
-    *Errors*, of all methods: AuthError and PermanentApiError at once. A TransientApiError
-    never, except an UnreachableError while the service has never answered: then the address
-    is probably wrong, and it is raised after `first_contact_patience_s`.
+    *Errors*, of all methods: AuthError and PermanentApiError at once. Of TransientApiError
+    only UnreachableError, and only before the service has ever answered: the address is then
+    probably wrong. It is raised after `first_contact_timeout_s`.
     """
 
     def __init__(
         self,
-        gate: ApiRequests,
+        requests: ApiRequests,
         *,
         access_of: Callable[[Credentials], ApiAccess],
         clock: Clock,
         rng: random.Random,
-        first_contact_patience_s: float,
+        first_contact_timeout_s: float,
     ) -> None:
-        self._gate = gate
+        self._requests = requests
         self._access_of = access_of
         self._clock = clock
         self._rng = rng
-        self._first_contact_patience_s = first_contact_patience_s
-        self._portions = PageLimits()
-        self.statistics, self.budget = gate.statistics, gate.budget
+        self._first_contact_timeout_s = first_contact_timeout_s
+        self._page_limits = PageLimits()
+        self.statistics, self.rate_limiter = requests.statistics, requests.rate_limiter
 
     @property
     def tokens(self) -> TokenCache:
-        return self._gate.access.tokens
+        return self._requests.access.tokens
 
     async def use(self, credentials: Credentials) -> None:
-        """Ask with these from now on. A token is fetched first; requests under way finish.
+        """Replace the credentials, after fetching a token. Requests under way finish.
 
-        An endpoint that does not answer in time says nothing against them.
+        A token endpoint that does not answer within 10 s does not prevent the change.
 
         Raises:
-            AuthError: They are refused. Nothing has changed.
+            AuthError: The credentials are refused. Nothing has changed.
         """
         access = self._access_of(credentials)
-        with anyio.move_on_after(_TRIAL_S), suppress(TransientApiError):
+        with anyio.move_on_after(_NEW_TOKEN_TIMEOUT_S), suppress(TransientApiError):
             await access.tokens.current()
-        access.tokens.granted += self.tokens.granted  # of the same client: no count goes back
+        access.tokens.granted += self.tokens.granted  # counters of one client never decrease
         access.tokens.failed += self.tokens.failed
-        self._gate.access = access
+        self._requests.access = access
 
     def server_now_ns(self) -> int | None:
-        """Now by the service's clock, or earlier; None before its first answer."""
-        return self._gate.server_now_ns(self._clock.monotonic_s())
+        """A lower bound of the service's time; None before its first response."""
+        return self._requests.server_now_ns(self._clock.monotonic_s())
 
     async def logs(
         self,
@@ -128,75 +105,67 @@ class AiCoreClient:
     ) -> Page:
         """The first `top` lines of [start_ns, end_ns), in `order`.
 
-        An answer larger than we take is asked for again with half as many lines, at once;
-        the page then says so in its `top`. Should a single line still be too large, the
-        question is retried like any other failure, loudly and without end: skipping the line
-        would be a silent loss, and raising the limit is the operator's to decide.
+        A response that is too large is requested again at once with half as many lines; the
+        page's `top` is then smaller. If a single line is too large, the request is retried
+        like any other failure, with `on_retry` and without end: skipping the line would be a
+        silent loss, and only the operator can raise the limit.
         """
 
         async def attempt() -> Page:
             while True:
-                portion = self._portions.top(target, top)
+                limit = self._page_limits.top(target, top)
                 try:
-                    return await self._page(target, start_ns, end_ns, order, portion)
+                    return await self._page(target, start_ns, end_ns, order, limit)
                 except OversizeError as error:
-                    if not self._portions.was_too_large(target, portion):
+                    if not self._page_limits.shrink(target, limit):
                         error.hint = "one log line is larger than max_body_bytes"
                         raise
 
-        return await self._patiently(attempt, on_retry)
+        return await self._with_retry(attempt, on_retry)
 
     async def _page(
         self, target: Target, start_ns: int, end_ns: int, order: Order, top: int
     ) -> Page:
-        """A service that ignores `$top` gives its default: such a page counts as full."""
-        question = questions.logs(target, start_ns=start_ns, end_ns=end_ns, order=order, top=top)
-        answer = await self._ask(question, target)
-        entries = decode_page(answer.body)
-        self._portions.fitted(target)
-        server_now_ns = self._gate.server_now_ns(answer.sent_s)
+        """A service that ignores `$top` returns its default: such a page counts as full."""
+        path = paths.logs(target, start_ns=start_ns, end_ns=end_ns, order=order, top=top)
+        response = await self._requests.get(
+            path, subject=_subject(target), resource_group=target.resource_group
+        )
+        entries = decode_page(response.body)
+        self._page_limits.grow(target)
+        server_now_ns = self._requests.server_now_ns(response.sent_s)
         assert server_now_ns is not None
-        cut = len(entries) == DEFAULT_TOP < top
-        return Page(entries, DEFAULT_TOP if cut else top, server_now_ns)
+        is_default = len(entries) == DEFAULT_TOP < top
+        return Page(entries, DEFAULT_TOP if is_default else top, server_now_ns)
 
     async def get(
         self, target: Target, *, only_status: bool = False, on_retry: OnRetry
     ) -> Workload:
-        """The workload; with `only_status` little more than its status, but cheaply."""
+        """The workload; with `only_status` little more than its status, at a lower cost."""
+        path, group = paths.workload(target, only_status=only_status), target.resource_group
 
-        async def attempt() -> Workload:
-            answer = await self._ask(questions.workload(target, only_status=only_status), target)
-            return decode_workload(
-                answer.body, resource_group=target.resource_group, kind=target.kind
-            )
+        def decode(response: HttpResponse) -> Workload:
+            return decode_workload(response.body, resource_group=group, kind=target.kind)
 
-        return await self._patiently(attempt, on_retry)
+        return await self._request(path, group, _subject(target), decode, on_retry)
 
     async def list(
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
-        configuration_id: str | None = None,
-        status: Status | None = None,
         on_retry: OnRetry,
     ) -> Workloads:
         """All workloads that match, each once, in no order.
 
-        The service has no snapshot of its list: when objects come and go between two pages,
-        others slide over. Doubles go, and if some are missing from `count` it is read again.
+        The service has no snapshot of its list: when workloads are created or deleted between
+        two pages, others shift. Duplicates are dropped. If the list has fewer workloads than
+        its `count`, it is read again.
         """
-        filters = questions.filters(
-            scenario_id=scenario_id,
-            executable_ids=executable_ids,
-            configuration_id=configuration_id,
-            status=status,
-        )
         found: dict[str, Workload] = {}
         for _ in range(2):
-            count = await self._list_once(found, kind, resource_group, filters, on_retry)
+            count = await self._list_once(found, kind, resource_group, filter_by, on_retry)
             if count is None or len(found) >= count:
                 break
         return [*found.values()]
@@ -206,24 +175,24 @@ class AiCoreClient:
         found: dict[str, Workload],
         kind: Kind,
         resource_group: str,
-        filters: Sequence[str],
+        filter_by: ListFilter,
         on_retry: OnRetry,
     ) -> int | None:
-        """Adds one pass over all pages to `found`; what the last page said there is in all."""
+        """Add one pass over all pages to `found`. Returns the `count` of the last page."""
         skip = 0
         previous: Workloads = []
+        subject = _list_subject(kind, resource_group)
+
+        def decode(response: HttpResponse) -> tuple[Workloads, int | None]:
+            return decode_workloads(response.body, resource_group=resource_group, kind=kind)
+
         while True:
-            question = questions.workloads(kind, skip=skip, filters=filters)
-
-            async def attempt(question: str = question) -> tuple[Workloads, int | None]:
-                answer = await self._ask_group(question, kind, resource_group)
-                return decode_workloads(answer.body, resource_group=resource_group, kind=kind)
-
-            listed, count = await self._patiently(attempt, on_retry)
+            path = paths.workloads(kind, filter_by, skip=skip)
+            listed, count = await self._request(path, resource_group, subject, decode, on_retry)
             found.update((workload.target.id, workload) for workload in listed)
             skip += len(listed)
-            was_last = len(listed) < questions.LIST_TOP and count is not None and skip >= count
-            if not listed or was_last or listed == previous:  # the same: `$skip` is ignored
+            is_last = len(listed) < paths.LIST_TOP and count is not None and skip >= count
+            if not listed or is_last or listed == previous:  # the same: `$skip` is ignored
                 return count
             previous = listed
 
@@ -231,79 +200,106 @@ class AiCoreClient:
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
-        configuration_id: str | None = None,
-        status: Status | None = None,
         on_retry: OnRetry,
     ) -> int:
-        filters = questions.filters(
-            scenario_id=scenario_id,
-            executable_ids=executable_ids,
-            configuration_id=configuration_id,
-            status=status,
+        path, subject = paths.count(kind, filter_by), _list_subject(kind, resource_group)
+        return await self._request(
+            path, resource_group, subject, lambda response: decode_count(response.body), on_retry
         )
-
-        async def attempt() -> int:
-            question = questions.count(kind, filters=filters)
-            return decode_count((await self._ask_group(question, kind, resource_group)).body)
-
-        return await self._patiently(attempt, on_retry)
 
     async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]:
         """The ids of all resource groups of the tenant, in the order received."""
+
+        def decode(response: HttpResponse) -> tuple[list[str], int | None, str]:
+            groups, total = decode_resources(response.body)
+            ids = [str(group.get("resourceGroupId", "")) for group in groups]
+            return ids, total, response.headers.get("Link", "")
+
+        subject = "the list of resource groups"
         found: dict[str, None] = {}
-        asked = set[str]()
-        question: str | None = questions.RESOURCE_GROUPS
-        while question is not None and question not in asked:
-            asked.add(question)
-
-            async def attempt(question: str = question) -> tuple[Sequence[str], int | None, str]:
-                answer = await self._gate.ask(
-                    question, subject="the list of resource groups", resource_group=None
-                )
-                groups, total = decode_resources(answer.body)
-                ids = [str(group.get("resourceGroupId", "")) for group in groups]
-                return ids, total, answer.headers.get("Link", "")
-
-            ids, total, link = await self._patiently(attempt, on_retry)
-            found.update((one, None) for one in ids if one)
-            question = questions.more_resource_groups(link, seen=len(found), total=total)
+        requested = set[str]()
+        path: str | None = paths.RESOURCE_GROUPS
+        while path is not None and path not in requested:
+            requested.add(path)
+            ids, total, link = await self._request(path, None, subject, decode, on_retry)
+            found.update((id_, None) for id_ in ids if id_)
+            path = paths.more_resource_groups(link, seen=len(found), total=total)
         return [*found]
 
-    async def _ask(self, path: str, target: Target) -> HttpResponse:
-        subject = f"{target.name} in resource group {target.resource_group}"
-        return await self._gate.ask(path, subject=subject, resource_group=target.resource_group)
+    async def _request(
+        self,
+        path: str,
+        resource_group: str | None,
+        subject: str,
+        decode: Callable[[HttpResponse], Result],
+        on_retry: OnRetry,
+    ) -> Result:
+        async def attempt() -> Result:
+            return decode(
+                await self._requests.get(path, subject=subject, resource_group=resource_group)
+            )
 
-    async def _ask_group(self, path: str, kind: Kind, resource_group: str) -> HttpResponse:
-        subject = f"{kind}s of resource group {resource_group}"
-        return await self._gate.ask(path, subject=subject, resource_group=resource_group)
+        return await self._with_retry(attempt, on_retry)
 
-    async def _patiently(
-        self, attempt: Callable[[], Awaitable[Answered]], on_retry: OnRetry
-    ) -> Answered:
-        started_s = 0.0 if self._gate.was_reached else self._clock.monotonic_s()
+    async def _with_retry(
+        self, attempt: Callable[[], Awaitable[Result]], on_retry: OnRetry
+    ) -> Result:
+        started_s = self._clock.monotonic_s()
 
-        async def impatient_attempt() -> Answered:
+        async def attempt_with_short_pause() -> Result:
             try:
                 return await attempt()
             except UnreachableError as error:
-                if not self._gate.was_reached and self._first_contact_patience_s < inf:
+                if not self._requests.was_reached and self._first_contact_timeout_s < inf:
                     error.retry_after_s = _FIRST_CONTACT_PAUSE_S
                 raise
 
         def is_permanent(error: TransientApiError) -> bool:
-            if self._gate.was_reached or not isinstance(error, UnreachableError):
+            if self._requests.was_reached or not isinstance(error, UnreachableError):
                 return False
-            is_late = self._clock.monotonic_s() - started_s >= self._first_contact_patience_s
+            is_late = self._clock.monotonic_s() - started_s >= self._first_contact_timeout_s
             return is_late or isinstance(error, UntrustedServerError)
 
         return await with_retries(
-            impatient_attempt,
+            attempt_with_short_pause,
             is_permanent=is_permanent,
             on_retry=on_retry,
             clock=self._clock,
             rng=self._rng,
             count_retry=self.statistics.count_retry,
         )
+
+
+def _subject(target: Target) -> str:
+    return f"{target.name} in resource group {target.resource_group}"
+
+
+def _list_subject(kind: Kind, resource_group: str) -> str:
+    return f"{kind}s of resource group {resource_group}"
+
+
+class PageLimits:
+    """How many lines to request, for targets whose responses were too large.
+
+    Halves at once and grows by an eighth for each page, because large lines often follow each
+    other. Holds only targets that are below MAX_TOP.
+    """
+
+    def __init__(self) -> None:
+        self._limits: dict[Target, int] = {}
+
+    def top(self, target: Target, wanted: int) -> int:
+        return min(wanted, self._limits.get(target, MAX_TOP))
+
+    def shrink(self, target: Target, top: int) -> bool:
+        """A response with `top` lines was too large. False if it was one line already."""
+        self._limits[target] = max(1, top // 2)
+        return top > 1
+
+    def grow(self, target: Target) -> None:
+        limit = self._limits.pop(target, MAX_TOP)
+        grown = limit + limit // 8 + 1
+        if grown < MAX_TOP:
+            self._limits[target] = grown

@@ -1,7 +1,7 @@
-"""Where credentials may lie: each place read into the same names, none of them checked.
+"""Read credentials from each source, unchecked, under the same names.
 
-The names are those of `sap-ai-sdk-core`: `client_id`, `client_secret`, `auth_url`,
-`base_url`, `cert_url`, `cert_file_path`, `key_file_path`, `cert_str`, `key_str`.
+Sources: service key, variables, config file, VCAP_SERVICES. The names are those of
+`sap-ai-sdk-core`.
 """
 
 import json
@@ -13,15 +13,8 @@ from typing import Any
 from tailer.errors import AuthError
 
 _NAMES = (
-    "client_id",
-    "client_secret",
-    "auth_url",
-    "base_url",
-    "cert_url",
-    "cert_file_path",
-    "key_file_path",
-    "cert_str",
-    "key_str",
+    *("client_id", "client_secret", "auth_url", "base_url", "cert_url"),
+    *("cert_file_path", "key_file_path", "cert_str", "key_str"),
 )
 _KEY_PATHS = {  # in a service key, and under `credentials` in VCAP_SERVICES
     "client_id": ("clientid",),
@@ -37,7 +30,7 @@ _VCAP_LABEL = "aicore"
 
 @dataclass(frozen=True, slots=True)
 class CredentialSource:
-    """What one place holds. `state` says why `values` is empty, when it is."""
+    """Values of one source. `state` is the reason if `values` is empty."""
 
     name: str
     state: str
@@ -46,7 +39,7 @@ class CredentialSource:
     is_service_key: bool = False
 
     def label(self, name: str) -> str:
-        """What a value is called in this place."""
+        """Name of a value in this source."""
         if self.is_service_key:
             return ".".join(_KEY_PATHS[name])
         return f"AICORE_{name.upper()}"
@@ -58,8 +51,8 @@ def environment_sources(
     """In the SDK's order of precedence.
 
     Raises:
-        AuthError: One of them cannot be understood; the SDK then refuses too, even if
-            an earlier one would do.
+        AuthError: One of them is invalid. The SDK then fails too, even if an earlier one
+            is complete.
     """
     return (
         _service_key(environ.get("AICORE_SERVICE_KEY", "")),
@@ -70,16 +63,15 @@ def environment_sources(
 
 
 def key_file_source(path: Path) -> CredentialSource:
-    """A service key in a file, bare or as `cf service-key` prints it, under `credentials`.
+    """A service key in a file, or nested under `credentials` as `cf service-key` prints it.
 
-    Raises:
-        AuthError: Unreadable, or not a JSON object.
+    Raises: AuthError.
     """
     name = f"the service key file {path}"
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthError(f"cannot read {name}: {_why(error)}") from error
+        raise AuthError(f"cannot read {name}: {_reason(error)}") from error
     key = _json_object(text, name=name)
     inner = key.get("credentials")
     values = _key_values(inner if isinstance(inner, dict) else key)
@@ -124,10 +116,10 @@ def _config_file(
                 hint="see AICORE_PROFILE, AICORE_HOME, AICORE_CONFIG",
             ) from error
         return CredentialSource(name, "does not exist")
-    except PermissionError:  # the SDK goes on, too
+    except PermissionError:  # the SDK also continues with the next source
         return CredentialSource(name, "may not be read")
     except (OSError, UnicodeDecodeError) as error:
-        raise AuthError(f"cannot read {name}: {_why(error)}") from error
+        raise AuthError(f"cannot read {name}: {_reason(error)}") from error
     config = _json_object(text, name=name)
     return CredentialSource(name, "has no AICORE_… value", _prefixed(config), _group(config))
 
@@ -146,42 +138,42 @@ def _vcap_services(text: str) -> CredentialSource:
     return CredentialSource(name, f"no service labeled {_VCAP_LABEL!r}", is_service_key=True)
 
 
-def _prefixed(texts: Mapping[str, Any]) -> dict[str, str]:
-    found = {name: texts.get(f"AICORE_{name.upper()}") for name in _NAMES}
+def _prefixed(values: Mapping[str, Any]) -> dict[str, str]:
+    found = {name: values.get(f"AICORE_{name.upper()}") for name in _NAMES}
     return {name: str(value) for name, value in found.items() if value}
 
 
-def _group(texts: Mapping[str, Any]) -> str | None:
-    return str(texts.get("AICORE_RESOURCE_GROUP") or "").strip() or None
+def _group(values: Mapping[str, Any]) -> str | None:
+    return str(values.get("AICORE_RESOURCE_GROUP") or "").strip() or None
 
 
 def _key_values(key: Mapping[str, Any]) -> dict[str, str]:
     values = {}
     for name, path in _KEY_PATHS.items():
         value: Any = key
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else None
+        for field_name in path:
+            value = value.get(field_name) if isinstance(value, dict) else None
         if value:
             values[name] = str(value)
     return values
 
 
 def _json_object(text: str, *, name: str) -> dict[str, Any]:
-    """Parsed; its error is raised without the decoder's as cause, which keeps the whole text."""
+    """The error has no cause: the decoder's exception would keep the whole text."""
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        problem = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-    else:
-        if isinstance(value, dict):
-            return value
-        problem, line = f"a JSON {type(value).__name__}, not an object", 1
+        reason, line = f"a JSON {type(value).__name__}, not an object", 1
+    except json.JSONDecodeError as error:
+        value, reason, line = None, error.msg, error.lineno
+    except (ValueError, RecursionError):
+        value, reason, line = None, "too deep", 1
+    if isinstance(value, dict):
+        return value
     hint = "in a shell, put it in single quotes" if name == "AICORE_SERVICE_KEY" else ""
-    raise AuthError(f"{name} is not a JSON object: {problem} (line {line})", hint=hint)
+    raise AuthError(f"{name} is not a JSON object: {reason} (line {line})", hint=hint)
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
+def _reason(error: OSError | UnicodeDecodeError) -> str:
     return (error.strerror or "") if isinstance(error, OSError) else "not UTF-8 text"
 
 

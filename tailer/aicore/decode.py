@@ -1,7 +1,7 @@
-"""From the bytes of an answer to values, without losing what this version does not know. Pure.
+"""Decode response bodies into values, keeping unknown fields. Pure.
 
-Law: an answer is either understood as a whole or refused as damaged; a page is never
-quietly shorter than what was sent. Damage is transient: it is asked for again.
+Law: a body is decoded completely or rejected as damaged; a page never silently lacks an
+entry. Each decoder raises TransientApiError for a damaged body: the request is retried.
 """
 
 import json
@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 from tailer.errors import TransientApiError
 from tailer.model import Entry, ExtendedEntry, Kind, Status, Target, Text, Workload
 
-_TEXT_SHOWN = 120  # characters of a gateway's answer: enough to know it by
+_MAX_TEXT_CHARACTERS = 120  # of a gateway's text: enough to identify it
 
 
 class _Result(msgspec.Struct):
@@ -50,40 +50,37 @@ _ESCAPE = re.compile(
 
 
 def decode_page(body: bytes) -> list[Entry]:
-    r"""The entries of a logs answer, in the order received.
+    r"""The entries of a response to logs, in the order received.
 
-    `data` and `result` are optional by the vendor's schema, so an object with neither, or
-    with null, is an empty page; an object with something else instead is not.
+    `data` and `result` are optional in the vendor's schema, so an object without them, or
+    with null, is an empty page. An object with other fields instead is damaged.
 
-    Half a surrogate pair (`\ud800`), which is no text, becomes U+FFFD. It does so each
-    time, so a line read twice is the same line.
-
-    Raises:
-        TransientApiError: Damaged.
+    Half a surrogate pair (`\ud800`), which is no valid text, always becomes U+FFFD, so a line
+    that is read twice is the same line.
     """
     try:
         return _decode_page(body)
     except msgspec.ValidationError as error:
-        raise damaged(body, "it has another shape than a page of logs") from error
+        raise damaged(body, "not the JSON of a page of logs") from error
     except msgspec.DecodeError as error:
-        mended = _without_half_pairs(body)
-        if mended == body:
+        repaired = _without_half_pairs(body)
+        if repaired == body:
             raise damaged(body, "not JSON, or cut short") from error
     except UnicodeDecodeError as error:
         raise damaged(body, "not UTF-8") from error
     except RecursionError as error:
         raise damaged(body, "nested too deeply") from error
-    return decode_page(mended)
+    return decode_page(repaired)
 
 
 def _decode_page(body: bytes) -> list[Entry]:
     try:
         page = _strict.decode(body)
     except msgspec.ValidationError:
-        body.decode()  # what is kept raw has not been looked at
-        odd_page = _general.decode(body)
-        _check_no_error(odd_page.error, body)
-        return [_extended_entry(fields) for fields in odd_page.data.result]
+        body.decode()  # raw parts are not validated yet
+        raw_page = _general.decode(body)
+        _check_no_error(raw_page.error, body)
+        return [_extended_entry(fields) for fields in raw_page.data.result]
     _check_no_error(page.error, body)
     if isinstance(page.data, _Result) and page.data.result is not None:
         return page.data.result
@@ -96,25 +93,25 @@ def _decode_page(body: bytes) -> list[Entry]:
 
 def _check_no_error(error: Raw | UnsetType, body: bytes) -> None:
     if not isinstance(error, UnsetType) and bytes(error) != b"null":
-        raise damaged(body, "an error in place of a page")
+        raise damaged(body, "an error instead of a page")
 
 
 def _extended_entry(fields: Mapping[str, Raw]) -> Entry:
-    known: dict[str, Text] = {}
+    entry_fields: dict[str, Text] = {}
     unknown: list[bytes] = []
     for name, raw in fields.items():
         if name in Entry.__struct_fields__:
-            known[name] = _as_text(bytes(raw))
+            entry_fields[name] = _as_text(bytes(raw))
         else:
-            compact = msgspec.json.format(bytes(raw), indent=-1)  # its numbers stay as written
+            compact = msgspec.json.format(bytes(raw), indent=-1)  # keeps numbers as written
             unknown.append(_encoder.encode(name) + b":" + compact)
     if unknown:
-        return ExtendedEntry(**known, extra=Raw(b"{" + b",".join(unknown) + b"}"))
-    return Entry(**known)
+        return ExtendedEntry(**entry_fields, extra=Raw(b"{" + b",".join(unknown) + b"}"))
+    return Entry(**entry_fields)
 
 
 def _as_text(raw: bytes) -> str | None:
-    """A number or an object where text belongs is kept as its JSON."""
+    """A number or an object in a text field becomes its JSON."""
     if raw == b"null":
         return None
     if raw.startswith(b'"'):
@@ -127,22 +124,13 @@ def _without_half_pairs(body: bytes) -> bytes:
 
 
 def decode_workload(body: bytes, *, resource_group: str, kind: Kind) -> Workload:
-    """Of a single get.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
     return _workload(_object(body), body, resource_group=resource_group, kind=kind)
 
 
 def decode_workloads(
     body: bytes, *, resource_group: str, kind: Kind
 ) -> tuple[list[Workload], int | None]:
-    """One page of a list, and how many there are in all, where the service says so.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
+    """One page of a list, and the total count if the service gives it."""
     resources, count = decode_resources(body)
     workloads = [
         _workload(resource, body, resource_group=resource_group, kind=kind)
@@ -152,25 +140,17 @@ def decode_workloads(
 
 
 def decode_resources(body: bytes) -> tuple[list[dict[str, Any]], int | None]:
-    """The objects in any list of the service, and its `count`.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
+    """The objects of one page of any list, and the total count if the service gives it."""
     whole = _object(body)
     resources = whole.get("resources")
-    if not isinstance(resources, list) or not all(isinstance(one, dict) for one in resources):
-        raise damaged(body, "it has another shape than a list")
+    if not isinstance(resources, list) or not all(isinstance(each, dict) for each in resources):
+        raise damaged(body, "not the JSON of a list")
     count = whole.get("count")
     return resources, count if isinstance(count, int) else None
 
 
 def decode_count(body: bytes) -> int:
-    """Of a `$count` answer, which is a bare number.
-
-    Raises:
-        TransientApiError: Damaged.
-    """
+    """A response to `$count`, which is a bare number."""
     digits = body.strip()
     if not digits.isdigit() or len(digits) > 18:  # noqa: PLR2004 - what fits 64 bits
         raise damaged(body, "not a number")
@@ -215,21 +195,21 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def damaged(body: bytes, problem: str) -> TransientApiError:
-    """A 200 that is none. Shows a gateway's text, but nothing that may be a log line."""
+    """For an invalid body with status 200. Quotes a gateway's text, but no JSON: it may be logs."""
     hint = "is the API address right?" if body.lstrip()[:1] == b"<" else ""
     is_json = body.lstrip()[:1] in {b"{", b"[", b'"', b""}
-    shown = f"{len(body)} bytes" if is_json else shown_text(body)
-    return TransientApiError(f"damaged answer: {problem} ({shown})", hint=hint, status=200)
+    text = f"{len(body)} bytes" if is_json else printable_text(body)
+    return TransientApiError(f"damaged response: {problem} ({text})", hint=hint, status=200)
 
 
-def shown_text(body: bytes) -> str:
-    """The beginning of a gateway's answer, safe to print: one line, no token, no page."""
-    text = body[: 4 * _TEXT_SHOWN].decode("utf-8", "replace").strip()
+def printable_text(body: bytes) -> str:
+    """The first 120 characters of a gateway's text in one line, without tokens and HTML."""
+    text = body[: 4 * _MAX_TEXT_CHARACTERS].decode("utf-8", "replace").strip()
     if text.startswith("<"):
         return "an HTML page"
     text = _TOKEN.sub("***", text)
     text = "".join(char if char.isprintable() else " " for char in text)
-    return text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}…"
+    return text if len(text) <= _MAX_TEXT_CHARACTERS else f"{text[:_MAX_TEXT_CHARACTERS]}…"
 
 
 _TOKEN = re.compile(r"eyJ[\w=.-]+|(?i:bearer)\s+\S+")

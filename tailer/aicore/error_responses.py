@@ -1,4 +1,4 @@
-"""From an answer other than 200 to the error that says who must act. Pure."""
+"""Convert responses other than 200 into errors; read Retry-After and Date. Pure."""
 
 import json
 import re
@@ -9,38 +9,39 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from tailer.aicore.decode import shown_text
+from tailer.aicore.decode import printable_text
 from tailer.errors import ApiError, NotFoundError, PermanentApiError, TransientApiError
 from tailer.timestamp import NS_PER_S
 
-_ASK_AGAIN = {
-    HTTPStatus.UNAUTHORIZED,  # a new token is what helps, and the caller sees to that
+_TRANSIENT = {
+    HTTPStatus.UNAUTHORIZED,  # the caller gets a new token
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.TOO_EARLY,
     HTTPStatus.TOO_MANY_REQUESTS,
 }
+_PHRASES = {int(status): status.phrase for status in HTTPStatus}
 _SECONDS = re.compile(r"\d{1,9}(?:\.\d*)?", re.ASCII)
 
 
 def error_from_response(
     status: int, headers: Mapping[str, str], body: bytes, *, subject: str, wall_ns: int
 ) -> ApiError:
-    """What `status` means for `subject`, in the words of the service where it has some.
+    """The error for `subject`, with the service's own message if it has one.
 
-    `wall_ns` is for a `Retry-After` that is a date while the answer itself has none.
+    `wall_ns` replaces a missing `Date` header if `Retry-After` is a date.
     """
-    reason = f"{subject}: {status} {_phrase(status)}{_explanation(body)}"
+    reason = f"{subject}: {status} {_PHRASES.get(status, '(unknown status)')}{_explanation(body)}"
     if status < HTTPStatus.MULTIPLE_CHOICES:
         return TransientApiError(f"{reason}, where 200 was expected", status=status)
     if status < HTTPStatus.BAD_REQUEST:
         return PermanentApiError(
-            f"{reason}: the service answers with a redirect",
+            f"{reason}: the service redirects",
             hint="the API address is wrong; redirects are not followed, they would carry the token",
             status=status,
         )
-    if status in _ASK_AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        wish_s = retry_after_s(headers, wall_ns=wall_ns)
-        return TransientApiError(reason, status=status, retry_after_s=wish_s)
+    if status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        delay_s = retry_after_s(headers, wall_ns=wall_ns)
+        return TransientApiError(reason, status=status, retry_after_s=delay_s)
     if status == HTTPStatus.NOT_FOUND:
         return NotFoundError(reason, status=status)
     hint = ""
@@ -50,18 +51,18 @@ def error_from_response(
 
 
 def retry_after_s(headers: Mapping[str, str], *, wall_ns: int) -> float | None:
-    """The service's wish: seconds, or an HTTP date as seen from the answer's own `Date`."""
-    wish = headers.get("Retry-After", "").strip()
-    if _SECONDS.fullmatch(wish):
-        return float(wish)
-    then_ns = http_date_ns(wish)
+    """`Retry-After`: seconds, or an HTTP date relative to the response's own `Date`."""
+    text = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    then_ns = http_date_ns(text)
     if then_ns is None:
         return None
     now_ns = http_date_ns(headers.get("Date", ""))
     return max(0.0, (then_ns - (wall_ns if now_ns is None else now_ns)) / NS_PER_S)
 
 
-@lru_cache(maxsize=64)  # a second has many answers
+@lru_cache(maxsize=64)  # many responses share a second
 def http_date_ns(text: str) -> int | None:
     """Nanoseconds since 1970 of a `Date` header; None if it is missing or not a date."""
     try:
@@ -71,31 +72,24 @@ def http_date_ns(text: str) -> int | None:
         return None
 
 
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "(unknown status)"
-
-
 def _explanation(body: bytes) -> str:
-    """`{"error": {"code", "message", "requestId"}}`, its variants, or a gateway's bare text."""
+    """Text of `{"error": {"code", "message", "requestId"}}`, its variants, or a bare text."""
     try:
         whole = json.loads(body)
     except (ValueError, RecursionError):
         whole = None
     if not isinstance(whole, dict):
-        text = shown_text(body)
+        text = printable_text(body)
         return f": {text}" if text else ""
     inner = whole.get("error")
     error: dict[str, Any] = inner if isinstance(inner, dict) else whole
-    code = _shown(error, "code")
-    message = _shown(error, "message", "error_description", "error")
-    request = _shown(error, "requestId", "requestID", "request_id")
+    code = _printable(error, "code")
+    message = _printable(error, "message", "error_description", "error")
+    request = _printable(error, "requestId", "requestID", "request_id")
     parts = (f" [{code}]" if code else "", f": {message}" if message else "")
     return "".join(parts) + (f" (request {request})" if request else "")
 
 
-def _shown(error: Mapping[str, Any], *names: str) -> str:
+def _printable(error: Mapping[str, Any], *names: str) -> str:
     value = next((error[name] for name in names if error.get(name)), "")
-    return shown_text(str(value).encode("utf-8", "replace")) if value else ""
+    return printable_text(str(value).encode("utf-8", "replace")) if value else ""

@@ -1,16 +1,15 @@
-"""How a question is spelled as a path below `/v2`, quoted. Pure.
+"""Request paths below `/v2` with their query strings, quoted. Pure.
 
-The names have their `$` (raw, as the vendor's JavaScript client sends it), because the
-service documents no others; times are in the `Z` form.
+Parameter names have a raw `$`, as documented and as the vendor's JavaScript client sends
+them; times are in the `Z` form.
 """
 
-from collections.abc import Sequence
 from urllib.parse import parse_qs, quote, urlsplit
 
-from tailer.model import Kind, Order, Status, Target
+from tailer.model import Kind, ListFilter, Order, Target
 from tailer.timestamp import format_ns
 
-LIST_TOP = 1000  # about 1 MB an answer; the service's own default is 10000
+LIST_TOP = 1000  # about 1 MB a response; the service's own default is 10000
 
 RESOURCE_GROUPS = "/admin/resourceGroups"
 
@@ -25,36 +24,30 @@ def workload(target: Target, *, only_status: bool = False) -> str:
     return f"{path}?$select=status" if only_status else path
 
 
-def filters(
-    *,
-    scenario_id: str | None,
-    executable_ids: Sequence[str],
-    configuration_id: str | None,
-    status: Status | None,
-) -> tuple[str, ...]:
-    """Of a list or a count; one of several executables is enough."""
-    wanted = {
-        "scenarioId": scenario_id,
-        "executableIds": ",".join(executable_ids),  # AI_CORE_API.yaml: explode false
-        "configurationId": configuration_id,
-        "status": status,
-    }
-    return tuple(f"{name}={quote(value, safe='')}" for name, value in wanted.items() if value)
+def workloads(kind: Kind, filter_by: ListFilter, *, skip: int) -> str:
+    return f"/lm/{kind}s?" + "&".join([f"$top={LIST_TOP}", f"$skip={skip}", *_filters(filter_by)])
 
 
-def workloads(kind: Kind, *, skip: int, filters: Sequence[str]) -> str:
-    return f"/lm/{kind}s?" + "&".join([f"$top={LIST_TOP}", f"$skip={skip}", *filters])
-
-
-def count(kind: Kind, *, filters: Sequence[str]) -> str:
+def count(kind: Kind, filter_by: ListFilter) -> str:
+    filters = _filters(filter_by)
     query = "?" + "&".join(filters) if filters else ""
     return f"/lm/{kind}s/$count{query}"
 
 
-def more_resource_groups(link: str, *, seen: int, total: int | None) -> str | None:
-    """Where the list goes on after an answer with the header `link`, or None at its end.
+def _filters(filter_by: ListFilter) -> list[str]:
+    parameters = {
+        "scenarioId": filter_by.scenario_id,
+        "executableIds": ",".join(filter_by.executable_ids),  # AI_CORE_API.yaml: explode false
+        "configurationId": filter_by.configuration_id,
+        "status": filter_by.status,
+    }
+    return [f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value]
 
-    Only the token of the link is used: an address from an answer is never asked.
+
+def more_resource_groups(link: str, *, seen: int, total: int | None) -> str | None:
+    """Path of the next page after a response with the header `link`, or None at the end.
+
+    Uses only the token of the link: no request goes to an address from a response.
     """
     for part in link.split(","):
         address = part.partition("<")[2].partition(">")[0]

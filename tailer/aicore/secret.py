@@ -1,4 +1,4 @@
-"""Text that must not be seen: a repr lands in logs and tracebacks."""
+"""A string that does not print: a repr ends up in logs and tracebacks."""
 
 import hmac
 import json
@@ -9,7 +9,7 @@ from urllib.parse import quote, quote_plus
 
 
 class Secret:
-    """Shows itself to nobody who does not call `reveal`; cannot be pickled or copied apart."""
+    """Readable through `reveal` only; cannot be pickled or deep-copied."""
 
     __slots__ = ("_text",)
 
@@ -20,9 +20,9 @@ class Secret:
         return self._text
 
     def is_in(self, body: bytes) -> bool:
-        """Whether `body` shows it, as it is or as a form, JSON or a page would spell it."""
+        """Whether `body` contains it, plain or encoded as in a form, JSON, HTML or base64."""
         text = self._text
-        spellings = (
+        encodings = (
             text,
             quote(text),
             quote(text, safe=""),
@@ -31,8 +31,8 @@ class Secret:
             escape(text),
             b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("="),
         )
-        shown = body.lower()
-        return any(one.encode("utf-8", "surrogatepass").lower() in shown for one in spellings)
+        lowered = body.lower()
+        return any(one.encode("utf-8", "surrogatepass").lower() in lowered for one in encodings)
 
     def __repr__(self) -> str:
         return "Secret(***)"

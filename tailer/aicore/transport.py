@@ -1,8 +1,8 @@
-"""One request and its answer, or the reason why there is none.
+"""Send one HTTP request; translate aiohttp's exceptions.
 
-The only module that knows aiohttp's exceptions. Law: at most `max_body_bytes` of an
-unpacked answer are ever in memory, and every request ends by `timeout.total`, however
-slowly the other side drips.
+No other module knows aiohttp's exceptions. Law: at most `max_body_bytes` of an unpacked
+response are in memory, and every request ends within `timeout.total`, however slowly the
+server sends.
 """
 
 import os
@@ -20,25 +20,25 @@ from tailer.clock import Clock
 from tailer.errors import TransientApiError, UnreachableError
 
 _CHUNK_BYTES = 1 << 16
-_MAX_REFUSAL_BYTES = 1 << 16  # nobody reads more of an error page
+_MAX_ERROR_BYTES = 1 << 16  # the rest of an error page is not needed
 _CERTIFICATE_ALERT = re.compile("ALERT.*(CERTIFICATE|UNKNOWN_CA)")  # RFC 8446, section 6.2
 
 
 class UntrustedServerError(UnreachableError):
-    """The server's certificate does not verify. Waiting does not change that, at first."""
+    """The server's certificate does not verify. Before the first contact no retry helps."""
 
 
 class CertificateRefusedError(TransientApiError):
-    """The server ended the handshake because of the certificate that we showed."""
+    """The server ended the TLS handshake because of the client certificate."""
 
 
 class OversizeError(TransientApiError):
-    """The answer is larger than we take. A smaller question may help."""
+    """The response is larger than `max_body_bytes`. A smaller request may help."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """`sent_s` and `received_s` (of the headers) are monotonic. A refusal's body may be cut."""
+    """`sent_s` and `received_s` (of the headers) are monotonic; an error's body may be cut."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,21 +47,14 @@ class HttpResponse:
     received_s: float
 
 
+@dataclass(frozen=True, slots=True)
 class HttpTransport:
-    """Sends; follows no redirect, keeps no cookie. Whoever opened the session closes it."""
+    """Follows no redirect, keeps no cookie. Does not close the session."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        *,
-        clock: Clock,
-        timeout: aiohttp.ClientTimeout,
-        max_body_bytes: int,
-    ) -> None:
-        self._session = session
-        self._clock = clock
-        self._timeout = timeout
-        self._max_body_bytes = max_body_bytes
+    session: aiohttp.ClientSession
+    clock: Clock
+    timeout: aiohttp.ClientTimeout
+    max_body_bytes: int
 
     async def send(
         self,
@@ -73,113 +66,97 @@ class HttpTransport:
         proxy: str | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> HttpResponse:
-        """The answer, whatever its status.
+        """The response, with any status.
 
         Raises:
-            UnreachableError: No connection: refused, no such name, no TLS, no time.
-            TransientApiError: A connection, but no whole answer.
+            UnreachableError: No connection: refused, unknown name, no TLS, timeout.
+            TransientApiError: A connection, but no complete response.
         """
-        sent_s = self._clock.monotonic_s()
+        sent_s = self.clock.monotonic_s()
         try:
-            async with self._session.request(
+            async with self.session.request(
                 method,
                 url,
                 headers=headers,
                 data=form,
                 proxy=proxy,
                 ssl=True if tls is None else tls,
-                timeout=self._timeout,
+                timeout=self.timeout,
                 allow_redirects=False,
             ) as response:
-                received_s = self._clock.monotonic_s()
+                received_s = self.clock.monotonic_s()
                 body = await self._body(response, host=url.host or "")
                 return HttpResponse(response.status, response.headers, body, sent_s, received_s)
         except (aiohttp.ClientError, OSError, zlib.error) as error:
             raise self._translated(error, host=url.host or "") from error
 
     async def _body(self, response: aiohttp.ClientResponse, *, host: str) -> bytes:
-        """Unpacked while it comes, so that a bomb is noticed before it is unpacked whole."""
-        is_refusal = response.status != HTTPStatus.OK
-        max_bytes = _MAX_REFUSAL_BYTES if is_refusal else self._max_body_bytes
+        """Unpack while receiving: a decompression bomb ends at the limit."""
+        is_error = response.status != HTTPStatus.OK
+        max_bytes = _MAX_ERROR_BYTES if is_error else self.max_body_bytes
         body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             body += chunk
             if len(body) > max_bytes:
                 response.close()
-                if is_refusal:
+                if is_error:
                     break
                 raise OversizeError(
-                    f"{host}: the answer is larger than {max_bytes} bytes", status=response.status
+                    f"{host}: the response is larger than {max_bytes} bytes", status=response.status
                 )
         return bytes(body[:max_bytes])
 
     def _translated(
         self, error: aiohttp.ClientError | OSError | zlib.error, *, host: str
     ) -> TransientApiError:
-        """In our words: aiohttp's carry addresses, and a proxy's may hold a password."""
+        """Own texts: aiohttp's contain addresses, and a proxy's address may hold a password."""
         reason = _reason(error)
         if _CERTIFICATE_ALERT.search(reason):
             return CertificateRefusedError(f"{host}: refuses our certificate: {reason}")
-        for outside, inside, words, hint in _TRANSLATIONS:
-            if isinstance(error, outside):
-                message = words.format(reason=reason, timeout=self._timeout)
-                return inside(f"{host}: {message}", hint=hint)
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return UntrustedServerError(
+                f"{host}: its certificate cannot be trusted: {reason}",
+                hint="behind an inspecting proxy, add its CA file",
+            )
+        for own_class, templates in _TEMPLATES.items():
+            for aiohttp_class, template in templates.items():
+                if isinstance(error, aiohttp_class):
+                    text = template.format(reason=reason, timeout=self.timeout)
+                    hint = "see HTTPS_PROXY and NO_PROXY" if text.startswith("the proxy") else ""
+                    return own_class(f"{host}: {text}", hint=hint)
         return TransientApiError(f"{host}: connection lost: {reason}")
 
 
-_PROXY_HINT = "see HTTPS_PROXY and NO_PROXY"
-_TRANSLATIONS: tuple[tuple[type[Exception], type[TransientApiError], str, str], ...] = (
-    # The first that fits: these classes are ancestors of each other.
-    (
-        aiohttp.ClientConnectorCertificateError,
-        UntrustedServerError,
-        "its certificate cannot be trusted: {reason}",
-        "behind an inspecting proxy, add its CA file",
-    ),
-    (aiohttp.ClientConnectorSSLError, UnreachableError, "no TLS connection: {reason}", ""),
-    (aiohttp.ClientConnectorDNSError, UnreachableError, "the name cannot be resolved", ""),
-    (
-        aiohttp.ClientProxyConnectionError,
-        UnreachableError,
-        "the proxy cannot be reached: {reason}",
-        _PROXY_HINT,
-    ),
-    (aiohttp.ClientConnectorError, UnreachableError, "no connection: {reason}", ""),
-    (aiohttp.ClientHttpProxyError, UnreachableError, "the proxy refuses: {reason}", _PROXY_HINT),
-    (
-        aiohttp.ConnectionTimeoutError,
-        UnreachableError,
-        "no connection within {timeout.sock_connect:g} s",
-        "",
-    ),
-    (aiohttp.SocketTimeoutError, TransientApiError, "silent for {timeout.sock_read:g} s", ""),
-    (TimeoutError, TransientApiError, "no whole answer within {timeout.total:g} s", ""),
-    (
-        aiohttp.ServerDisconnectedError,
-        TransientApiError,
-        "it closed the connection without an answer",
-        "",
-    ),
-    (
-        aiohttp.ClientPayloadError,
-        TransientApiError,
-        "the answer is cut short or cannot be unpacked",
-        "",
-    ),
-    (zlib.error, TransientApiError, "the answer cannot be unpacked", ""),
-    (aiohttp.ClientResponseError, TransientApiError, "the answer is not HTTP", ""),
-)
+# The first match counts: some of these classes are ancestors of others.
+_TEMPLATES: dict[type[TransientApiError], dict[type[Exception], str]] = {
+    UnreachableError: {
+        aiohttp.ClientConnectorSSLError: "no TLS connection: {reason}",
+        aiohttp.ClientConnectorDNSError: "the name cannot be resolved",
+        aiohttp.ClientProxyConnectionError: "the proxy cannot be reached: {reason}",
+        aiohttp.ClientConnectorError: "no connection: {reason}",
+        aiohttp.ClientHttpProxyError: "the proxy refuses: {reason}",
+        aiohttp.ConnectionTimeoutError: "no connection within {timeout.sock_connect:g} s",
+    },
+    TransientApiError: {
+        aiohttp.SocketTimeoutError: "silent for {timeout.sock_read:g} s",
+        TimeoutError: "no complete response within {timeout.total:g} s",
+        aiohttp.ServerDisconnectedError: "it closed the connection without a response",
+        aiohttp.ClientPayloadError: "the response is cut short or cannot be unpacked",
+        zlib.error: "the response cannot be unpacked",
+        aiohttp.ClientResponseError: "the response is not HTTP",
+    },
+}
 
 
 def _reason(error: BaseException) -> str:
-    """What OpenSSL, the system or the proxy calls it."""
+    """The reason that OpenSSL, the system or the proxy gives."""
     if isinstance(error, aiohttp.ClientResponseError):
         return str(error.status)
-    # aiohttp's own TLS errors are of OpenSSL's class but lack what is in it: they go last.
+    # aiohttp's own TLS errors are of OpenSSL's class but lack its fields: they come last.
     for cause in (getattr(error, "os_error", None), error.__cause__, error):
         if isinstance(cause, ConnectionError) and cause.errno is not None:
-            return os.strerror(cause.errno)  # asyncio words it as "Connect call failed (…)"
+            return os.strerror(cause.errno)  # asyncio's text is "Connect call failed (…)"
         for name in ("verify_message", "reason", "strerror"):
-            if isinstance(cause, OSError) and (words := getattr(cause, name, None)):
-                return str(words)
+            if isinstance(cause, OSError) and (text := getattr(cause, name, None)):
+                return str(text)
     return type(getattr(error, "os_error", error)).__name__

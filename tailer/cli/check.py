@@ -15,13 +15,12 @@ import msgspec
 
 from tailer.check.all import check_everything
 from tailer.check.runner import Finding, FindingLevel, failed, not_checked, passed
-from tailer.cli.config_file import read_config
 from tailer.cli.context import credentials_for
 from tailer.cli.options import color_option, option, output_option, service_key_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path
-from tailer.config.finding import VARIABLE
+from tailer.config import Config, find_config_path, read_config
+from tailer.config.load import VARIABLE
 from tailer.errors import ConfigError
 from tailer.text import visible
 
@@ -69,7 +68,7 @@ def check_command(
     report = _Report(as_json=output == "json", in_color=in_color)
     try:
         path = _path_of(config)
-        parsed = None if path is None else read_config(path)
+        parsed = None if path is None else read_config(path, os.environ)
     except ConfigError as error:
         report.announce(_OTHER_SUBJECTS)
         for mistake in str(error).splitlines():

@@ -24,7 +24,7 @@ from tailer.cli.inventory import (
 from tailer.cli.streams import wants_color
 from tailer.discovery.selector import summarize_workloads
 from tailer.errors import ConfigError, NotFoundError
-from tailer.model import Kind, Workload
+from tailer.model import Kind, ListFilter, Workload
 from tailer.text import visible
 
 _RANGE = r"[0-9]{1,9}(?:\s*-\s*[0-9]{1,9})?"
@@ -150,7 +150,9 @@ async def _query_running(groups: Sequence[str] | None, credentials: Credentials)
         if groups is None:
             groups = await client.resource_groups(on_retry=OutageNotice())
         requests = [
-            ListRequest(kind, status) for kind, statuses in RUNNING.items() for status in statuses
+            ListRequest(kind, ListFilter(status=status))
+            for kind, statuses in RUNNING.items()
+            for status in statuses
         ]
         seen = await query_inventory(client, groups, requests)
         seen.report_refusals()

@@ -226,7 +226,7 @@ def _balance(
     faults: dict[str, int],
 ) -> int:
     """Print the comparison on stderr and return the exit code."""
-    late = sum(one.late for one in outcome.health.targets.values())
+    late = sum(one.totals.late for one in outcome.health.targets.values())
     kinds = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(faults.items()))
     click.echo(err=True)
     for label, number, remark in (

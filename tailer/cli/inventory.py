@@ -12,7 +12,7 @@ import click
 from tailer.aicore.client import AiCoreClient
 from tailer.backoff import OutageNotice
 from tailer.errors import PermanentApiError
-from tailer.model import Kind, Status, Target, Workload
+from tailer.model import NO_FILTER, Kind, ListFilter, Status, Target, Workload
 from tailer.text import visible
 from tailer.timestamp import NS_PER_S, parse_ns
 
@@ -22,9 +22,7 @@ class ListRequest:
     """One list request, with the filters that the service itself applies."""
 
     kind: Kind
-    status: Status | None = None
-    scenario_id: str | None = None
-    executable_ids: tuple[str, ...] = ()
+    filter_by: ListFilter = NO_FILTER
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +53,7 @@ async def query_inventory(
     async def query(group: str, request: ListRequest) -> None:
         try:
             listed = await client.list(
-                request.kind,
-                group,
-                scenario_id=request.scenario_id,
-                executable_ids=request.executable_ids,
-                status=request.status,
-                on_retry=OutageNotice(),
+                request.kind, group, request.filter_by, on_retry=OutageNotice()
             )
         except PermanentApiError as error:
             refusals.setdefault(group, error)

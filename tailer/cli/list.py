@@ -34,7 +34,7 @@ from tailer.cli.options import (
 )
 from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.discovery.selector import Selector
-from tailer.model import Kind, Status, Workload
+from tailer.model import Kind, ListFilter, Status, Workload
 from tailer.sinks.lines import compile_pattern
 from tailer.text import visible
 
@@ -169,9 +169,12 @@ def _row(workload: Workload) -> dict[str, Any]:
 
 def _requests(selector: Selector) -> list[ListRequest]:
     """List requests that filter at the service: thousands of executions may have ended."""
-    combined = product(selector.kinds, selector.scenarios or (None,), selector.statuses or (None,))
+    combined = product(selector.kinds, selector.scenarios or ("",), selector.statuses or (None,))
     return [
-        ListRequest(kind, status=status, scenario_id=scenario, executable_ids=selector.executables)
+        ListRequest(
+            kind,
+            ListFilter(scenario_id=scenario, executable_ids=selector.executables, status=status),
+        )
         for kind, scenario, status in combined
     ]
 

@@ -20,7 +20,7 @@ from tailer.cli.options import (
     selector_options,
     service_key_option,
 )
-from tailer.sinks.formats.build import Format
+from tailer.config.settings import Format
 
 _MOST_CONTEXT = 1000  # lines of each target that are kept in memory
 

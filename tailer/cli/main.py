@@ -21,6 +21,7 @@ _COMMANDS = {
     "run": "Run as a service: ship lines to files and syslog.",
     "check": "Check everything that `run` needs, without leaving anything behind.",
     "status": "Show what a running service does.",
+    "config": "Print a commented configuration with every key of `run`.",
     "list": "List deployments and executions.",
     "demo": "Watch tailer follow a simulated AI Core that misbehaves.",
     "simulate": "Run a simulated AI Core to try things on.",

@@ -57,7 +57,7 @@ SENTENCES: dict[str, Callable[[_Fields], str]] = {
         f"nothing matches {f['selector']} yet (available: {f['available']}); still watching"
     ),
     "sink_failed": lambda f: _with_retry(f, f"sink {f['sink']}: {f['error']}"),
-    "sink_recovered": lambda f: f"sink {f['sink']}: recovered",
+    "sink_recovered": lambda f: f"sink {f['sink']}: recovered after {f['after_s']} s",
     "sink_retrying": lambda f: (
         f"sink {f['sink']}: {f['error']}; retrying, its lines wait in the spool"
     ),

@@ -21,14 +21,12 @@ from tailer.errors import ConfigError
 from tailer.logs.request import When
 from tailer.model import Kind, Status
 from tailer.sinks.lines import compile_pattern
+from tailer.text import parse_duration
 from tailer.timestamp import parse_ns
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+", re.ASCII)
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _MAX_DURATION_S = 1e11  # about 3,000 years; a longer duration is a typing error
-_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def option(*names: str, **settings: Any) -> Callable[[_Command], _Command]:
@@ -96,13 +94,9 @@ class WhenType(click.ParamType[When]):
 
 def _seconds(text: str) -> float | None:
     text = text.strip().lower()
-    if re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII):
-        seconds = float(text)
-    elif _DURATION.fullmatch(text) is None:
-        return None
-    else:
-        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in _PART.findall(text))
-    return seconds if seconds <= _MAX_DURATION_S else None
+    is_number = re.fullmatch(r"\d+(?:\.\d+)?", text, re.ASCII)
+    seconds = float(text) if is_number else parse_duration(text)
+    return seconds if seconds is not None and seconds <= _MAX_DURATION_S else None
 
 
 class PatternType(click.ParamType[str]):

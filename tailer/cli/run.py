@@ -11,12 +11,11 @@ import anyio
 import click
 
 from tailer.aicore.credentials import Credentials
-from tailer.cli.config_file import read_config
 from tailer.cli.context import credentials_for
 from tailer.cli.options import option
 from tailer.cli.streams import start_log
 from tailer.clock import SystemClock
-from tailer.config import Config, find_config_path
+from tailer.config import Config, find_config_path, read_config
 from tailer.daemon.daemon import run_daemon
 from tailer.daemon.reload import ReloadSource, Setup, watch_credentials
 from tailer.daemon.sinks import build_sinks
@@ -56,7 +55,7 @@ def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
     try:
-        parsed = read_config(path)
+        parsed = read_config(path, os.environ)
     except ConfigError as error:
         _report_each(error)
         return error.exit_code
@@ -94,7 +93,7 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
 
     def read() -> Setup:
         nonlocal latest
-        wanted = read_config(path)
+        wanted = read_config(path, os.environ)
         credentials = credentials_for(wanted.aicore.service_key_file)
         sinks = build_sinks(wanted, clock=clock, health=health)
         latest = Setup(config=wanted, credentials=credentials, sinks=sinks)

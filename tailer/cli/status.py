@@ -14,9 +14,8 @@ import click
 from tailer.cli.options import color_option, option, output_option
 from tailer.cli.streams import open_stdout, start_stderr, wants_color
 from tailer.clock import SystemClock
-from tailer.config import StatusSection, find_config_path, parse_config
-from tailer.config.readers import WrongValueError
-from tailer.config.texts import LISTEN_ADDRESS
+from tailer.config import StatusSection, find_config_path, read_config
+from tailer.config.schema import SECTIONS
 from tailer.errors import ConfigError, NotFoundError
 from tailer.logs.stops import signaled
 from tailer.status.client import HostPort, UnixPath, ask_for_status, parse_address
@@ -89,8 +88,8 @@ def status_command(
 def _place(address: str | None, config: Path | None) -> HostPort | UnixPath:
     if address is not None:
         try:
-            listen = str(LISTEN_ADDRESS.read(address))
-        except WrongValueError as error:
+            listen = str(SECTIONS["status"]["listen"].read(address))
+        except ConfigError as error:
             raise click.UsageError(f"--address: {error}") from error
     else:
         listen = _configured(config)
@@ -113,13 +112,7 @@ def _configured(config: Path | None) -> str:
         if config is not None or os.environ.get("TAILER_CONFIG"):
             raise
         return StatusSection().listen
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the configuration {path}: {error}", hint="or use --address"
-        ) from error
-    return parse_config(text, name=str(path), environ=os.environ).status.listen
+    return read_config(path, os.environ).status.listen
 
 
 async def _watch(place: HostPort | UnixPath, color: str) -> None:

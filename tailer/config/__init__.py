@@ -1,7 +1,8 @@
-"""What can be set, how it is read, and what is said about every mistake in it. Pure."""
+"""Settings, and their loading with all mistakes reported at once. Pure, except `read_config`."""
 
-from tailer.config.finding import find_config_path as find_config_path
-from tailer.config.parsing import parse_config as parse_config
+from tailer.config.load import find_config_path as find_config_path
+from tailer.config.load import parse_config as parse_config
+from tailer.config.load import read_config as read_config
 from tailer.config.settings import AicoreSection as AicoreSection
 from tailer.config.settings import Config as Config
 from tailer.config.settings import DaemonSection as DaemonSection

@@ -1,71 +1,57 @@
-"""Which keys there are: read off the section classes, so that nothing can be forgotten. Pure."""
+"""The keys of each section, read from the settings classes, and their variables. Pure."""
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, Literal, get_type_hints
 
-from tailer.config.readers import Reader, choice
-from tailer.config.settings import (
-    SINK_KINDS,
-    AicoreSection,
-    DaemonSection,
-    PollSection,
-    SinkSection,
-    SpoolSection,
-    StatusSection,
-    Watch,
-)
-
-REQUIRED: Final = object()  # stands where a default would
+from tailer.config import settings
+from tailer.config.values import INTERNAL, REQUIRED, Key, unwrapped
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    reader: Reader
-    default: object
-
-
-def keys_of(section: type[Any]) -> Mapping[str, Key]:
-    """The fields with a reader, in order."""
-    hints = get_type_hints(section, include_extras=True)
-    return {
-        one.name: Key(
-            hints[one.name].__metadata__[0],
-            REQUIRED if one.default is dataclasses.MISSING else one.default,
-        )
-        for one in dataclasses.fields(section)
-        if hasattr(hints[one.name], "__metadata__")
-    }
+def keys_of(*sections: type[Any]) -> dict[str, Key]:
+    """All fields that are keys of the file, in order."""
+    keys: dict[str, Key] = {}
+    for section in sections:
+        hints = get_type_hints(section, include_extras=True)
+        for one in dataclasses.fields(section):
+            if INTERNAL not in unwrapped(hints[one.name])[1]:
+                default = REQUIRED if one.default is dataclasses.MISSING else one.default
+                keys[one.name] = Key(one.name, hints[one.name], default)
+    return keys
 
 
 KIND: Final = "kind"
-_KIND_KEYS: Final = {KIND: Key(choice(*SINK_KINDS), REQUIRED)}
-_SINK_KEYS: Final = {
-    name: dataclasses.replace(key, default=None) if name == "name" else key  # left out: the kind
-    for name, key in keys_of(SinkSection).items()
-}
 SINK_KEYS: Final = {
-    kind: {**_KIND_KEYS, **keys_of(section), **_SINK_KEYS} for kind, section in SINK_KINDS.items()
+    kind: {
+        KIND: Key(KIND, Literal[tuple(settings.SINK_KINDS)], REQUIRED),
+        **keys_of(section, settings.SinkSection),
+        "name": Key("name", settings.SinkName, None),  # the default is the kind
+    }
+    for kind, section in settings.SINK_KINDS.items()
 }
-ANY_SINK_KEYS: Final = {  # as long as the kind is not known, nothing else is required
+ANY_SINK_KEYS: Final = {  # as long as the kind is unknown, no other key is required
     name: key if name == KIND else dataclasses.replace(key, default=None)
     for keys in SINK_KEYS.values()
     for name, key in keys.items()
 }
-
-TABLES: Final[Mapping[str, type[Any]]] = {
-    "aicore": AicoreSection,
-    "poll": PollSection,
-    "spool": SpoolSection,
-    "status": StatusSection,
-    "daemon": DaemonSection,
+SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
+    "aicore": keys_of(settings.AicoreSection),
+    "poll": keys_of(settings.PaceSettings, settings.PollSettings),
+    "spool": keys_of(settings.SpoolSection),
+    "status": keys_of(settings.StatusSection),
+    "daemon": keys_of(settings.DaemonSection),
+    "watch": keys_of(settings.Watch),
+    "sink": ANY_SINK_KEYS,
 }
-TABLE_KEYS: Final = {name: keys_of(section) for name, section in TABLES.items()}
-ARRAY_KEYS: Final = {"watch": keys_of(Watch), "sink": ANY_SINK_KEYS}
-SECTIONS: Final = {**TABLE_KEYS, **ARRAY_KEYS}
+ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
 
 
 def header(section: str) -> str:
-    """As it is written in the file."""
-    return f"[[{section}]]" if section in ARRAY_KEYS else f"[{section}]"
+    """The header of the section in the file."""
+    return f"[[{section}]]" if section in ARRAYS else f"[{section}]"
+
+
+def variable_for(section: str, key: str, number: int = 0) -> str:
+    """The environment variable of the key; `number` is the element's, counted from 0."""
+    middle = f"__{number + 1}" if section in ARRAYS else ""
+    return f"TAILER_{section}{middle}__{key}".upper()

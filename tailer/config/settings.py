@@ -1,384 +1,214 @@
-"""Every section and key with default, range and unit.
+"""Every section of the configuration: its keys with type, range, unit and default. Pure.
 
-A syslog sink: where to, what a message looks like, what counts as delivered. Pure.
-
-Where lines go: what every sink has, and what only its kind has. Pure.
-
-What can be set, part by part: each part gets its own section and never the whole. Pure.
-
-In a section, a field with a reader is a key of the file; without a default it is required.
-What each key means is said in `config.example.toml`, which a test holds to this.
+A key whose name ends in `_s` is a duration in seconds, and one in `_bytes` a size; both also
+accept text with a unit, such as "10m" or "1GB". Fields marked Internal are not keys of the file.
+`example.toml` describes every key.
 """
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
-from tailer.config.readers import (
-    ONE_OR_MORE_NAMES,
-    ONE_OR_MORE_PATTERNS,
-    PATH,
-    PATTERNS,
-    ListOf,
-    Number,
-    OneOrMore,
-    Switch,
-    choice,
-)
-from tailer.config.texts import (
-    ENTERPRISE_ID,
-    FACILITIES,
-    HEADER_TEMPLATE,
-    LINE_TEMPLATE,
-    LISTEN_ADDRESS,
-    NAME,
-    PATH_TEMPLATE,
-    RESOURCE_GROUP,
-    SERVER_NAME,
-    SEVERITIES,
-    SYSLOG_URL,
-    TARGET,
-)
-from tailer.model import Kind, Status
+from msgspec import Meta
 
-_MIB: Final = 1 << 20
+from tailer.config import values
+from tailer.config.fields import HEADER_FIELDS, LINE_FIELDS
+from tailer.config.values import INTERNAL, ONE_OR_MORE, Check, Zero, matching, one_of
+from tailer.model import Status
 
-SyslogFormat: TypeAlias = Literal["rfc5424", "rfc3164"]
-Framing: TypeAlias = Literal["auto", "octet-counting", "lf"]
-SeverityFrom: TypeAlias = Literal["stream", "auto"]
-Oversize: TypeAlias = Literal["truncate", "split"]
-ControlCharacters: TypeAlias = Literal["escape", "octal", "keep"]
+_T = TypeVar("_T")
 
+_HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _YEAR_S: Final = 365 * _DAY_S
+_MIB: Final = 1 << 20
+_PIB: Final = 1 << 50  # larger than any disk
+
+# RFC 5424, table 1, by the names that syslog daemons use; table 2: the position is the code.
+_FIRST_FACILITIES: Final = "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp"
+FACILITIES: Final = (*_FIRST_FACILITIES.split(), *(f"local{number}" for number in range(8)))
+SEVERITIES: Final = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+
+ALL_GROUPS: Final = "*"
+SELECTOR_KEYS: Final = ("kind", "scenario", "executable", "configuration", "status", "id")
+
+_PORT: Final = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s/?#@:\[\]]+)"
+# unix(7) allows 107 bytes, and tailer creates the socket under a longer temporary name.
+_SOCKET: Final = r"unix:/(?!/)[ -~]{0,98}[!-.0-~]"
+_SYSLOG: Final = rf"(?i:udp|tcp|tls|relp|relp\+tls)://{_HOST}(?::{_PORT})?/?"
+_UNIX: Final = r"unix:(?:///|/(?!/))[^?#\x00]+"
+
+Internal: TypeAlias = Annotated[_T, INTERNAL]
+OneOrMore: TypeAlias = Annotated[tuple[_T, ...], ONE_OR_MORE]
+NonEmptyText: TypeAlias = Annotated[str, matching(r".*\S.*", "text that is not empty")]
+AbsolutePath: TypeAlias = Annotated[Path, Check(values.absolute_path, "an absolute path")]
+Pattern: TypeAlias = Annotated[
+    re.Pattern[str], Check(values.regular_expression, "a regular expression", separator="\n")
+]
+TargetName: TypeAlias = Annotated[str, Check(values.target, "deployment/ID, execution/ID or ID")]
+ResourceGroup: TypeAlias = Annotated[
+    str, matching(r"[!-~](?:[ -~]*[!-~])?", "the ID of a resource group")
+]
+SinkName: TypeAlias = Annotated[
+    str, matching(r"[A-Za-z0-9._-]{1,100}", "1 to 100 letters, digits, '.', '_' and '-'")
+]
+ListenAddress: TypeAlias = Annotated[
+    str, matching(rf"|{_SOCKET}|{_HOST}:{_PORT}", '"HOST:PORT", "unix:/PATH", or "" for none')
+]
+FilePath: TypeAlias = Annotated[str, Check(values.file_path, "an absolute path with fields")]
+LineTemplate: TypeAlias = Annotated[str, values.template(LINE_FIELDS, '"{time} {msg}"')]
+HeaderTemplate: TypeAlias = Annotated[str, values.template(HEADER_FIELDS, '"{pod}"')]
+SyslogUrl: TypeAlias = Annotated[
+    str,
+    matching(
+        rf"{_SYSLOG}|{_UNIX}",
+        '"SCHEME://HOST:PORT" (udp, tcp, tls, relp or relp+tls) or "unix:///PATH"',
+    ),
+]
+Facility: TypeAlias = Annotated[str, one_of(FACILITIES)]
+Severity: TypeAlias = Annotated[str, one_of(SEVERITIES)]
+# RFC 5424, 7.2.2: the SD-ID, "aicore@" and this number, has at most 32 characters.
+EnterpriseId: TypeAlias = Annotated[
+    str, matching(r"(?=.{1,25}\Z)\d+(?:\.\d+)*", 'digits and periods in quotes, as in "32473"')
+]
+HostName: TypeAlias = Annotated[str, matching(r"\w[\w.:-]{0,252}", "a host name")]
+
+KindName: TypeAlias = Literal["deployment", "execution"]
+Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
+ControlCharacters: TypeAlias = Literal["escape", "octal", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class PaceSettings:
+    interval_s: Annotated[float, Meta(ge=0.1, le=_HOUR_S)] = 1.0
+    idle_interval_s: Annotated[float, Meta(ge=0.1, le=_HOUR_S)] = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class PollSettings:
+    """`drain_s`: a finished target is polled until this long has passed without a new line."""
+
+    pace: Internal[PaceSettings] = field(default_factory=PaceSettings)
+    lateness_s: Annotated[float, Meta(ge=1, le=_DAY_S)] = 60.0
+    edge_s: Internal[float] = 5.0
+    sweep_s: Internal[float] = 15.0
+    status_s: Internal[float] = 5.0
+    drain_s: Internal[float] = 60.0
+    backfill_s: Annotated[float, Meta(ge=0, le=_YEAR_S)] = 3600.0
+    requests_per_s: Annotated[float, Meta(ge=0.1, le=1000)] = 20.0
+    discovery_interval_s: Annotated[float, Meta(ge=1, le=_HOUR_S)] = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyslogSection:
-    """`url` is udp:// tcp:// tls:// relp:// relp+tls:// with a host, or unix:///socket.
-
-    Several are servers for the same lines: one that fails is left for the next. The header
-    fields are templates of HEADER_FIELDS. `max_bytes` 0 is what the transport's receivers
-    take by default. The `tls_` keys are for the two schemes with TLS.
-    """
-
-    url: Annotated[tuple[str, ...], OneOrMore(SYSLOG_URL)]
-    format: Annotated[SyslogFormat, choice("rfc5424", "rfc3164")] = "rfc5424"
-    framing: Annotated[Framing, choice("auto", "octet-counting", "lf")] = "auto"
-    facility: Annotated[str, choice(*FACILITIES)] = "local0"
-    severity: Annotated[SeverityFrom, choice("stream", "auto")] = "stream"
-    severity_stdout: Annotated[str, choice(*SEVERITIES)] = "info"
-    severity_stderr: Annotated[str, choice(*SEVERITIES)] = "warning"
-    hostname: Annotated[str, HEADER_TEMPLATE] = "{pod}"
-    app_name: Annotated[str, HEADER_TEMPLATE] = "{id}"
-    procid: Annotated[str, HEADER_TEMPLATE] = "{container}"
-    msgid: Annotated[str, HEADER_TEMPLATE] = "AICORE"
-    enterprise_id: Annotated[str, ENTERPRISE_ID] = "32473"
-    control_characters: Annotated[ControlCharacters, choice("escape", "octal", "keep")] = "escape"
-    byte_order_mark: Annotated[bool, Switch()] = False
-    max_bytes: Annotated[
-        int,
-        Number(
-            low=480,
-            why_low="RFC 5424 lets every receiver take that much",
-            high=16 * _MIB,
-            why_high="no receiver takes more",
-            whole=True,
-            zero="what receivers of that transport take",
-        ),
-    ] = 0
-    oversize: Annotated[Oversize, choice("truncate", "split")] = "truncate"
-    datagrams_per_s: Annotated[
-        float,
-        Number(
-            low=1.0,
-            why_low="no sink would keep up",
-            high=1_000_000.0,
-            why_high="no receiver keeps up",
-            zero="no limit",
-        ),
-    ] = 1000.0
-    relp_window: Annotated[
-        int,
-        Number(
-            low=1,
-            why_low="one message at least must be on its way",
-            high=65_536,
-            why_high="each is sent again after a cut",
-            whole=True,
-        ),
-    ] = 128
-    ack_hold_s: Annotated[
-        float,
-        Number(
-            low=0.0,
-            why_low="0 is not at all",
-            high=60.0,
-            why_high="a sink would stand still for longer than a minute",
-        ),
-    ] = 0.5
-    connect_timeout_s: Annotated[
-        float,
-        Number(
-            low=0.1,
-            why_low="no server answers sooner",
-            high=300.0,
-            why_high="the next server would wait for it",
-        ),
-    ] = 10.0
-    ack_timeout_s: Annotated[
-        float,
-        Number(
-            low=1.0,
-            why_low="a busy server is not a dead one",
-            high=3600.0,
-            why_high="a server that hangs would be waited for",
-        ),
-    ] = 60.0
-    tls_ca_file: Annotated[Path | None, PATH] = None
-    tls_cert_file: Annotated[Path | None, PATH] = None
-    tls_key_file: Annotated[Path | None, PATH] = None
-    tls_server_name: Annotated[str | None, SERVER_NAME] = None
-    tls_dangerously_accept_any_certificate: Annotated[bool, Switch()] = False
+class AicoreSection:
+    service_key_file: AbsolutePath | None = None
 
 
-_PIB: Final = 1 << 50
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Either `targets`, or a selector: the workloads that match all other keys."""
 
-Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
-WhenFull: TypeAlias = Literal["wait", "drop_oldest"]
+    resource_group: OneOrMore[ResourceGroup] | None = None
+    targets: tuple[TargetName, ...] = ()
+    kind: KindName | None = None
+    scenario: OneOrMore[NonEmptyText] | None = None
+    executable: OneOrMore[NonEmptyText] | None = None
+    configuration: OneOrMore[Pattern] | None = None
+    status: OneOrMore[Status] | None = None
+    id: OneOrMore[Pattern] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolSection:
+    path: AbsolutePath = Path("/var/lib/tailer/spool.db")
+    max_bytes: Annotated[int, Meta(ge=_MIB, le=_PIB)] = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusSection:
+    """`listen` is host:port or unix:/path, or empty for no status server."""
+
+    listen: ListenAddress = "127.0.0.1:9464"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSection:
+    shutdown_timeout_s: Annotated[float, Meta(ge=0, le=_HOUR_S)] = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSection:
-    """`path` is a template of PATH_FIELDS. A `template` takes the place of `format`."""
+    """`path` is a template of PATH_FIELDS. `template` replaces `format`."""
 
-    path: Annotated[str, PATH_TEMPLATE]
-    format: Annotated[Format, choice("text", "json", "raw", "logfmt")] = "json"
-    template: Annotated[str | None, LINE_TEMPLATE] = None
-    rotate_bytes: Annotated[
-        int,
-        Number(
-            low=4096,
-            why_low="it would be all rotation",
-            high=_PIB,
-            why_high="no disk is larger",
-            whole=True,
-            zero="never",
-        ),
-    ] = 100 * _MIB
-    rotate_s: Annotated[
-        float,
-        Number(
-            low=1.0,
-            why_low="it would be all rotation",
-            high=_YEAR_S,
-            why_high="0 says never",
-            zero="never",
-        ),
-    ] = 0.0
-    keep_files: Annotated[
-        int,
-        Number(
-            low=1,
-            why_low="a rotated file is not deleted at once",
-            high=100_000,
-            why_high="no directory should hold more",
-            whole=True,
-        ),
-    ] = 7
-    compress: Annotated[bool, Switch()] = True
+    path: FilePath
+    format: Format = "json"
+    template: LineTemplate | None = None
+    rotate_bytes: Annotated[int, Meta(ge=4096, le=_PIB), Zero("never")] = 100 * _MIB
+    rotate_s: Annotated[float, Meta(ge=1, le=_YEAR_S), Zero("never")] = 0.0
+    keep_files: Annotated[int, Meta(ge=1, le=100_000)] = 7
+    compress: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyslogSection:
+    """`url`: servers in order of preference, all with one scheme. See `docs/syslog.md`."""
+
+    url: OneOrMore[SyslogUrl]
+    format: Literal["rfc5424", "rfc3164"] = "rfc5424"
+    framing: Literal["auto", "octet-counting", "lf"] = "auto"
+    facility: Facility = "local0"
+    severity: Literal["stream", "auto"] = "stream"
+    severity_stdout: Severity = "info"
+    severity_stderr: Severity = "warning"
+    hostname: HeaderTemplate = "{pod}"
+    app_name: HeaderTemplate = "{id}"
+    procid: HeaderTemplate = "{container}"
+    msgid: HeaderTemplate = "AICORE"
+    enterprise_id: EnterpriseId = "32473"
+    control_characters: ControlCharacters = "escape"
+    byte_order_mark: bool = False
+    # RFC 5424, 6.1: every receiver accepts 480 octets.
+    max_message_bytes: Annotated[
+        int, Meta(ge=480, le=16 * _MIB), Zero("the usual limit of the transport")
+    ] = 0
+    oversize: Literal["truncate", "split"] = "truncate"
+    datagrams_per_s: Annotated[float, Meta(ge=1, le=1_000_000), Zero("no limit")] = 1000.0
+    relp_window: Annotated[int, Meta(ge=1, le=65_536)] = 128
+    ack_hold_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
+    connect_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
+    ack_timeout_s: Annotated[float, Meta(ge=1, le=_HOUR_S)] = 60.0
+    tls_ca_file: AbsolutePath | None = None
+    tls_cert_file: AbsolutePath | None = None
+    tls_key_file: AbsolutePath | None = None
+    tls_server_name: HostName | None = None
+    tls_dangerously_accept_any_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSection:
-    """What every sink has; `to` is what only its kind has, written in the same table.
+    """Keys of every sink. `to` holds the keys of its kind, which stand in the same table.
 
-    `name` is the sink's place in the spool: under another name it begins anew.
+    `name` identifies the sink in the spool: a renamed sink starts from the beginning.
     """
 
-    to: FileSection | SyslogSection
-    name: Annotated[str, NAME]
-    include: Annotated[tuple[re.Pattern[str], ...], PATTERNS] = ()
-    exclude: Annotated[tuple[re.Pattern[str], ...], PATTERNS] = ()
-    containers: Annotated[tuple[re.Pattern[str], ...], PATTERNS] = ()
-    streams: Annotated[tuple[str, ...], ListOf(choice("stdout", "stderr"))] = ()
-    targets: Annotated[tuple[str, ...], ListOf(TARGET)] = ()
-    when_full: Annotated[WhenFull, choice("wait", "drop_oldest")] = "wait"
+    to: Internal[FileSection | SyslogSection]
+    name: SinkName
+    include: tuple[Pattern, ...] = ()
+    exclude: tuple[Pattern, ...] = ()
+    containers: tuple[Pattern, ...] = ()
+    streams: tuple[Literal["stdout", "stderr"], ...] = ()
+    targets: tuple[TargetName, ...] = ()
+    when_full: Literal["wait", "drop_oldest"] = "wait"
 
 
 SINK_KINDS: Final = {"file": FileSection, "syslog": SyslogSection}
 
 
-@dataclass(frozen=True, slots=True)
-class PaceSettings:
-    interval_s: float = 1.0
-    idle_interval_s: float = 15.0
-
-
-_HOUR_S: Final = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class PollSettings:
-    """`lateness_s`: how long after its own timestamp a line may still appear.
-
-    `drain_s`: how long an ended target must show nothing new before it is left.
-    `backfill_s`: how far back a target is read that was never read before.
-    `requests_per_s`: for all targets together.
-    `discovery_interval_s`: how often it is looked what there is, for selectors.
-    """
-
-    pace: PaceSettings = field(default_factory=PaceSettings)
-    lateness_s: float = 60.0
-    edge_s: float = 5.0
-    sweep_s: float = 15.0
-    status_s: float = 5.0
-    drain_s: float = 60.0
-    backfill_s: float = 3600.0
-    requests_per_s: float = 20.0
-    discovery_interval_s: float = 15.0
-
-
-_PACE: Final = PaceSettings()
-_POLL: Final = PollSettings()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PollSection:
-    """`[poll]` as it is written; the poller's own finer settings are not for operators."""
-
-    interval_s: Annotated[
-        float,
-        Number(
-            low=0.1,
-            why_low="quicker polls would only wait for each other",
-            high=_HOUR_S,
-            why_high="a line would wait for longer than an hour",
-        ),
-    ] = _PACE.interval_s
-    idle_interval_s: Annotated[
-        float,
-        Number(
-            low=0.1,
-            why_low="quicker polls would only wait for each other",
-            high=_HOUR_S,
-            why_high="a line would wait for longer than an hour",
-        ),
-    ] = _PACE.idle_interval_s
-    lateness_s: Annotated[
-        float,
-        Number(
-            low=1.0,
-            why_low="no pipeline shows a line at once",
-            high=_DAY_S,
-            why_high="every line of this time is kept in memory",
-        ),
-    ] = _POLL.lateness_s
-    backfill_s: Annotated[
-        float,
-        Number(
-            low=0.0,
-            why_low="it counts back from now",
-            high=_YEAR_S,
-            why_high="no service keeps logs for so long",
-        ),
-    ] = _POLL.backfill_s
-    requests_per_s: Annotated[
-        float,
-        Number(
-            low=0.1,
-            why_low="with fewer no target would keep up",
-            high=1000.0,
-            why_high="the service is shared with others",
-        ),
-    ] = _POLL.requests_per_s
-    discovery_interval_s: Annotated[
-        float,
-        Number(
-            low=1.0,
-            why_low="each look lists whole resource groups",
-            high=_HOUR_S,
-            why_high="what the service deletes sooner would never be seen",
-        ),
-    ] = _POLL.discovery_interval_s
-
-    @property
-    def settings(self) -> PollSettings:
-        return PollSettings(
-            pace=PaceSettings(self.interval_s, self.idle_interval_s),
-            lateness_s=self.lateness_s,
-            drain_s=self.lateness_s,
-            backfill_s=self.backfill_s,
-            requests_per_s=self.requests_per_s,
-            discovery_interval_s=self.discovery_interval_s,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AicoreSection:
-    service_key_file: Annotated[Path | None, PATH] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """`targets` as people write them: `deployment/ID`, `execution/ID`, or a bare ID.
-
-    Without them, all that the other keys describe, now and later.
-    """
-
-    resource_group: Annotated[tuple[str, ...] | None, OneOrMore(RESOURCE_GROUP)] = None
-    targets: Annotated[tuple[str, ...], ListOf(TARGET)] = ()
-    kind: Annotated[str | None, choice(*Kind)] = None
-    scenario: Annotated[tuple[str, ...] | None, ONE_OR_MORE_NAMES] = None
-    executable: Annotated[tuple[str, ...] | None, ONE_OR_MORE_NAMES] = None
-    configuration: Annotated[tuple[re.Pattern[str], ...] | None, ONE_OR_MORE_PATTERNS] = None
-    status: Annotated[tuple[str, ...] | None, OneOrMore(choice(*Status))] = None
-    id: Annotated[tuple[re.Pattern[str], ...] | None, ONE_OR_MORE_PATTERNS] = None
-
-
-SELECTOR_KEYS: Final = ("kind", "scenario", "executable", "configuration", "status", "id")
-ALL_GROUPS: Final = "*"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpoolSection:
-    path: Annotated[Path, PATH] = Path("/var/lib/tailer/spool.db")
-    max_bytes: Annotated[
-        int,
-        Number(
-            low=_MIB,
-            why_low="a page of the service must fit",
-            high=_PIB,
-            why_high="no disk is larger",
-            whole=True,
-        ),
-    ] = 1 << 30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusSection:
-    """`listen` is host:port or unix:/path, or empty for no status page."""
-
-    listen: Annotated[str, LISTEN_ADDRESS] = "127.0.0.1:9464"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonSection:
-    shutdown_s: Annotated[
-        float,
-        Number(
-            low=0.0,
-            why_low="0 is at once",
-            high=_HOUR_S,
-            why_high="what is left is kept in the spool anyway",
-        ),
-    ] = 30.0
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All of it, for the composition root alone to take apart."""
+    """The whole configuration; only the composition root takes it apart."""
 
     aicore: AicoreSection = field(default_factory=AicoreSection)
     watches: tuple[Watch, ...] = ()

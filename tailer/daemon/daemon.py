@@ -56,7 +56,7 @@ async def run_daemon(
     names = [each.sink.name for each in setup.sinks]
     settings = ClientSettings(
         requests_per_s=config.poll.requests_per_s,
-        first_contact_patience_s=inf,  # a service may start before its network
+        first_contact_timeout_s=inf,  # a service may start before its network
     )
     sampler = Sampler(health, clock, max_spool_bytes=config.spool.max_bytes)
     async with (
@@ -106,8 +106,8 @@ async def run_daemon(
                 health.is_stopping = True
                 log.info("stopping", undelivered_bytes=spool.undelivered_bytes)
                 spool.close_input()
-                shutdown_s = reloader.running.config.daemon.shutdown_s
-                delivering.cancel_scope.deadline = anyio.current_time() + shutdown_s
+                timeout_s = reloader.running.config.daemon.shutdown_timeout_s
+                delivering.cancel_scope.deadline = anyio.current_time() + timeout_s
             log.info("stopped", undelivered_bytes=spool.undelivered_bytes)
         background.cancel_scope.cancel()
 

@@ -24,8 +24,6 @@ from tailer.spool.contract import Spool
 
 log = structlog.get_logger()
 
-_RETRYING = "waiting to try again"
-
 
 class Service(LogSource, TargetSource, ListSource, Protocol):
     """The service, as far as it returns logs, gets targets and lists them."""
@@ -104,7 +102,7 @@ class Follower:
         reporter = TargetReporter(self.health.of(gap.target), self.clock)
         reporter.gap(Window(gap.start_ns, gap.end_ns), gap.reason, gap.detail)
         reporter.enter(Phase.GONE)
-        reporter.rest("finished")
+        reporter.finish()
         await self._retire(gap.target)
 
     async def _retire(self, target: Target) -> None:
@@ -126,7 +124,7 @@ class Follower:
             except (ApiError, AuthError, ConfigError) as error:
                 if isinstance(error, AuthError) and self.source.server_now_ns() is None:
                     raise
-                retry_pause.note_well(self.clock.monotonic_s() - started_s)
+                retry_pause.record_success(self.clock.monotonic_s() - started_s)
                 retry_in_s = retry_pause.pause_s()
                 log.error("target_failed", target=name, error=str(error), retry_in_s=retry_in_s)  # noqa: TRY400 - no bug
                 on_failure(error, retry_in_s)
@@ -144,7 +142,7 @@ class Follower:
             named.activity.idle("followed", now_s=started_s)
             log.info("target_reappeared", target=target.name)
             await self._follow_once(target, named.name, known=workload)
-            retry_pause.note_well(self.clock.monotonic_s() - started_s)
+            retry_pause.record_success(self.clock.monotonic_s() - started_s)
 
     async def _get_after(
         self, pause_s: float, target: Target, named: NamedTargetHealth
@@ -167,7 +165,7 @@ class Follower:
         """Record the retry in the health of `named` and of `targets` that are not followed."""
         now_s = self.clock.monotonic_s()
         if named is not None:
-            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
+            named.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
         for target in targets:
             if target not in self.followed:
                 self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)
@@ -189,14 +187,14 @@ class Follower:
             health.enter(Phase.STARTING, now_s=self.clock.monotonic_s())
         try:
             await Poller(
-                target,
+                target=target,
                 source=self.source,
                 spool=self.spool,
                 clock=self.clock,
                 health=health,
                 settings=self.settings,
                 jitter=self.jitter,
-                known=known,
+                details=known,
                 sighted=sighted,
             ).follow(start=self.start)
         except (ApiError, AuthError) as error:

@@ -81,7 +81,7 @@ class Reloader:
         if setup.credentials != self.running.credentials:
             await self.client.use(setup.credentials)
             log.info("credentials_changed", source=setup.credentials.source)
-        self.client.budget.limit(config.poll.requests_per_s)
+        self.client.rate_limiter.limit(config.poll.requests_per_s)
         # Sinks before targets: a new sink gets all lines of a new target.
         await self.running_sinks.change(setup.sinks)
         watched = watched_by(config, default_group=setup.credentials.default_group_name)

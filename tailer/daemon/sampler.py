@@ -25,7 +25,7 @@ class Sampler:
         """Sample until canceled. A late turn of this loop shows that the event loop was blocked."""
         while True:
             now_s = self.clock.monotonic_s()
-            self.health.loop.turn(now_s=now_s, next_s=now_s + _INTERVAL_S)
+            self.health.loop.tick(now_s=now_s, next_s=now_s + _INTERVAL_S)
             self.sample()
             await self.clock.sleep(_INTERVAL_S)
 
@@ -46,7 +46,7 @@ class Sampler:
         health.is_full = spool.is_full
         health.blocked_reason = spool.blocked_reason
         if health.is_full or health.blocked_reason:
-            health.waited_s = self.clock.monotonic_s()
+            health.last_blocked_s = self.clock.monotonic_s()
         for sink in sinks:
             backlog = spool.backlog(sink.name)
             sink.lag_lines = backlog.lines
@@ -60,6 +60,6 @@ class Sampler:
         health.answers = client.statistics.answers
         health.longest_wait_s = client.statistics.queue.longest_s(now_s)
         health.tokens_granted, health.tokens_failed = client.tokens.granted, client.tokens.failed
-        health.limit_per_s = client.budget.full_per_s
-        health.rate_per_s = client.budget.rate_per_s(now_s)
-        health.budget = client.budget.available(now_s)
+        health.limit_per_s = client.rate_limiter.full_per_s
+        health.rate_per_s = client.rate_limiter.rate_per_s(now_s)
+        health.budget = client.rate_limiter.available(now_s)

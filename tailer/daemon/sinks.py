@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
+from tailer.config.fields import PATH_FIELDS, parse_template
 from tailer.daemon.tasks import TaskSet
 from tailer.delivery import BatchQueue, deliver
 from tailer.errors import SinkError, SinkUnavailableError
@@ -31,7 +32,6 @@ log = structlog.get_logger()
 
 _OPEN_RETRY_S = 30.0  # pause before a sink that could not be opened is opened again
 _FINISH_TIMEOUT_S = 10.0  # for writes in progress of a removed or changed sink
-_FIELD = re.compile(r"\{[^{}]*\}")
 _CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file precedes its extension
 
 
@@ -122,7 +122,10 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     because the clock was set back since.
     """
     patterns = [
-        "*".join(glob.escape(text) for text in _FIELD.split(section.to.path))
+        "".join(
+            glob.escape(piece) if isinstance(piece, str) else "*"
+            for piece in parse_template(section.to.path, PATH_FIELDS)
+        )
         for section in config.sinks
         if isinstance(section.to, FileSection)
     ]

@@ -11,7 +11,7 @@ from tailer.clock import Clock
 from tailer.config import Config, PollSettings
 from tailer.daemon.follower import Follower, Service
 from tailer.daemon.tasks import Task, TaskSet
-from tailer.discovery.scanner import Found, NotedLists, Scanner
+from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector, selector_for
 from tailer.health.health import Health
 from tailer.model import Gap, Sighting, Target, Workload
@@ -129,32 +129,26 @@ class TargetSet:
             await self._scan.wait()
         await self._named.cancel(names)
         await self._found.cancel(targets)
-        await self.spool.settle()  # the next poller of a target reads the stored position
+        await self.spool.flush()  # the next poller of a target reads the stored position
         return followed - self._follower.followed
 
     def _start_scanner(self, watched: WatchedTargets) -> None:
         """A new scanner reports all targets again, except retired ones."""
-        self.health.looks.clear()
+        self.health.listings.clear()
         self._scan = self._scanner = None
         if not watched.selectors:
             return
-        lists = NotedLists(
-            self.source,
-            watched.selectors,
-            self.health,
-            self.clock,
-            watched.poll.discovery_interval_s,
-        )
         scanner = Scanner(
-            watched.selectors,
-            source=lists,
+            selectors=watched.selectors,
+            source=self.source,
+            health=self.health,
             spool=self.spool,
             clock=self.clock,
             backfill_ns=watched.backfill_ns,
             lateness_ns=round(watched.poll.lateness_s * NS_PER_S),
             interval_s=watched.poll.discovery_interval_s,
         )
-        lists.expect()
+        scanner.register()
         self._scanner = scanner
         self._scan = Task(self.tasks, partial(scanner.watch, self._start_found, self._report_gone))
 

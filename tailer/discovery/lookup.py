@@ -1,9 +1,4 @@
-"""A name or bare id -> target; wait until it exists.
-
-Which targets are meant.
-
-Waiting for a target that somebody is about to create.
-"""
+"""Resolve a name or a bare id to targets; wait until a target exists."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,7 +10,7 @@ from tailer.model import Kind, Target, Workload
 
 
 class TargetSource(Protocol):
-    """The service, as far as it knows what there is. Requests are retried inside."""
+    """The part of the service that a lookup needs. It retries requests without end."""
 
     async def get(self, target: Target, *, on_retry: OnRetry) -> Workload: ...
 
@@ -23,46 +18,45 @@ class TargetSource(Protocol):
 async def find_target(
     source: TargetSource, name: str, *, resource_groups: Sequence[str], on_retry: OnRetry
 ) -> list[Workload]:
-    """What `name` (`deployment/ID`, `execution/ID` or a bare ID) means in these groups.
+    """Resolve `name` (`deployment/ID`, `execution/ID` or a bare ID) in these groups.
 
-    A refusal counts only when nothing else is heard: it is one group's, and ids are unique.
+    A refusal of one group is raised only if no other group answers, as ids are unique.
 
     Raises:
-        ConfigError: Not a name, or one that could mean two things.
+        ConfigError: Not a name, or the id of a deployment and of an execution.
         NotFoundError: In none of the groups.
     """
     kinds, id_ = kinds_and_id(name)
     found: list[Workload] = []
     refusals: list[PermanentApiError] = []
-    is_denied = False
+    is_not_found = False
     for group in resource_groups:
         for kind in kinds:
             try:
                 found.append(await source.get(Target(group, kind, id_), on_retry=on_retry))
             except NotFoundError:
-                is_denied = True
+                is_not_found = True
             except PermanentApiError as error:
                 refusals.append(error)
     if not found:
-        if refusals and not is_denied:
+        if refusals and not is_not_found:
             raise refusals[0]
         groups = ", ".join(resource_groups)
-        what = " or ".join(kinds)
-        unseen = "".join(f"; {error.message}" for error in refusals[:1])
+        refused = "".join(f"; {error.message}" for error in refusals[:1])
         raise NotFoundError(
-            f"there is no {what} {id_} in resource group {groups}{unseen}",
-            hint="`tailer list` shows what there is; -g picks another resource group",
+            f"no {' or '.join(kinds)} {id_} in resource group {groups}{refused}",
+            hint="`tailer list` shows all targets; -g selects another resource group",
         )
     if len({workload.target.kind for workload in found}) > 1:
         raise ConfigError(
-            f"{id_} is a deployment and an execution",
+            f"{id_} is the id of a deployment and of an execution",
             hint=f"write deployment/{id_} or execution/{id_}",
         )
     return found
 
 
 def kinds_and_id(name: str) -> tuple[tuple[Kind, ...], str]:
-    """What `name` may be, before anybody is asked.
+    """Parse `name`; a bare id may be of any kind.
 
     Raises:
         ConfigError: Not a name.
@@ -87,7 +81,7 @@ def _checked_id(id_: str, name: str) -> str:
     return id_
 
 
-_LOOK_S = 2.0  # a job that was just created should not be missed for long, nor asked for in a rush
+_LOOKUP_INTERVAL_S = 2.0  # a new job is found soon, at a low request rate
 
 
 async def wait_for_target(
@@ -99,11 +93,11 @@ async def wait_for_target(
     clock: Clock,
     on_retry: OnRetry,
 ) -> list[Workload]:
-    """What `name` means, as soon as it is there. `deadline_s` is monotonic.
+    """Resolve `name` as soon as it exists. `deadline_s` is monotonic.
 
     Raises:
-        ConfigError: It could mean two things.
-        NotFoundError: It is still not there at the deadline.
+        ConfigError: As `find_target`.
+        NotFoundError: It does not exist at the deadline.
     """
     while True:
         try:
@@ -114,4 +108,4 @@ async def wait_for_target(
             left_s = deadline_s - clock.monotonic_s()
             if left_s <= 0:
                 raise
-        await clock.sleep(min(left_s, _LOOK_S))
+        await clock.sleep(min(left_s, _LOOKUP_INTERVAL_S))

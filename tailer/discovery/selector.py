@@ -1,7 +1,7 @@
-"""Which deployments and executions are meant, when they are not named. Pure.
+"""Selectors: which deployments and executions match, when they are not named. Pure.
 
-Everything that a selector says must be true of a workload; what it does not say may be
-anything. Several selectors are alternatives.
+A workload matches a selector if it satisfies all conditions. An empty condition accepts
+everything. Several selectors are alternatives.
 """
 
 import re
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tailer.config.settings import ALL_GROUPS, Watch
 from tailer.model import Kind, Status, Workload
 
-# On the way to a status: what came before it, whether or not anybody looked in time.
+# The statuses that a workload had before each status, whether a listing showed them or not.
 _BEFORE = {
     Status.UNKNOWN: (),
     Status.PENDING: (Status.UNKNOWN,),
@@ -26,10 +26,10 @@ _BEFORE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
-    """Empty is any, everywhere but in `resource_groups`; there None is all that may be seen.
+    """Conditions; empty accepts everything. `resource_groups` None means all readable groups.
 
-    A configuration is meant by its id, or by an expression that is found in its name; an
-    id by an expression that is found in it. Everything else must be equal.
+    A configuration matches by its id or by a regular expression found in its name, an id
+    by a regular expression found in it. All other conditions compare for equality.
     """
 
     resource_groups: tuple[str, ...] | None
@@ -41,12 +41,12 @@ class Selector:
     ids: tuple[re.Pattern[str], ...] = ()
 
     def is_for(self, resource_group: str, kind: Kind) -> bool:
-        """Whether anything there can be meant."""
+        """Whether workloads of this group and kind can match."""
         groups = self.resource_groups
         return kind in self.kinds and (groups is None or resource_group in groups)
 
     def describes(self, workload: Workload) -> bool:
-        """Whether all that never changes about it is as wanted."""
+        """Whether all conditions but the status match: those fields never change."""
         target = workload.target
         return (
             self.is_for(target.resource_group, target.kind)
@@ -57,22 +57,22 @@ class Selector:
         )
 
     def matches(self, workload: Workload) -> bool:
-        """Whether it is meant, with the status that it has now."""
-        return self.describes(workload) and self._wants(workload.status)
+        """Whether all conditions match, with the current status."""
+        return self.describes(workload) and self._accepts(workload.status)
 
     def has_matched(self, workload: Workload, *, since: Status | None) -> bool:
-        """Whether it is meant, or was on its way from status `since`: None is its creation.
+        """Whether it matches now, or matched in a status after `since` (None: its creation).
 
-        Looks are far apart, and a status that nobody saw was one all the same.
+        A status between two listings counts, too, although no listing showed it.
         """
         if not self.describes(workload):
             return False
         passed = _BEFORE[workload.status]
         if since is not None:
             passed = tuple(one for one in passed if since in _BEFORE[one])
-        return any(map(self._wants, (*passed, workload.status)))
+        return any(map(self._accepts, (*passed, workload.status)))
 
-    def _wants(self, status: Status) -> bool:
+    def _accepts(self, status: Status) -> bool:
         return not self.statuses or status in self.statuses
 
     def _has_configuration(self, workload: Workload) -> bool:
@@ -82,16 +82,16 @@ class Selector:
         )
 
     def __str__(self) -> str:
-        """As one would say it: `executions of scenario churn in team-a`."""
+        """For messages: `executions of scenario churn in team-a`."""
         kinds = " and ".join(f"{kind}s" for kind in self.kinds)
         groups = "all resource groups" if self.resource_groups is None else None
         parts = [
-            _said("of scenario", self.scenarios),
-            _said("of executable", self.executables),
-            _said("of configuration", [one.pattern for one in self.configurations]),
-            _said("in status", self.statuses),
-            _said("with id", [one.pattern for one in self.ids]),
-            f"in {groups}" if groups else _said("in", self.resource_groups or ()),
+            _condition("of scenario", self.scenarios),
+            _condition("of executable", self.executables),
+            _condition("of configuration", [one.pattern for one in self.configurations]),
+            _condition("in status", self.statuses),
+            _condition("with id", [one.pattern for one in self.ids]),
+            f"in {groups}" if groups else _condition("in", self.resource_groups or ()),
         ]
         return " ".join([kinds, *(part for part in parts if part)])
 
@@ -107,30 +107,31 @@ def selector_for(watch: Watch, *, default_group: str) -> Selector | None:
         scenarios=watch.scenario or (),
         executables=watch.executable or (),
         configurations=watch.configuration or (),
-        statuses=tuple(Status(one) for one in watch.status or ()),
+        statuses=watch.status or (),
         ids=watch.id or (),
     )
 
 
-def _said(what: str, wanted: Iterable[str]) -> str:
-    words = " or ".join(wanted)
-    return f"{what} {words}" if words else ""
+def _condition(what: str, accepted: Iterable[str]) -> str:
+    values = " or ".join(accepted)
+    return f"{what} {values}" if values else ""
 
 
-_MOST_SHOWN = 5  # scenarios; beyond that a sentence is a table
+_MAX_SCENARIOS = 5  # in one summary
 
 
 def summarize_workloads(workloads: Iterable[Workload]) -> str:
-    """What there is: `3 executions (2 COMPLETED, 1 RUNNING) of scenario churn`, and so on."""
-    by_kind: dict[tuple[Kind, str], Counter[Status]] = {}
+    """Count by kind and scenario: `2 executions of scenario churn (2 DEAD)`."""
+    counts: dict[tuple[Kind, str], Counter[Status]] = {}
     for workload in workloads:
-        one = by_kind.setdefault((workload.target.kind, workload.scenario_id), Counter())
-        one[workload.status] += 1
-    largest = sorted(by_kind.items(), key=lambda item: (-item[1].total(), item[0]))
+        group = (workload.target.kind, workload.scenario_id)
+        counts.setdefault(group, Counter())[workload.status] += 1
+    largest = sorted(counts.items(), key=lambda item: (-item[1].total(), item[0]))
     parts = [
-        _counted(kind, scenario, statuses) for (kind, scenario), statuses in largest[:_MOST_SHOWN]
+        _counted(kind, scenario, statuses)
+        for (kind, scenario), statuses in largest[:_MAX_SCENARIOS]
     ]
-    more = sum(statuses.total() for _, statuses in largest[_MOST_SHOWN:])
+    more = sum(statuses.total() for _, statuses in largest[_MAX_SCENARIOS:])
     return ", ".join([*parts, f"{more} others"] if more else parts) or "nothing"
 
 

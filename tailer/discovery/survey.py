@@ -1,6 +1,6 @@
-"""What selectors mean at first: told once, when every place where they look was looked at."""
+"""List everything that selectors may match, once; report the first result per selector."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,70 +10,13 @@ import structlog
 from tailer.backoff import OnRetry
 from tailer.discovery.selector import Selector, summarize_workloads
 from tailer.errors import ApiError
-from tailer.model import Kind, Workload
+from tailer.model import NO_FILTER, Kind, ListFilter, Workload
 
 log = structlog.get_logger()
 
 
-def kinds_in(group: str, selectors: Sequence[Selector]) -> tuple[Kind, ...]:
-    return tuple(kind for kind in Kind if any(one.is_for(group, kind) for one in selectors))
-
-
-class SelectorReports:
-    """`wait_for` each resource group, then `begin`; `note` what was listed."""
-
-    def __init__(self, selectors: Sequence[Selector]) -> None:
-        self._selectors = selectors
-        self._awaited: set[tuple[str, Kind]] = set()
-        self._workloads: list[Workload] = []
-        self._has_begun = False
-        self._is_told = False
-
-    def wait_for(self, group: str) -> None:
-        self._awaited |= {(group, kind) for kind in kinds_in(group, self._selectors)}
-
-    def begin(self) -> None:
-        """Every resource group is waited for."""
-        self._has_begun = True
-        self._tell_when_done()
-
-    def are_awaited(self, group: str, kind: Kind) -> bool:
-        return (group, kind) in self._awaited
-
-    def note(self, group: str, kind: Kind, listed: Collection[Workload]) -> None:
-        if (group, kind) in self._awaited:
-            self._awaited.remove((group, kind))
-            if not self._is_told:
-                self._workloads += listed
-                self._tell_when_done()
-
-    def _tell_when_done(self) -> None:
-        if self._is_told or self._awaited or not self._has_begun:
-            return
-        self._is_told = True
-        for selector in self._selectors:
-            matching = [one for one in self._workloads if selector.matches(one)]
-            if matching:
-                alive = sum(not one.status.is_terminal for one in matching)
-                log.info(
-                    "selector_matched", selector=str(selector), found=len(matching), alive=alive
-                )
-            else:
-                there = available(self._workloads, selector)
-                log.warning("selector_unmatched", selector=str(selector), available=there)
-        self._workloads = []
-
-
-def available(workloads: Sequence[Workload], selector: Selector) -> str:
-    """What could be chosen from where `selector` looks."""
-    groups = selector.resource_groups
-    return summarize_workloads(
-        one for one in workloads if groups is None or one.target.resource_group in groups
-    )
-
-
 class ListSource(Protocol):
-    """The service, as far as it lists things. Requests are retried inside, without end."""
+    """The listings of the service. It retries requests without end."""
 
     def server_now_ns(self) -> int | None: ...
 
@@ -81,19 +24,18 @@ class ListSource(Protocol):
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
         on_retry: OnRetry,
     ) -> Sequence[Workload]:
-        """All of them, whatever their status."""
+        """All workloads of a kind, in every status."""
 
     async def resource_groups(self, *, on_retry: OnRetry) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What there was at one look into so many `groups`, and which of them were refused."""
+    """Workloads of `groups` resource groups, and the error of each group that was refused."""
 
     workloads: Sequence[Workload]
     refusals: Mapping[str, ApiError]
@@ -101,15 +43,15 @@ class Survey:
 
 
 async def survey(selectors: Sequence[Selector], source: ListSource, *, on_retry: OnRetry) -> Survey:
-    """One look at everything that `selectors` could mean.
+    """List everything that `selectors` may match, once.
 
-    Errors: of a single resource group in the answer; AuthError, and an ApiError before the
-    service has answered anything or where it does not say which groups there are.
+    Errors: a refusal of a single resource group is part of the result. AuthError, an
+    ApiError before the first response, and a refused list of resource groups are raised.
     """
     workloads: list[Workload] = []
     refusals: dict[str, ApiError] = {}
 
-    async def look(group: str, kind: Kind) -> None:
+    async def list_kind(group: str, kind: Kind) -> None:
         try:
             workloads.extend(await source.list(kind, group, on_retry=on_retry))
         except ApiError as error:
@@ -120,11 +62,15 @@ async def survey(selectors: Sequence[Selector], source: ListSource, *, on_retry:
     groups = dict.fromkeys(named_groups(selectors))
     if means_all_groups(selectors):
         groups |= dict.fromkeys(await source.resource_groups(on_retry=on_retry))
-    async with anyio.create_task_group() as looking:
+    async with anyio.create_task_group() as listing:
         for group in groups:
             for kind in kinds_in(group, selectors):
-                looking.start_soon(look, group, kind)
+                listing.start_soon(list_kind, group, kind)
     return Survey(workloads, refusals, len(groups))
+
+
+def kinds_in(group: str, selectors: Sequence[Selector]) -> tuple[Kind, ...]:
+    return tuple(kind for kind in Kind if any(one.is_for(group, kind) for one in selectors))
 
 
 def named_groups(selectors: Sequence[Selector]) -> tuple[str, ...]:
@@ -133,3 +79,51 @@ def named_groups(selectors: Sequence[Selector]) -> tuple[str, ...]:
 
 def means_all_groups(selectors: Sequence[Selector]) -> bool:
     return any(one.resource_groups is None for one in selectors)
+
+
+def available(workloads: Sequence[Workload], selector: Selector) -> str:
+    """Summary of the workloads in the resource groups of `selector`."""
+    groups = selector.resource_groups
+    return summarize_workloads(
+        one for one in workloads if groups is None or one.target.resource_group in groups
+    )
+
+
+class SelectorReports:
+    """Logs once per selector what it matches, when all first listings are recorded.
+
+    Call `wait_for` with all resource groups, then `record` each listing.
+    """
+
+    def __init__(self, selectors: Sequence[Selector]) -> None:
+        self._selectors = selectors
+        self._awaited: set[tuple[str, Kind]] = set()
+        self._workloads: list[Workload] = []
+        self._is_reported = False
+
+    def wait_for(self, groups: Iterable[str]) -> None:
+        self._awaited |= {
+            (group, kind) for group in groups for kind in kinds_in(group, self._selectors)
+        }
+        self._report_if_complete()
+
+    def record(self, group: str, kind: Kind, listed: Collection[Workload]) -> None:
+        if (group, kind) in self._awaited and not self._is_reported:
+            self._awaited.remove((group, kind))
+            self._workloads += listed
+            self._report_if_complete()
+
+    def _report_if_complete(self) -> None:
+        if self._is_reported or self._awaited:
+            return
+        self._is_reported = True
+        for selector in self._selectors:
+            matching = [one for one in self._workloads if selector.matches(one)]
+            name = str(selector)
+            if matching:
+                alive = sum(not one.status.is_terminal for one in matching)
+                log.info("selector_matched", selector=name, found=len(matching), alive=alive)
+            else:
+                found = available(self._workloads, selector)
+                log.warning("selector_unmatched", selector=name, available=found)
+        self._workloads = []

@@ -1,9 +1,4 @@
-"""What is known of everybody's well-being. Pure: whoever acts tells, whoever asks reads.
-
-A quiet target and a broken connection must never look alike, so every change of phase
-is a fact with a reason, and `enter` says whether it was a change at all. Long, because
-what is known of a target, and the sums that outlive it, must change together.
-"""
+"""Health records of all components, written by the tasks and read by /status. Pure."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -19,28 +14,28 @@ from tailer.health.parts import (
 from tailer.health.targets import TargetHealth, Totals
 from tailer.model import GapReason, Target
 
-_KEPT_RETIRED = 1000  # targets that are read to their end; of older ones only the sums
+_MAX_RETIRED_KEPT = 1000  # finished targets; of older ones only the totals are kept
 
 
 @dataclass(slots=True)
 class Health:
-    """Of everything that runs. `past` is what `targets` no longer has.
+    """Health of the whole process. `past` has the totals of targets that were forgotten.
 
-    `service_ns` is now by the service's clock, as of the last look. `has_begun` is set
-    when all that is to be done at the start is known.
+    `service_ns` is the service's clock at the last sample. `has_begun` is set when all
+    targets, sinks and listings of the configuration are registered.
     """
 
     targets: dict[Target, TargetHealth] = field(default_factory=dict)
     sinks: dict[str, SinkHealth] = field(default_factory=dict)
     names: list[NamedTargetHealth] = field(default_factory=list)
-    looks: dict[str, ListingHealth] = field(default_factory=dict)
+    listings: dict[str, ListingHealth] = field(default_factory=dict)
     spool: SpoolHealth = field(default_factory=SpoolHealth)
     requests: RequestsHealth = field(default_factory=RequestsHealth)
     loop: LoopHealth = field(default_factory=LoopHealth)
     service_ns: int = 0
     has_begun: bool = False
     is_stopping: bool = False
-    sink_gaps: Counter[GapReason] = field(default_factory=Counter)  # that concern no one target
+    sink_gaps: Counter[GapReason] = field(default_factory=Counter)  # not of a single target
     past: Totals = field(default_factory=Totals)
     retired: int = 0
     _retired: deque[Target] = field(default_factory=deque)
@@ -51,45 +46,43 @@ class Health:
     def of_sink(self, name: str) -> SinkHealth:
         return self.sinks.setdefault(name, SinkHealth(name))
 
-    def of_look(self, what: str) -> ListingHealth:
-        return self.looks.setdefault(what, ListingHealth(what))
+    def of_listing(self, what: str) -> ListingHealth:
+        return self.listings.setdefault(what, ListingHealth(what))
 
     def named(self, name: str, resource_group: str) -> NamedTargetHealth:
-        """A name that is to be followed."""
-        for known in self.names:
-            if (known.name, known.resource_group) == (name, resource_group):
-                return known
+        """The record of a name in the configuration."""
+        for one in self.names:
+            if (one.name, one.resource_group) == (name, resource_group):
+                return one
         self.names.append(NamedTargetHealth(name, resource_group))
         return self.names[-1]
 
     def retire(self, target: Target) -> None:
-        """Nothing more will happen to `target`: it is kept until many others are retired."""
+        """Mark `target` as finished. It is kept until 1000 others have finished after it."""
         self.retired += 1
         self._retired.append(target)
-        if len(self._retired) > _KEPT_RETIRED:
+        if len(self._retired) > _MAX_RETIRED_KEPT:
             self.forget(self._retired.popleft())
 
     def forget(self, target: Target) -> None:
-        """`target` is not kept any more, only its sums."""
-        known = self.targets.pop(target, None)
-        if known is not None:
-            self.past.targets += 1
-            self.past.add(known)
+        """Drop the record of `target`, and keep its totals."""
+        forgotten = self.targets.pop(target, None)
+        if forgotten is not None:
+            self.past.add(forgotten.totals)
 
-    def sums(self) -> Totals:
-        """Of all targets that there are and were: no number in it ever goes back."""
-        sums = Totals()
-        for one in self.targets.values():
-            sums.add(one)
-        sums.add(self.past)
-        return sums
+    def totals(self) -> Totals:
+        """Totals of all current and forgotten targets: no number in it ever decreases."""
+        totals = Totals()
+        for one in (self.past, *(health.totals for health in self.targets.values())):
+            totals.add(one)
+        return totals
 
     def scenario_of(self, target: Target) -> str:
-        """Empty as long as the service was not asked."""
+        """Empty before the first response about `target`."""
         one = self.targets.get(target)
-        return "" if one is None or one.known is None else one.known.scenario_id
+        return "" if one is None or one.details is None else one.details.scenario_id
 
     @property
     def gaps(self) -> Counter[GapReason]:
-        known = (one.gap_counts for one in self.targets.values())
-        return sum(known, start=self.sink_gaps + self.past.gap_counts)
+        counts = (one.totals.gap_counts for one in self.targets.values())
+        return sum(counts, start=self.sink_gaps + self.past.gap_counts)

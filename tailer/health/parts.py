@@ -1,11 +1,8 @@
-"""Health of sinks, spool, requests, discovery, loop; the per-task activity timer.
+"""Health of sinks, spool, requests, listings and event loop; the activity timer of each task. Pure.
 
-What a task does, and by when it should be done: how to tell one that waits from one that hangs.
-
-Pure. Whoever waits says beforehand for what and for how long; who has said nothing for too
-long hangs. Law: a wait that may last for ever is stated as such, and never one for a machine.
-
-What is known of everything but the targets: sinks, spool, requests, looks, the loop. Pure.
+Before a task waits it records the step and its planned duration. A task that overruns the
+plan by STALL_S is stalled. A step may be unlimited only while there is no work; a wait for
+another machine is always limited.
 """
 
 from collections import Counter, deque
@@ -14,38 +11,39 @@ from math import inf
 
 from tailer.model import Target
 
-# On top of what was stated. A question to the service takes at most four requests of a minute
-# each: for a token, itself, for a new token after a 401, itself again.
+# One call of the API makes at most four requests of up to a minute each: for a token, the
+# request, for a new token after a 401, and the request again.
 STALL_S = 300.0
+LOOP_STALL_S = 10.0  # no step of tailer blocks the event loop for a tenth of that
+_LOOP_DELAYS_KEPT_S = 60.0
 
 
 @dataclass(slots=True)
 class Activity:
-    """Of one task. Times are monotonic; `due_s` is when it hangs, unless it says more."""
+    """The current step of one task. Monotonic times; the task is stalled from `due_s` on."""
 
     step: str = ""
     since_s: float = 0.0
     due_s: float = inf
 
     def start(self, step: str, *, now_s: float, within_s: float = 0.0) -> None:
-        """A step that takes `within_s` by intention, and no more than STALL_S longer."""
+        """Start a step that is planned to take `within_s`."""
         self.step, self.since_s, self.due_s = step, now_s, now_s + within_s + STALL_S
 
     def idle(self, step: str, *, now_s: float) -> None:
-        """There may never be anything to do again, and that is well."""
+        """Wait for work, without a limit."""
         self.step, self.since_s, self.due_s = step, now_s, inf
 
-
-LOOP_STALL_S = 10.0  # nothing that tailer does holds up the loop for a tenth of that
-_DELAYS_S = 60.0
+    def wait_to_retry(self, *, now_s: float, retry_in_s: float) -> None:
+        self.start("waiting to retry", now_s=now_s, within_s=retry_in_s)
 
 
 @dataclass(slots=True)
 class SinkHealth:
-    """Of one sink, since this process began. Times are monotonic.
+    """Health of one sink since the process started. Monotonic times.
 
-    `lag_lines` are in the spool and not taken yet, the oldest of them for `lag_s`; these
-    two are as of the last look at the spool.
+    `lag_lines` are in the spool and undelivered, the oldest of them for `lag_s`; both are
+    as of the last sample of the spool.
     """
 
     name: str
@@ -67,7 +65,7 @@ class SinkHealth:
         return self.is_open and self.failing_since_s is None
 
     def recover(self) -> None:
-        """It opened, or took something."""
+        """Record a successful open or write."""
         self.is_open, self.failing_since_s, self.next_try_s = True, None, None
 
     def fail(self, error: str, *, now_s: float, retry_in_s: float) -> None:
@@ -76,37 +74,46 @@ class SinkHealth:
         if self.failing_since_s is None:
             self.failing_since_s = now_s
         self.next_try_s = now_s + retry_in_s
-        self.activity.start("waiting to try again", now_s=now_s, within_s=retry_in_s)
+        self.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
 
 
 @dataclass(slots=True)
 class NamedTargetHealth:
-    """Of a target that was named. `targets` is what it stands for, once that is known."""
+    """Health of a name in the configuration. `targets` is what the name was resolved to."""
 
     name: str
     resource_group: str
     targets: tuple[Target, ...] = ()
-    reason: str = ""  # of its last failure
+    reason: str = ""  # the error of the last attempt, if it failed
     next_try_s: float | None = None
     activity: Activity = field(default_factory=Activity)
 
 
 @dataclass(slots=True)
 class ListingHealth:
-    """Of looking, again and again, what there is: `what`, such as executions in a group."""
+    """Health of a periodic listing. `what` is for example `executions in default`."""
 
     what: str
-    is_done: bool = False  # was there ever an answer
-    reason: str = ""  # it failed last
+    is_done: bool = False  # the service has answered at least once
+    reason: str = ""  # the error of the last attempt, if it failed
     next_try_s: float | None = None
     activity: Activity = field(default_factory=Activity)
+
+    def answered(self, error: str = "", *, now_s: float, pause_s: float) -> None:
+        """Record a response, or a refusal with its `error`; the next listing is in `pause_s`."""
+        self.is_done, self.reason, self.next_try_s = True, error, None
+        self.activity.start("pausing", now_s=now_s, within_s=pause_s)
+
+    def fail(self, error: str, *, now_s: float, retry_in_s: float) -> None:
+        self.reason, self.next_try_s = error, now_s + retry_in_s
+        self.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
 
 
 @dataclass(slots=True)
 class SpoolHealth:
-    """As of the last look at it. `blocked_reason`: nothing can be stored, and that is known.
+    """Last sample of the spool. `blocked_reason` is why it cannot store lines, or empty.
 
-    `waited_s` is when that was last so; monotonic.
+    `last_blocked_s` is when it was last full or blocked; monotonic.
     """
 
     undelivered_bytes: int = 0
@@ -114,14 +121,14 @@ class SpoolHealth:
     oldest_s: float = 0.0
     is_full: bool = False
     blocked_reason: str = ""
-    waited_s: float | None = None
+    last_blocked_s: float | None = None
 
 
 @dataclass(slots=True)
 class RequestsHealth:
-    """Of the requests to the service, as of the last look. Statuses of answers; 0 is none.
+    """Last sample of the request statistics. `answers` counts HTTP statuses; 0 is no response.
 
-    `longest_wait_s` is for how long one had to wait for its turn of late.
+    `longest_wait_s` is the longest recent wait of a request for the rate limit.
     """
 
     retries: int = 0
@@ -136,28 +143,28 @@ class RequestsHealth:
 
 @dataclass(slots=True)
 class LoopHealth:
-    """Of the event loop, which is meant to turn at `due_s`. Monotonic.
+    """Delays of the event loop. Its next tick is planned for `due_s`. Monotonic times.
 
-    `stood_s` is how long it last stood still, which ended at `stood_upto_s`.
+    `blocked_s` is the length of the last blockage, which ended at `blocked_until_s`.
     """
 
     due_s: float | None = None
     delays: deque[tuple[float, float]] = field(default_factory=deque)
-    stood_s: float = 0.0
-    stood_upto_s: float | None = None
+    blocked_s: float = 0.0
+    blocked_until_s: float | None = None
 
-    def turn(self, *, now_s: float, next_s: float) -> None:
-        """It turned, and will again at `next_s` unless something holds it up."""
+    def tick(self, *, now_s: float, next_s: float) -> None:
+        """Record that the loop runs, and that the next tick is planned for `next_s`."""
         if self.due_s is not None:
             delay_s = max(0.0, now_s - self.due_s)
             self.delays.append((now_s, delay_s))
             if delay_s >= LOOP_STALL_S:
-                self.stood_s, self.stood_upto_s = delay_s, now_s
-        while self.delays and self.delays[0][0] < now_s - _DELAYS_S:
+                self.blocked_s, self.blocked_until_s = delay_s, now_s
+        while self.delays and self.delays[0][0] < now_s - _LOOP_DELAYS_KEPT_S:
             self.delays.popleft()
         self.due_s = next_s
 
     def delay_s(self, now_s: float) -> float:
-        """The worst of late, or the present one if that is worse."""
-        present_s = 0.0 if self.due_s is None else now_s - self.due_s
-        return max(0.0, present_s, *(delay_s for _, delay_s in self.delays))
+        """The largest delay of the last minute, including the current one."""
+        current_s = 0.0 if self.due_s is None else now_s - self.due_s
+        return max(0.0, current_s, *(delay_s for _, delay_s in self.delays))

@@ -184,14 +184,14 @@ class Pipeline:
     async def _poll(self, request: ReadRequest) -> None:
         target, start_ns, last = request.target, request.start_ns, request.last
         poller = Poller(
-            target,
+            target=target,
             source=self.source,
             spool=self.spool,
             clock=self.clock,
             health=self.outcome.health.of(target),
             settings=self.settings,
             jitter=self.jitter,
-            known=request.known,
+            details=request.known,
             sighted=request.sighted,
         )
         try:

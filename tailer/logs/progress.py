@@ -58,7 +58,7 @@ class Progress:
 
     @property
     def lines(self) -> int:
-        return sum(self.health.of(target).lines for target in self.spans)
+        return sum(self.health.of(target).totals.lines for target in self.spans)
 
     def _covered_ns(self, target: Target) -> int:
         start_ns, end_ns = self.spans[target]

@@ -54,7 +54,7 @@ def closing_report(
     for health in sorted(followed, key=_severity):
         if quiet and _ended_as_intended(health):
             continue
-        target, details = health.target, health.known
+        target, details = health.target, health.details
         name = visible(f"{target.name} in {target.resource_group}" if with_groups else target.name)
         printed = printed_lines.of(target)
         lines = [_verdict(health, printed, name)]
@@ -79,7 +79,7 @@ def _ended_as_intended(health: TargetHealth) -> bool:
 
 
 def _verdict(health: TargetHealth, printed: Printed, name: str) -> str:
-    status, details, lines = health.status, health.known, lines_text(printed.lines)
+    status, details, lines = health.status, health.details, lines_text(printed.lines)
     if not status.is_terminal:
         if health.phase is Phase.GONE:
             return f"{name}: deleted while it was followed, {lines}"

@@ -21,7 +21,7 @@ from tailer.logs.request import LogsRequest
 from tailer.logs.stops import Stop, signaled, timed_out
 from tailer.logs.summary import summarize, write_summary
 from tailer.logs.targets import TargetSearch
-from tailer.sinks.stdout import Descriptor, StdoutSink
+from tailer.sinks.stdout import NonBlockingWriter, StdoutSink
 from tailer.text import encode
 
 log = structlog.get_logger()
@@ -136,7 +136,7 @@ class _Run:
         """Explain a missing output: most often the default time range of one hour."""
         if self.outcome.cause is Cause.MAX_LINES:
             log.info("max_lines_reached", lines=self.printed.lines)
-        lines = sum(health.lines for health in self.outcome.health.targets.values())
+        lines = sum(health.totals.lines for health in self.outcome.health.targets.values())
         if self.outcome.cause is not None or self.outcome.errors or lines:
             return
         if self._request.since is None and self._request.last is None:
@@ -149,7 +149,7 @@ class _Run:
 async def _write_to_stderr(report: str) -> None:
     if not report or sys.stderr is None:
         return
-    stderr = Descriptor(sys.stderr.fileno(), name="standard error")
+    stderr = NonBlockingWriter(sys.stderr.fileno(), name="standard error")
     with suppress(SinkError), anyio.move_on_after(_REPORT_TIMEOUT_S):
         try:
             stderr.open()

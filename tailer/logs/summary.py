@@ -102,9 +102,9 @@ def _target_summary(health: TargetHealth, printed: Printed) -> TargetSummary:
         target=target.name,
         resource_group=target.resource_group,
         status=health.status,
-        status_message="" if health.known is None else health.known.status_message,
+        status_message="" if health.details is None else health.details.status_message,
         lines=printed.lines,
-        late_lines=health.late,
+        late_lines=health.totals.late,
         first_timestamp=_time(printed.first_ns),
         last_timestamp=_time(printed.last_ns),
         gaps=[

@@ -16,6 +16,7 @@ from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector
 from tailer.discovery.survey import available, survey
 from tailer.errors import NotFoundError, TailerError
+from tailer.health.health import Health
 from tailer.logs.pipeline import Pipeline, ReadRequest
 from tailer.logs.request import LogsRequest, plan
 from tailer.model import Batch, Target, Workload
@@ -168,7 +169,8 @@ class TargetSearch:
         """`existing` are the targets of the survey: only these have lines before `now_ns`."""
         planned = {read.target: read for read in existing}
         scanner = Scanner(
-            [selector],
+            selectors=[selector],
+            health=Health(),  # `tailer logs` has no status page
             source=self._client,
             spool=pipeline.spool,
             clock=self._clock,

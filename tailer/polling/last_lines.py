@@ -1,4 +1,4 @@
-"""The last lines of a range, read backwards instead of reading everything. Pure."""
+"""Read the last N lines of a range backwards, without reading the whole range. Pure."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from tailer.timestamp import NS_PER_MS
 
 
 class LastLinesReader:
-    """Send `query` with `top`, `feed` the answer, until `query` is None; then see `lines`.
+    """Send `query` with `top`, `feed` the page, until `query` is None; `lines` is the result.
 
-    A full page may have cut the lines of its oldest timestamp in two, so the next one ends
-    just behind that timestamp, and shows those lines again. `hole` is an instant of which
-    there was more than that. A service that answers in another order than it was asked for
-    cannot be read backwards: then `is_readable` is False.
+    A full page may lack lines of its oldest timestamp, so the next page ends just after
+    that timestamp and repeats its lines. `hole` is an instant that has more lines than a
+    page. `is_readable` is False if the service does not return the requested order: then
+    the range cannot be read backwards.
     """
 
     def __init__(self, count: int, window: Window) -> None:
@@ -26,7 +26,7 @@ class LastLinesReader:
         self.hole: Window | None = None
         self.query: Query | None = None
         if count and window.start_ns < window.end_ns:
-            self._ask_upto(window.end_ns)
+            self._request_upto(window.end_ns)
 
     @property
     def top(self) -> int:
@@ -39,7 +39,7 @@ class LastLinesReader:
 
     def feed(self, page: Page) -> None:
         assert self.query is not None, "the read is over"
-        asked = self.query.window
+        requested = self.query.window
         self.query = None
         times_ns, entries, was_sorted = in_order(page, Order.DESC, undated_ns=self._window.start_ns)
         is_full = len(entries) >= page.top
@@ -50,22 +50,22 @@ class LastLinesReader:
         if not is_full or len(self._entries) >= self._count:
             return
         oldest_ns = times_ns[0]
-        just_behind_it = (oldest_ns + NS_PER_MS - oldest_ns % NS_PER_MS, oldest_ns + 1)
-        if times_ns[-1] == oldest_ns:  # one instant fills the page, and its rest is out of reach
+        next_ends_ns = (oldest_ns + NS_PER_MS - oldest_ns % NS_PER_MS, oldest_ns + 1)
+        if times_ns[-1] == oldest_ns:  # one instant fills the page; its other lines cannot be read
             self.hole = Window(oldest_ns, oldest_ns + 1)
-            just_behind_it = (oldest_ns, oldest_ns - 1)
-        self._ask_upto(next(end_ns for end_ns in just_behind_it if end_ns < asked.end_ns))
+            next_ends_ns = (oldest_ns, oldest_ns - 1)
+        self._request_upto(next(end_ns for end_ns in next_ends_ns if end_ns < requested.end_ns))
 
-    def _ask_upto(self, end_ns: int) -> None:
+    def _request_upto(self, end_ns: int) -> None:
         if end_ns > self._window.start_ns:
             self.query = Query(Window(self._window.start_ns - NS_PER_MS, end_ns), Order.DESC)
 
     def _take(self, times_ns: Sequence[int], entries: Sequence[Entry]) -> None:
-        """Put a page before what there is; it shows anew all that is not younger than itself."""
+        """Prepend a page, replacing the lines that it repeats."""
         first = bisect_left(times_ns, self._window.start_ns)
-        behind = bisect_left(times_ns, self._window.end_ns)
-        if first == behind:
+        end = bisect_left(times_ns, self._window.end_ns)
+        if first == end:
             return
-        known = bisect_right(self._times_ns, times_ns[behind - 1])
-        self._times_ns[:known] = times_ns[first:behind]
-        self._entries[:known] = entries[first:behind]
+        repeated = bisect_right(self._times_ns, times_ns[end - 1])
+        self._times_ns[:repeated] = times_ns[first:end]
+        self._entries[:repeated] = entries[first:end]

@@ -1,7 +1,8 @@
-"""One target's logs as slices of time, where the service has only pages and retries."""
+"""Read the logs of one target as slices of time: drives the two pure readers."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tailer.backoff import OnRetry
@@ -14,10 +15,10 @@ from tailer.timestamp import format_ns
 
 
 class LogSource(Protocol):
-    """The service, as a poller needs it. Requests are retried inside, without end."""
+    """The part of the service that a poller needs. It retries requests without end."""
 
     def server_now_ns(self) -> int | None:
-        """The service's clock, never later than the truth; None before any answer."""
+        """A lower bound of the service's clock; None before its first response."""
 
     async def logs(
         self,
@@ -35,61 +36,57 @@ class LogSource(Protocol):
     ) -> Workload: ...
 
 
+@dataclass(frozen=True, slots=True)
 class LogReader:
-    """Reads `target` from `source`, and learns on the way how the service reads its bounds.
+    """Reads `target` from `source`, and learns how the service interprets `start` and `end`.
 
-    Errors: NotFoundError when the service has no logs of it (yet); AuthError and
-    PermanentApiError. What may pass is retried inside the source.
+    Errors: NotFoundError when the service has no logs of the target (yet); AuthError and
+    PermanentApiError. The source retries transient errors.
     """
 
-    def __init__(self, target: Target, source: LogSource, reporter: TargetReporter) -> None:
-        self._target = target
-        self._source = source
-        self._reporter = reporter
-        self._dialect = ServiceDialect()
+    target: Target
+    source: LogSource
+    reporter: TargetReporter
+    dialect: ServiceDialect = field(default_factory=ServiceDialect)
 
     def now_ns(self) -> int:
-        now_ns = self._source.server_now_ns()
+        now_ns = self.source.server_now_ns()
         assert now_ns is not None, "the service's clock is needed only after its first answer"
         return now_ns
 
     async def slices(self, window: Window) -> AsyncIterator[Slice]:
-        reader = RangeReader(window, self._dialect)
+        reader = RangeReader(window, self.dialect)
         while reader.query is not None:
-            shown = reader.feed(await self._ask(reader.query))
-            if shown is not None:
-                self._tell_hole(shown)
-                yield shown
+            slice_ = reader.feed(await self._request(reader.query))
+            if slice_ is not None:
+                self._report_hole(slice_.hole)
+                yield slice_
 
     async def last_lines(self, count: int, window: Window) -> tuple[Sequence[Entry], Sequence[int]]:
         reader = LastLinesReader(max(0, count), window)
         while reader.query is not None:
-            reader.feed(await self._ask(reader.query, top=reader.top))
-        if reader.hole is not None:
-            self._reporter.gap(reader.hole, GapReason.SATURATED, _too_many(reader.hole))
+            reader.feed(await self._request(reader.query, top=reader.top))
+        self._report_hole(reader.hole)
         if reader.is_readable:
             return reader.lines
         lines: deque[tuple[Entry, int]] = deque(maxlen=count)
-        async for shown in self.slices(window):
-            lines.extend(zip(shown.entries, shown.times_ns, strict=True))
+        async for slice_ in self.slices(window):
+            lines.extend(zip(slice_.entries, slice_.times_ns, strict=True))
         return [entry for entry, _ in lines], [time_ns for _, time_ns in lines]
 
-    async def _ask(self, query: Query, *, top: int = MAX_TOP) -> Page:
-        page = await self._source.logs(
-            self._target,
+    async def _request(self, query: Query, *, top: int = MAX_TOP) -> Page:
+        page = await self.source.logs(
+            self.target,
             start_ns=query.window.start_ns,
             end_ns=query.window.end_ns,
             order=query.order,
             top=top,
-            on_retry=self._reporter.failed,
+            on_retry=self.reporter.failed,
         )
-        self._reporter.answered()
+        self.reporter.answered()
         return page
 
-    def _tell_hole(self, shown: Slice) -> None:
-        if shown.hole is not None:
-            self._reporter.gap(shown.hole, GapReason.SATURATED, _too_many(shown.hole))
-
-
-def _too_many(instant: Window) -> str:
-    return f"more lines at {format_ns(instant.start_ns)} than the service shows"
+    def _report_hole(self, hole: Window | None) -> None:
+        if hole is not None:
+            detail = f"more lines at {format_ns(hole.start_ns)} than the service returns"
+            self.reporter.gap(hole, GapReason.SATURATED, detail)

@@ -1,13 +1,12 @@
-"""How fast to ask: one budget for all requests, one pause per target. Pure.
+"""Pause between two polls of a target. Pure.
 
-Laws: in any `t` seconds at most `rate * t + burst` requests pass, and a pause never leaves
-[0, max(interval_s, idle_interval_s)].
+Law: a pause is always in [0, max(interval_s, idle_interval_s)].
 """
 
 from tailer.config.settings import PaceSettings
 
-IDLE_GROWTH = 1.6  # six quiet polls from 1 s to 15 s: quick enough to be cheap, slow enough to see
-IDLE_JITTER = 0.2  # at most this share off, so that targets that fell silent together drift apart
+IDLE_GROWTH = 1.6  # six polls without lines from 1 s to 15 s: cheap soon, and not too slow at first
+IDLE_JITTER = 0.2  # share of the pause; targets that became idle together are spread out
 
 
 def pause_after(
@@ -19,8 +18,8 @@ def pause_after(
 ) -> float:
     """Seconds until the next poll of a target. `jitter` is a random number in [0, 1).
 
-    New lines: one interval. Silence: longer and longer pauses, each at least 1.28 times the
-    one before, until the idle interval.
+    After new lines `interval_s`. Without new lines each pause is at least 1.28 times the
+    previous one, up to `idle_interval_s`.
     """
     if found_lines:
         return settings.interval_s

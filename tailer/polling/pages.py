@@ -1,9 +1,4 @@
-"""Query, Slice, Dialect; ordering and dating entries. Pure.
-
-When each line of a page happened, and in which order. Pure.
-
-Ranges of time: asked for, shown, and how the service reads them. Pure.
-"""
+"""Query, Slice, ServiceDialect; ordering and dating the entries of a page. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +9,15 @@ from tailer.timestamp import NS_PER_S, parse_ns, resolution_ns
 
 
 def step_ns_of(entry: Entry) -> int:
-    """The step of the last digit that a line's timestamp shows."""
+    """The step of the last digit of a line's timestamp."""
     return resolution_ns(entry.timestamp) if isinstance(entry.timestamp, str) else NS_PER_S
 
 
 def in_order(page: Page, order: Order, *, undated_ns: int) -> tuple[list[int], list[Entry], bool]:
-    """Times and entries, oldest first, and whether they came in the order asked for.
+    """Times and entries, oldest first, and whether the page had the requested order.
 
-    A line without a readable timestamp belongs to its neighbor: the dated line before
-    it, else the one after it, else `undated_ns`.
+    A line without a readable timestamp gets the time of the dated line before it, else of
+    the first dated line after it, else `undated_ns`.
     """
     entries = list(page.entries if order is Order.ASC else reversed(page.entries))
     try:
@@ -36,10 +31,10 @@ def in_order(page: Page, order: Order, *, undated_ns: int) -> tuple[list[int], l
 
 
 def _with_neighbors_times(entries: Sequence[Entry], undated_ns: int) -> list[int]:
-    known = [_time_ns(entry) for entry in entries]
-    latest_ns = next((time_ns for time_ns in known if time_ns is not None), undated_ns)
+    own_ns = [_time_ns(entry) for entry in entries]
+    latest_ns = next((time_ns for time_ns in own_ns if time_ns is not None), undated_ns)
     times_ns = []
-    for time_ns in known:
+    for time_ns in own_ns:
         latest_ns = latest_ns if time_ns is None else time_ns
         times_ns.append(latest_ns)
     return times_ns
@@ -66,9 +61,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What the service had in `window` when its clock showed `server_now_ns`, in order of time.
+    """The lines of `window` in order of time, when the service's clock was `server_now_ns`.
 
-    `hole` is the part of it of which there is more than can be read.
+    `hole` is the part of `window` that has more lines than can be read.
     """
 
     window: Window
@@ -80,14 +75,14 @@ class Slice:
 
 @dataclass(slots=True)
 class ServiceDialect:
-    """What the service turned out to do where its documents say nothing. One per target.
+    """Observed behavior of the service that is not documented. One per target.
 
-    `step_ns` is the finest step between two times that it has shown; Go, for one, trims
-    trailing zeros, so a single line says little. `bounds_are_coarse`: it reads `start`
-    less finely than the times it shows.
+    `step_ns` is the finest step of the timestamps so far: Go trims trailing zeros, so a
+    single timestamp says little. `bounds_are_coarse`: the service reads `start` with fewer
+    digits than its timestamps have.
     """
 
-    start_is_exclusive: bool | None = None  # None: no line at a page's start was looked for yet
+    start_is_exclusive: bool | None = None  # None: not observed yet
     end_is_inclusive: bool = False
     bounds_are_coarse: bool = False
     step_ns: int = NS_PER_S

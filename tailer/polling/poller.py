@@ -1,12 +1,12 @@
-"""One target's lines, from the service into the spool: ask, tell the fresh ones, store, pause.
+"""Poll one target: next window, pages, cursor, spool, pause.
 
-Two speeds: an edge read looks back a few seconds, for latency; a sweep begins at the
-watermark, and so covers the whole lateness. Everything that can be wrong in an
-interesting way is in `window` and `cursor`; this is their shell. Long, because following is
-one loop, and its steps are of no use elsewhere.
+Two speeds: an edge read looks back a few seconds, for low latency; a sweep starts at the
+watermark and so covers the whole lateness. The pure core (`range_reader`, `cursor`,
+`saturation`, `last_lines`) decides; this module only sends requests and stores lines.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from tailer.clock import Clock
 from tailer.config import PollSettings
@@ -18,73 +18,66 @@ from tailer.polling.log_reader import LogReader, LogSource
 from tailer.polling.pacing import pause_after
 from tailer.polling.pages import Slice
 from tailer.polling.reporter import TargetReporter
-from tailer.polling.target_status import NOT_STARTED, Absence, Ending, StatusTracker
-from tailer.spool.contract import Spool
+from tailer.polling.target_status import NOT_STARTED, StatusTracker
+from tailer.spool.contract import LineQueue
 from tailer.timestamp import NS_PER_S, format_ns
 
-# A read ends this far ahead of the service's clock as we know it: our knowledge is a lower
-# bound, and a line dated slightly ahead is still a line.
+# A read ends this far ahead of the service's clock: the clock is known as a lower bound
+# only, and a line may be dated slightly ahead.
 AHEAD_NS = 60 * NS_PER_S
-_NO_LOGS_BELIEF_S = 2.0  # logs that are denied for so long: there are none
 NO_LOGS_YET = "no logs yet"
-_DENIED = "the service says that there is no such target; asked again, as that may pass"
-_ASKING, _STORING = "asking the service", "storing lines"
-
+_NOT_FOUND = "the service answers 404 for this target; still polling, as that may be temporary"
 
 StartAt = Callable[[int], int]
-"""Where to start to read a target that was never read before, given the service's clock now."""
+"""Where to start a target that was never read, given the service's current time."""
 
 
+@dataclass(slots=True, kw_only=True)
 class Poller:
-    """Follows or reads one target, once. `known` is the target, if it was just asked for.
+    """Follows or reads one target, once. `details` is a response about it just received.
 
-    `sighted` is its last sighting, where somebody lists all targets anyhow.
+    `sighted` returns its last sighting in the listings of a scanner.
 
-    Errors: AuthError and PermanentApiError end it; whatever may pass is retried inside
-    the source and shows in `health`. A full spool makes it wait.
+    Errors: AuthError and PermanentApiError end it. Transient errors are retried by the
+    source and recorded in `health`. A full spool makes it wait.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        source: LogSource,
-        spool: Spool,
-        clock: Clock,
-        health: TargetHealth,
-        settings: PollSettings,
-        jitter: Callable[[], float],
-        max_keys: int = MAX_KEYS,
-        known: Workload | None = None,
-        sighted: Sighted = lambda: None,
-    ) -> None:
-        self._target = target
-        self._source = source
-        self._spool = spool
-        self._clock = clock
-        self._health = health
-        self._reporter = TargetReporter(health, clock)
-        self._settings = settings
-        self._jitter = jitter
-        self._max_keys = max_keys
-        self._lateness_ns = round(settings.lateness_s * NS_PER_S)
-        self._logs = LogReader(target, source, self._reporter)
+    target: Target
+    source: LogSource
+    spool: LineQueue
+    clock: Clock
+    health: TargetHealth
+    settings: PollSettings
+    jitter: Callable[[], float]
+    max_keys: int = MAX_KEYS
+    details: Workload | None = None
+    sighted: Sighted = lambda: None
+    _reporter: TargetReporter = field(init=False)
+    _logs: LogReader = field(init=False)
+    _status: StatusTracker = field(init=False)
+    _cursor: Cursor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reporter = TargetReporter(self.health, self.clock)
+        self._logs = LogReader(self.target, self.source, self._reporter)
         self._cursor = self._new_cursor(0, lateness_ns=self._lateness_ns)
-        self._ending = Ending(drain_s=settings.drain_s, lateness_s=settings.lateness_s)
-        self._absence_of_logs = Absence(belief_s=_NO_LOGS_BELIEF_S)
         self._status = StatusTracker(
-            target,
-            source=source,
-            clock=clock,
-            health=health,
+            target=self.target,
+            source=self.source,
+            clock=self.clock,
+            health=self.health,
             reporter=self._reporter,
-            ending=self._ending,
-            known=known,
-            sighted=sighted,
+            settings=self.settings,
+            details=self.details,
+            sighted=self.sighted,
         )
 
+    @property
+    def _lateness_ns(self) -> int:
+        return round(self.settings.lateness_s * NS_PER_S)
+
     async def read(self, *, start_ns: int, end_ns: int, last: int | None = None) -> None:
-        """Take [start_ns, end_ns) once, in order of time; with `last`, its last lines only."""
+        """Read [start_ns, end_ns) once, in order of time; with `last`, its last lines only."""
         await self._resume(start_ns, lateness_ns=0)
         window = Window(start_ns, end_ns)
         while True:
@@ -95,118 +88,123 @@ class Poller:
                     await self._take_lines(*await self._logs.last_lines(last, window))
             except NotFoundError:
                 await self._ask_status()
-                self._absence_of_logs.note(self._clock.monotonic_s())
-                if not self._absence_of_logs.is_believed and self._health.status not in NOT_STARTED:
-                    await self._clock.sleep(self._settings.pace.interval_s)
+                if not self._has_no_logs() and self.health.status not in NOT_STARTED:
+                    await self.clock.sleep(self.settings.pace.interval_s)
                     continue
                 self._reporter.enter(Phase.WAITING, reason=NO_LOGS_YET)
-                if self._health.lines:
+                if self.health.totals.lines:
                     missing = Window(self._cursor.watermark_ns, end_ns)
-                    self._reporter.gap(missing, GapReason.GONE, "its logs went away")
+                    self._reporter.gap(
+                        missing, GapReason.GONE, "its logs disappeared during the read"
+                    )
             return
 
     async def follow(self, *, start: StartAt, last: int | None = None) -> Status:
         """Follow from `start`, or from the last lines, until the target has ended or is gone.
 
-        Returns its last status. A place that the spool remembers goes before `start`.
+        Returns its last status. A position stored in the spool takes precedence over `start`.
         """
-        self._reporter.begin(_ASKING)
-        await self._status.begin()
+        self._reporter.start()
+        await self._status.start()
         start_ns = start(self._logs.now_ns())
         await self._resume(start_ns, lateness_ns=self._lateness_ns)
-        while last is not None and not await self._has_begun_with_last(last, start_ns):
-            await self._pause(self._settings.pace.interval_s)
+        while last is not None and not await self._has_read_last(last, start_ns):
+            await self._pause(self.settings.pace.interval_s)
         pause_s, swept_s, covered_ns = 0.0, float("-inf"), self._cursor.watermark_ns
-        while self._health.phase is not Phase.GONE:
-            began_s, now_ns = self._clock.monotonic_s(), self._logs.now_ns()
+        while self.health.phase is not Phase.GONE:
+            began_s, now_ns = self.clock.monotonic_s(), self._logs.now_ns()
             start_ns = self._cursor.watermark_ns
             if now_ns < min(start_ns, covered_ns):
-                detail = "the service's clock was set back, to times that are read already"
+                detail = "the service's clock was set back, to a time that was read before"
                 self._reporter.gap(Window(now_ns, start_ns), GapReason.CLOCK_SET_BACK, detail)
-            if self._ending.has_begun or began_s - swept_s >= self._settings.sweep_s:
+            if self._status.drain.has_begun or began_s - swept_s >= self.settings.sweep_s:
                 swept_s = began_s
             else:
-                edge_ns = min(covered_ns, now_ns) - round(self._settings.edge_s * NS_PER_S)
+                edge_ns = min(covered_ns, now_ns) - round(self.settings.edge_s * NS_PER_S)
                 start_ns = max(start_ns, edge_ns)
-            found = await self._patiently(self._read(Window(start_ns, now_ns + AHEAD_NS)))
+            found = await self._read_or_wait(self._read(Window(start_ns, now_ns + AHEAD_NS)))
             if found is not None:
                 covered_ns = max(covered_ns, now_ns)
-                if self._ending.is_over_after(began_s, found_lines=found > 0):
-                    self._reporter.enter(Phase.ENDED, reason=self._health.status)
+                if self._status.drain.is_over_after(began_s, found_lines=found > 0):
+                    self._reporter.enter(Phase.ENDED, reason=self.health.status)
                     break
-            if self._status.is_due(self._settings.status_s):
+            if self._status.is_due():
                 await self._ask_status()
             pause_s = pause_after(
                 pause_s,
                 found_lines=bool(found),
-                settings=self._settings.pace,
-                jitter=self._jitter(),
+                settings=self.settings.pace,
+                jitter=self.jitter(),
             )
             await self._pause(pause_s)
-        self._reporter.rest("finished")
-        return self._health.status
+        self._reporter.finish()
+        return self.health.status
 
     async def _pause(self, pause_s: float) -> None:
-        self._health.pause_s = pause_s
-        self._reporter.begin("pausing", within_s=pause_s)
-        await self._clock.sleep(pause_s)
-        self._reporter.begin(_ASKING)
+        self.health.pause_s = pause_s
+        self._reporter.start("pausing", within_s=pause_s)
+        await self.clock.sleep(pause_s)
+        self._reporter.start()
 
     def _new_cursor(self, watermark_ns: int, *, lateness_ns: int) -> Cursor:
-        return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self._max_keys)
+        return Cursor(watermark_ns, lateness_ns=lateness_ns, max_keys=self.max_keys)
 
     async def _resume(self, start_ns: int, *, lateness_ns: int) -> None:
-        place = await self._spool.place_of(self._target, start_ns=start_ns)
-        self._cursor = self._new_cursor(place.watermark_ns, lateness_ns=lateness_ns)
-        self._cursor.remember(place.entries, place.times_ns)
-        self._health.covered_ns = place.watermark_ns
+        stored = await self.spool.target_position(self.target, start_ns=start_ns)
+        self._cursor = self._new_cursor(stored.watermark_ns, lateness_ns=lateness_ns)
+        self._cursor.remember(stored.entries, stored.times_ns)
+        self.health.covered_ns = stored.watermark_ns
 
-    async def _patiently(self, read: Awaitable[int]) -> int | None:
-        """The number of fresh lines; None when the service had no logs of a target it knows.
+    async def _read_or_wait(self, read: Awaitable[int]) -> int | None:
+        """The number of fresh lines; None while a 404 of the logs may be temporary.
 
-        One that answers so again and again has none: that is an empty read, too. But when
-        the target itself is denied, nothing is known of its logs.
+        A confirmed 404 of the logs counts as an empty read. A 404 of the target itself says
+        nothing about its logs.
         """
         try:
             found = await read
         except NotFoundError:
             await self._ask_status()
-            reason = _DENIED if self._status.is_denied else NO_LOGS_YET
+            reason = _NOT_FOUND if self._status.is_not_found else NO_LOGS_YET
             self._reporter.enter(Phase.WAITING, reason=reason)
-            if self._status.is_denied:
+            if self._status.is_not_found:
                 return None
-            self._absence_of_logs.note(self._clock.monotonic_s())
-            return 0 if self._absence_of_logs.is_believed else None
-        self._absence_of_logs.end()
-        if self._ending.has_begun:
-            self._reporter.enter(Phase.DRAINING, reason=self._health.status)
-        elif self._health.status not in NOT_STARTED or self._health.lines:
+            return 0 if self._has_no_logs() else None
+        self._status.logs_missing.end()
+        if self._status.drain.has_begun:
+            self._reporter.enter(Phase.DRAINING, reason=self.health.status)
+        elif self.health.status not in NOT_STARTED or self.health.totals.lines:
             self._reporter.enter(Phase.FOLLOWING)
         return found
 
+    def _has_no_logs(self) -> bool:
+        """Whether the 404s of the logs, with this one, are believed."""
+        self._status.logs_missing.record(self.clock.monotonic_s())
+        return self._status.logs_missing.is_believed
+
     async def _read(self, window: Window) -> int:
-        """Read `window` through; each slice is stored before the next page is asked for."""
+        """Read `window` completely; each slice is stored before the next page is requested."""
         found = 0
-        async for shown in self._logs.slices(window):
-            found += await self._take(shown)
-        self._health.reads += 1
+        async for slice_ in self._logs.slices(window):
+            found += await self._take(slice_)
+        self.health.totals.reads += 1
         return found
 
-    async def _has_begun_with_last(self, count: int, start_ns: int) -> bool:
-        """Whether its last lines are taken, or it has none: then all that come are the last."""
-        found = await self._patiently(self._begin_with_last(count, start_ns))
-        is_over = self._health.phase is Phase.GONE or self._health.status in NOT_STARTED
+    async def _has_read_last(self, count: int, start_ns: int) -> bool:
+        """Whether the last lines are read, or there are none: then all later lines are read."""
+        found = await self._read_or_wait(self._read_last(count, start_ns))
+        is_over = self.health.phase is Phase.GONE or self.health.status in NOT_STARTED
         return found is not None or is_over
 
-    async def _begin_with_last(self, count: int, start_ns: int) -> int:
-        """Take the last `count` lines so far; what is older and no longer late counts as seen."""
+    async def _read_last(self, count: int, start_ns: int) -> int:
+        """Store the last `count` lines so far; older lines that are not late count as seen."""
         now_ns = self._logs.now_ns()
         settled_ns = max(start_ns, now_ns - self._lateness_ns)
         entries: list[Entry] = []
         times_ns: list[int] = []
-        async for shown in self._logs.slices(Window(settled_ns, now_ns + AHEAD_NS)):
-            entries += shown.entries
-            times_ns += shown.times_ns
+        async for slice_ in self._logs.slices(Window(settled_ns, now_ns + AHEAD_NS)):
+            entries += slice_.entries
+            times_ns += slice_.times_ns
         older, older_times_ns = await self._logs.last_lines(
             count - len(entries), Window(start_ns, settled_ns)
         )
@@ -219,33 +217,30 @@ class Poller:
 
     async def _take_lines(self, entries: Sequence[Entry], times_ns: Sequence[int]) -> int:
         await self._store(entries, times_ns, watermark_ns=self._cursor.watermark_ns)
-        self._note_lines(entries, times_ns)
         return len(entries)
 
     async def _store(
         self, entries: Sequence[Entry], times_ns: Sequence[int], *, watermark_ns: int
     ) -> None:
-        self._reporter.begin(_STORING)
-        await self._spool.append(self._target, entries, times_ns, watermark_ns=watermark_ns)
-        self._reporter.begin(_ASKING)
-
-    def _note_lines(self, entries: Sequence[Entry], times_ns: Sequence[int]) -> None:
-        self._health.lines += len(entries)
-        self._health.text_bytes += text_bytes(entries)
+        self._reporter.start("storing lines")
+        await self.spool.append(self.target, entries, times_ns, watermark_ns=watermark_ns)
+        self._reporter.start()
+        self.health.totals.lines += len(entries)
+        self.health.totals.text_bytes += text_bytes(entries)
         if times_ns:
-            self._health.last_line_ns = max(self._health.last_line_ns or 0, *times_ns)
+            self.health.last_line_ns = max(self.health.last_line_ns or 0, *times_ns)
 
-    async def _take(self, shown: Slice) -> int:
-        """Store what is fresh in a slice, with the watermark; the number of its lines."""
-        step = self._cursor.observe(shown)
+    async def _take(self, slice_: Slice) -> int:
+        """Store the fresh lines of a slice with the watermark; returns their number."""
+        step = self._cursor.observe(slice_)
         if step.fresh or step.watermark_ns > self._cursor.watermark_ns:
             await self._store(step.fresh, step.times_ns, watermark_ns=step.watermark_ns)
         self._cursor.commit(step)
-        self._note_lines(step.fresh, step.times_ns)
-        self._health.late += len(step.late_ns)
-        self._health.lateness.note((shown.server_now_ns - ns) / NS_PER_S for ns in step.late_ns)
-        self._health.covered_ns = step.covered_ns
-        self._health.repeated += step.repeated
+        totals = self.health.totals
+        totals.late += len(step.late_ns)
+        totals.lateness.record((slice_.server_now_ns - ns) / NS_PER_S for ns in step.late_ns)
+        totals.repeated += step.repeated
+        self.health.covered_ns = step.covered_ns
         if step.forgotten is not None:
             self._reporter.gap(
                 step.forgotten,
@@ -257,10 +252,10 @@ class Poller:
     async def _ask_status(self) -> None:
         await self._status.ask()
         if self._status.is_gone:
-            self._leave()
+            self._report_gone()
 
-    def _leave(self) -> None:
-        if not self._ending.has_begun:
+    def _report_gone(self) -> None:
+        if not self._status.drain.has_begun:
             window = Window(self._cursor.watermark_ns, self._logs.now_ns())
             self._reporter.gap(window, GapReason.GONE, "it was deleted while it was followed")
         self._reporter.enter(Phase.GONE)

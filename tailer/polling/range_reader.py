@@ -1,18 +1,17 @@
-"""Reading a range of time through pages, as a conversation without I/O.
+"""Read a time range through pages, as a conversation without I/O. Pure.
 
 Laws of this file:
-1. A slice is complete: it holds every line that the service had in its window, or it
-   names the hole.
+1. A slice is complete: it has every line that the service had in its window, or it names
+   the hole.
 2. Slices of one read are disjoint, in order of time, and fill the range.
-3. Every answer makes progress: what cannot be got past is left behind, with a hole,
-   and is not asked for again in the same read.
+3. Every page makes progress: a part that cannot be read is left behind with a hole, and is
+   not requested again in the same read.
 
-A full page may have cut the lines of its last timestamp in two, and a store that reads
-bounds in milliseconds sorts no finer. So a full page is complete only below the
-millisecond of its last line (or below that line, if that is all the progress there is),
-and the next one starts *at* that point. Whether `start` is inclusive is documented
-nowhere: the restarted page must show again what was seen there, and when it does not,
-the reader steps back and remembers (`Dialect`).
+A full page may lack lines of its last timestamp, and a store that reads bounds in
+milliseconds sorts no finer. So a full page is complete only below the millisecond of its
+last line (or below that line, if there is no other progress), and the next page starts *at*
+that point. Whether `start` is inclusive is not documented: the next page must repeat the
+lines of its start. If it does not, the reader steps back and remembers (`ServiceDialect`).
 """
 
 from bisect import bisect_left
@@ -24,33 +23,33 @@ from tailer.polling.pages import Query, ServiceDialect, Slice, in_order
 from tailer.polling.saturation import SaturatedInstant, around, wider
 from tailer.timestamp import NS_PER_MS
 
-# Asked for on both sides of what is wanted, so that bounds which are exclusive, or are cut
-# to milliseconds, lose nothing. What is shown there is left out again.
+# Added to both ends of a query, so that exclusive bounds, and bounds cut to milliseconds,
+# lose no line. Lines outside the range are dropped again.
 LEAD_NS = NS_PER_MS
 
 
 class RangeReader:
-    """One pass over `window`: send `query`, `feed` the answer, until `query` is None.
+    """One pass over `window`: send `query`, `feed` the page, until `query` is None.
 
-    An answer that was damaged is not fed; the same query is sent again.
+    A damaged response is not fed; the same query is sent again.
     """
 
     def __init__(self, window: Window, dialect: ServiceDialect) -> None:
         self._dialect = dialect
         self._end_ns = window.end_ns
-        self._stop_ns = window.end_ns  # of the part being read: nearer when a page is unsorted
+        self._stop_ns = window.end_ns  # of the current part: nearer if a page is unsorted
         self._complete_upto_ns = window.start_ns
-        self._must_show_ns: int | None = None  # a restarted page must show a line of this time
+        self._must_show_ns: int | None = None  # the next page must have a line of this time
         self._saturated: SaturatedInstant | None = None
         self._leap_ns = LEAD_NS
         self.query: Query | None = None
         if window.start_ns < window.end_ns:
-            self._ask_from(window.start_ns - LEAD_NS)
+            self._request_from(window.start_ns - LEAD_NS)
 
     def feed(self, page: Page) -> Slice | None:
-        """Take the answer to `query`; None when it settled nothing by itself."""
+        """Take the response to `query`; None if it completes no part of the range."""
         assert self.query is not None, "the read is over"
-        asked_ns = self.query.window.start_ns
+        requested_ns = self.query.window.start_ns
         times_ns, entries, was_sorted = in_order(
             page, self.query.order, undated_ns=self._complete_upto_ns
         )
@@ -60,54 +59,58 @@ class RangeReader:
                 self._saturated, times_ns, entries, page, was_sorted=was_sorted
             )
         is_full = _is_full(page)
-        if self._only_taught(asked_ns, times_ns) or (is_full and not was_sorted and self._halve()):
+        if self._only_learned(requested_ns, times_ns) or (
+            is_full and not was_sorted and self._halve()
+        ):
             return None
         if not is_full:
             return self._finish_part(times_ns, entries, page.server_now_ns)
-        restart = self._restart(asked_ns, times_ns) if was_sorted else None
+        restart = self._restart(requested_ns, times_ns) if was_sorted else None
         if restart is None:
-            return self._meet_crowd(times_ns, entries, page.server_now_ns, was_sorted=was_sorted)
+            return self._start_saturated(
+                times_ns, entries, page.server_now_ns, was_sorted=was_sorted
+            )
         settled_ns, start_ns = restart
         if settled_ns >= self._stop_ns:
             return self._finish_part(times_ns, entries, page.server_now_ns)
         slice_ = self._cut(times_ns, entries, settled_ns, page.server_now_ns)
-        self._ask_from(start_ns)
+        self._request_from(start_ns)
         if _contains(times_ns, settled_ns):
             self._must_show_ns = settled_ns
         return slice_
 
-    def _ask_from(self, start_ns: int) -> None:
+    def _request_from(self, start_ns: int) -> None:
         self.query = Query(Window(start_ns, self._stop_ns + LEAD_NS))
         self._must_show_ns = None
 
-    def _restart(self, asked_ns: int, times_ns: Sequence[int]) -> tuple[int, int] | None:
-        """Up to where a full page is complete, and where to go on; None when it is a crowd."""
+    def _restart(self, requested_ns: int, times_ns: Sequence[int]) -> tuple[int, int] | None:
+        """Where a full page is complete, and where to continue; None if it is saturated."""
         last_ns = times_ns[-1]
         if times_ns[0] == last_ns:
             return None
         for settled_ns in (last_ns - last_ns % NS_PER_MS, last_ns):
             for step_back_ns in self._steps_back():
-                if settled_ns - step_back_ns > asked_ns:
+                if settled_ns - step_back_ns > requested_ns:
                     return settled_ns, settled_ns - step_back_ns
         return None
 
     def _steps_back(self) -> tuple[int, ...]:
-        """How far before a time to start, so that its lines are shown; the best first."""
+        """How far before a time to start, so that its lines are returned; the best first."""
         if not self._dialect.start_is_exclusive:
             return (0,)
         if self._dialect.bounds_are_coarse:
             return (LEAD_NS,)
         return (LEAD_NS, self._dialect.step_ns)
 
-    def _only_taught(self, asked_ns: int, times_ns: Sequence[int]) -> bool:
-        """Learn how `start` is read; True when something else has been asked for now."""
+    def _only_learned(self, requested_ns: int, times_ns: Sequence[int]) -> bool:
+        """Learn whether `start` is inclusive; True if another query has replaced this one."""
         must_show_ns, complete_upto_ns = self._must_show_ns, self._complete_upto_ns
-        if _contains(times_ns, asked_ns):
-            if asked_ns % NS_PER_MS == 0 or self._dialect.start_is_exclusive is None:
+        if _contains(times_ns, requested_ns):
+            if requested_ns % NS_PER_MS == 0 or self._dialect.start_is_exclusive is None:
                 self._dialect.start_is_exclusive = False  # a finer time may have been cut
             if must_show_ns is None or must_show_ns >= complete_upto_ns:
                 return False
-            self._ask_from(complete_upto_ns)  # it was asked for nothing but this
+            self._request_from(complete_upto_ns)  # the query served only to learn this
             return True
         if must_show_ns is None or _contains(times_ns, must_show_ns):
             return False
@@ -116,45 +119,43 @@ class RangeReader:
         self._dialect.start_is_exclusive = True
         if must_show_ns < complete_upto_ns:
             return False
-        self._ask_from(must_show_ns - LEAD_NS)
+        self._request_from(must_show_ns - LEAD_NS)
         return True
 
     def _cut(
         self, times_ns: Sequence[int], entries: Sequence[Entry], upto_ns: int, server_now_ns: int
     ) -> Slice:
-        """The part of an answer from where the read stands up to `upto_ns`."""
+        """The part of a page from the completed range up to `upto_ns`."""
         window = Window(self._complete_upto_ns, max(self._complete_upto_ns, upto_ns))
         first = bisect_left(times_ns, window.start_ns)
-        behind = bisect_left(times_ns, window.end_ns)
+        end = bisect_left(times_ns, window.end_ns)
         self._complete_upto_ns = window.end_ns
-        return Slice(
-            window, tuple(entries[first:behind]), tuple(times_ns[first:behind]), server_now_ns
-        )
+        return Slice(window, tuple(entries[first:end]), tuple(times_ns[first:end]), server_now_ns)
 
     def _finish_part(
         self, times_ns: Sequence[int], entries: Sequence[Entry], server_now_ns: int
     ) -> Slice:
-        began_ns = self._complete_upto_ns
+        start_ns = self._complete_upto_ns
         slice_ = self._cut(times_ns, entries, self._stop_ns, server_now_ns)
         if self._stop_ns >= self._end_ns:
             self.query = None
         else:
-            self._stop_ns = min(self._end_ns, self._stop_ns + 2 * (self._stop_ns - began_ns))
-            self._ask_from(self._complete_upto_ns - LEAD_NS)
+            self._stop_ns = min(self._end_ns, self._stop_ns + 2 * (self._stop_ns - start_ns))
+            self._request_from(self._complete_upto_ns - LEAD_NS)
         return slice_
 
     def _halve(self) -> bool:
-        """Read a shorter part: which lines an unsorted full page left out is unknowable."""
+        """Read a shorter part: an unsorted full page does not show which lines it lacks."""
         start_ns = self._complete_upto_ns
         middle_ns = start_ns + (self._stop_ns - start_ns) // 2
         middle_ns -= middle_ns % NS_PER_MS
         if middle_ns <= start_ns:
             return False
         self._stop_ns = middle_ns
-        self._ask_from(start_ns - LEAD_NS)
+        self._request_from(start_ns - LEAD_NS)
         return True
 
-    def _meet_crowd(
+    def _start_saturated(
         self,
         times_ns: Sequence[int],
         entries: Sequence[Entry],
@@ -162,25 +163,25 @@ class RangeReader:
         *,
         was_sorted: bool,
     ) -> Slice | None:
-        """A full page that cannot be got past: read the same instant from its other end."""
+        """Read the instant of a full page that makes no progress from its other end."""
         window = Window(self._complete_upto_ns, self._stop_ns)
         if was_sorted:
             window = around(times_ns[0], times_ns[-1])
         if window.end_ns <= self._complete_upto_ns:
             return self._leap(server_now_ns)
         self._saturated = SaturatedInstant(window, times_ns, entries, server_now_ns)
-        self._ask_other_end(self._saturated)
+        self._request_other_end(self._saturated)
         return None
 
     def _leap(self, server_now_ns: int) -> Slice:
-        """Leave behind what the service shows again and again, ever further, with a hole."""
+        """Skip lines that the service returns repeatedly, in doubling steps, with a hole."""
         upto_ns = min(self._end_ns, self._complete_upto_ns + self._leap_ns)
         self._leap_ns *= 2
         slice_ = self._cut((), (), upto_ns, server_now_ns)
-        self._go_on(upto_ns)
+        self._continue_at(upto_ns)
         return replace(slice_, hole=slice_.window)
 
-    def _ask_other_end(self, saturated: SaturatedInstant) -> None:
+    def _request_other_end(self, saturated: SaturatedInstant) -> None:
         start_ns, end_ns = saturated.window.start_ns - LEAD_NS, saturated.window.end_ns
         if self._dialect.end_is_inclusive:
             end_ns -= 1
@@ -196,49 +197,45 @@ class RangeReader:
         was_sorted: bool,
     ) -> Slice | None:
         first = bisect_left(times_ns, saturated.window.start_ns)
-        behind = bisect_left(times_ns, saturated.window.end_ns)
+        end = bisect_left(times_ns, saturated.window.end_ns)
         is_full = _is_full(page)
-        if is_full and behind < len(times_ns) and not self._dialect.end_is_inclusive:
-            self._dialect.end_is_inclusive = True  # lines of the next instant took up room
-            self._ask_other_end(saturated)
+        if is_full and end < len(times_ns) and not self._dialect.end_is_inclusive:
+            self._dialect.end_is_inclusive = True  # lines of the next instant filled the page
+            self._request_other_end(saturated)
             return None
         is_all = not is_full or (was_sorted and first > 0)
-        if is_all and behind - first < saturated.count:
-            larger = wider(
-                saturated.window
-            )  # the service reads `end` less finely than it shows times
+        if is_all and end - first < saturated.count:
+            larger = wider(saturated.window)  # `end` is read with fewer digits than timestamps
             if larger is not None:
                 self._saturated = replace(saturated, window=larger)
-                self._ask_other_end(self._saturated)
+                self._request_other_end(self._saturated)
                 return None
         times, lines, is_whole = saturated.joined(
-            times_ns[first:behind],
-            entries[first:behind],
-            is_all=is_all,
+            times_ns[first:end], entries[first:end], is_all=is_all
         )
         server_now_ns = min(saturated.server_now_ns, page.server_now_ns)
         slice_ = self._cut(times, lines, min(saturated.window.end_ns, self._end_ns), server_now_ns)
         self._saturated = None
-        self._go_on(saturated.window.end_ns, step_back_ns=saturated.step_ns)
+        self._continue_at(saturated.window.end_ns, step_back_ns=saturated.step_ns)
         if self.query is not None and self._dialect.start_is_exclusive is None:
-            self._ask_from(saturated.head_times_ns[-1])
+            self._request_from(saturated.head_times_ns[-1])
             self._must_show_ns = saturated.head_times_ns[-1]
         if is_whole or slice_.window.start_ns == slice_.window.end_ns:
             return slice_
         hole = Window(max(slice_.window.start_ns, saturated.window.start_ns), slice_.window.end_ns)
         return replace(slice_, hole=hole)
 
-    def _go_on(self, start_ns: int, *, step_back_ns: int = 1) -> None:
-        """Ask for what lies at and behind `start_ns`, and for nothing before it again."""
+    def _continue_at(self, start_ns: int, *, step_back_ns: int = 1) -> None:
+        """Continue at `start_ns`; no line before it is requested again."""
         self._stop_ns = self._end_ns
         self.query = None
         if start_ns < self._end_ns:
             is_exclusive = self._dialect.start_is_exclusive
-            self._ask_from(start_ns - (step_back_ns if is_exclusive else 0))
+            self._request_from(start_ns - (step_back_ns if is_exclusive else 0))
 
 
 def _is_full(page: Page) -> bool:
-    """Whether the service may have more."""
+    """Whether the service may have more lines."""
     return len(page.entries) >= page.top
 
 

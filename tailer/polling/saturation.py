@@ -1,8 +1,8 @@
-"""An instant with more lines than a page holds, read from both its ends. Pure.
+"""Read an instant with more lines than a page (saturated) from both its ends. Pure.
 
 The service returns the first `$top` lines of an instant in `asc` and the last in `desc`.
-Where the two overlap, the instant is whole. An overlap is believed only when it could
-hardly be chance: two pages of one repeated line overlap in every way and prove nothing.
+If the two pages overlap, the instant is complete. An overlap counts only if it is unlikely
+to be chance: two pages of one repeated line overlap in every way and prove nothing.
 """
 
 from bisect import bisect_left
@@ -17,18 +17,18 @@ from tailer.timestamp import NS_PER_MS, NS_PER_S
 
 _Line = TypeVar("_Line")
 
-# The precisions in which stores keep time, or read the bounds they are asked for.
+# Precisions in which stores keep times or read the bounds of a query.
 _STORE_STEPS_NS = (1, 1_000, NS_PER_MS, NS_PER_S)
 
 # Information that an overlap must carry. Four lines that occur once among 10,000 carry 53
-# bits: a match by accident has a chance of 2**-53. From 16 bits on an overlap is likelier
-# than the accident (there are about 2**12 lengths that it could have), from 40 it is sure.
+# bits: a match by chance has a probability of 2**-53. From 16 bits on an overlap is likelier
+# than chance (it could have about 2**12 lengths); from 40 bits on it is certain.
 _LIKELY_BITS = 16.0
 _CERTAIN_BITS = 40.0
 
 
 def around(first_ns: int, last_ns: int) -> Window:
-    """The instant of a store, as coarse as it must be, that holds [first_ns, last_ns]."""
+    """The instant of the finest store precision that contains [first_ns, last_ns]."""
     for store_step_ns in _STORE_STEPS_NS:
         start_ns = first_ns - first_ns % store_step_ns
         if last_ns < start_ns + store_step_ns:
@@ -37,7 +37,7 @@ def around(first_ns: int, last_ns: int) -> Window:
 
 
 def wider(window: Window) -> Window | None:
-    """The instant of the next coarser kind of store around `window`; None past seconds."""
+    """The instant of the next coarser store precision around `window`; None beyond seconds."""
     for store_step_ns in _STORE_STEPS_NS:
         start_ns = window.start_ns - window.start_ns % store_step_ns
         end_ns = window.end_ns + -window.end_ns % store_step_ns
@@ -48,7 +48,7 @@ def wider(window: Window) -> Window | None:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedInstant:
-    """An instant, read from its beginning; its end is still to be read."""
+    """An instant of which the first page was read, and the last page was not."""
 
     window: Window
     head_times_ns: Sequence[int]
@@ -57,29 +57,27 @@ class SaturatedInstant:
 
     @property
     def count(self) -> int:
-        """Lines of the instant that its beginning has shown."""
+        """Number of lines of the instant in the first page."""
         return bisect_left(self.head_times_ns, self.window.end_ns) - bisect_left(
             self.head_times_ns, self.window.start_ns
         )
 
     @property
     def step_ns(self) -> int:
-        """From its last line to the first that may follow, as far as is known."""
+        """The smallest possible distance from its last line to the next line."""
         is_one_time = self.head_times_ns[0] == self.head_times_ns[-1] == self.window.start_ns
         return self.window.end_ns - self.window.start_ns if is_one_time else 1
 
     def joined(
         self, tail_times_ns: Sequence[int], tail: Sequence[Entry], *, is_all: bool
     ) -> tuple[list[int], list[Entry], bool]:
-        """Both ends as one, in order of time, and whether that is surely the whole instant.
+        """Both pages joined, in order of time, and whether the instant is certainly complete.
 
-        `is_all`: the end reaches back to the beginning.
+        `is_all`: the last page reaches back to the start of the instant.
         """
         first = bisect_left(self.head_times_ns, self.window.start_ns)
-        behind = bisect_left(self.head_times_ns, self.window.end_ns)
-        head_pairs = list(
-            zip(self.head_times_ns[first:behind], self.head[first:behind], strict=True)
-        )
+        end = bisect_left(self.head_times_ns, self.window.end_ns)
+        head_pairs = list(zip(self.head_times_ns[first:end], self.head[first:end], strict=True))
         tail_pairs = list(zip(tail_times_ns, tail, strict=True))
         head_keys = [(time_ns, entry.key) for time_ns, entry in head_pairs]
         tail_keys = [(time_ns, entry.key) for time_ns, entry in tail_pairs]
@@ -100,12 +98,12 @@ def join_ends(
     head_keys: Sequence[Hashable],
     tail_keys: Sequence[Hashable],
 ) -> tuple[list[_Line], bool]:
-    """The lines of `head` followed by those of `tail`, and whether that is surely all of them.
+    """The lines of `head` followed by those of `tail`, and whether these are certainly all.
 
-    Both in the same order; the keys say which lines are alike. Where no overlap is likely
-    and yet half of the lines are in both ends, the service has no order among equal times,
-    and each line is taken as often as the richer end has it. Else both are taken: a burst
-    repeats itself, and what two ends have in common need not be the same lines.
+    Both have the same order; equal keys mean equal lines. If no overlap is likely and yet
+    half of the lines are in both pages, the service has no order among equal times: each
+    line is taken as often as in the page that has it more often. Otherwise both pages are
+    taken completely: a burst repeats lines, so equal lines need not be the same lines.
     """
     overlap = _longest_overlap(head_keys, tail_keys)
     occurrences = Counter(head_keys) + Counter(tail_keys)
@@ -120,14 +118,14 @@ def join_ends(
 
 
 def _beyond(
-    lines: Sequence[_Line], keys: Sequence[Hashable], known_keys: Sequence[Hashable]
+    lines: Sequence[_Line], keys: Sequence[Hashable], other_keys: Sequence[Hashable]
 ) -> list[_Line]:
-    """The `lines` that `known_keys` do not already account for."""
-    known = Counter(known_keys)
+    """The `lines` that exceed the counts of `other_keys`."""
+    remaining = Counter(other_keys)
     beyond = []
     for line, key in zip(lines, keys, strict=True):
-        if known[key]:
-            known[key] -= 1
+        if remaining[key]:
+            remaining[key] -= 1
         else:
             beyond.append(line)
     return beyond
@@ -136,7 +134,7 @@ def _beyond(
 def _longest_overlap(head: Sequence[Hashable], tail: Sequence[Hashable]) -> int:
     """The largest k for which the last k of `head` are the first k of `tail`.
 
-    By the prefix function of Knuth, Morris and Pratt: linear, even for hostile repetition.
+    The prefix function of Knuth, Morris and Pratt: linear time even for repeated lines.
     """
     if not head or not tail:
         return 0

@@ -1,4 +1,4 @@
-"""What every sink promises, and nothing else."""
+"""The Sink protocol."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -7,28 +7,28 @@ from tailer.model import Batch
 
 
 class Sink(Protocol):
-    """Takes batches in order, some at a time, so that what one write costs is shared by many.
+    """Takes batches in order, several per write, so that they share the cost of a write.
 
-    `write` returns only when all the lines are out of tailer's hands: the caller then counts
-    them as delivered. What it returns is the sink's *mark*, such as a file's committed
-    length, which is stored together with that fact and comes back through `open`. None
-    is a mark too: nothing to remember.
+    `write` returns only when all lines are out of tailer's hands; the caller then counts them
+    as delivered. It returns the sink's *mark*, such as a file's committed length. The mark is
+    stored in the same transaction as the sink's position, and passed to the next `open`. None
+    is a valid mark: no state to store.
 
-    A write that is canceled, or that raised, may have got part of its batches through.
+    A write that was canceled or that raised may have delivered some of its batches.
 
-    Resources: a constructor opens nothing. `aclose` ends what `open` began, may be called
-    twice, and leaves alone what was handed in.
+    Resources: a constructor opens nothing. `aclose` closes what `open` opened, may be called
+    twice, and does not close what the constructor was given.
 
-    Errors: TransientSinkError when the same batches, written again, may go through. Any
-    other SinkError when retrying does not help.
+    Errors: TransientSinkError when a retry of the same batches may succeed; any other SinkError
+    when a retry cannot help.
     """
 
     name: str
 
     async def open(self, mark: bytes | None) -> bytes | None:
-        """Make ready to write; `mark` is what the last commit stored, None at first.
+        """Prepare for writing. `mark` is the last stored one, None at first.
 
-        Returns the mark to store now: most often the same.
+        Returns the mark to store now, which is usually the same.
         """
 
     async def write(self, batches: Sequence[Batch]) -> bytes | None: ...
@@ -38,10 +38,10 @@ class Sink(Protocol):
 
 @runtime_checkable
 class Reopening(Protocol):
-    """A sink that writes to files, which may be moved away by their owner."""
+    """A sink that writes to files, which log rotation may move away."""
 
     async def reopen(self) -> None:
-        """They were; what is written from now on begins new ones. At any time.
+        """Create new files for the next lines, in place of files that were moved away.
 
-        Raises: SinkError.
+        May be called at any time. Raises: SinkError.
         """

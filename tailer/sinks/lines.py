@@ -1,16 +1,13 @@
-"""Message text, CRI prefix, stream; LineFilter.
+"""Message text, CRI prefix and stream of a line; the line filter of a sink. Pure.
 
-What a line says, apart from how the service wrapped it. Pure.
-
-Which lines a sink wants. Pure.
-
-Lines that no sink wants are spooled all the same, so this is asked on delivery only.
-Patterns are Python's: one like `(a+)+$` can take exponential time on an unlucky line,
-and nothing here stops it. They come from the operator, never from a log.
+The spool stores every line; filters apply on delivery.
+Patterns are Python's: `(a+)+$` can take exponential time on some lines, and nothing limits it.
+They come from the operator, never from a log.
 """
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tailer.errors import ConfigError
@@ -23,61 +20,64 @@ _CRI = re.compile(
 
 
 def message_text(msg: Text) -> str:
-    """The message without its one trailing newline; empty where the service sent none."""
+    """The message without its one trailing newline; empty when the entry has none."""
     return msg.removesuffix("\n") if isinstance(msg, str) else ""
 
 
 def without_cri(message: str) -> tuple[str, str | None]:
-    """The message and its stream, where a container runtime's whole log line was passed on.
+    """Strip the prefix of a container runtime; returns the message and the prefix's stream.
 
-    Seen in the field: `2022-11-04T12:49:51.440561519Z stderr F Starting …`. Else None.
+    Observed in the service: `2022-11-04T12:49:51.440561519Z stderr F Starting …`.
     """
     match = _CRI.match(message)
     return (message, None) if match is None else (message[match.end() :], match[1])
 
 
 def stream_of(entry: Entry) -> str | None:
-    """The entry's own stream, or the one that its message begins with."""
+    """The entry's stream; if the entry has none, the stream of the message's CRI prefix."""
     if isinstance(entry.stream, str):
         return entry.stream
     return without_cri(message_text(entry.msg))[1]
 
 
 def compile_pattern(text: str, flag_name: str) -> re.Pattern[str]:
-    """The regular expression given as `flag_name`.
+    """Compile the regular expression given as `flag_name`.
 
     Raises:
-        ConfigError: It is none.
+        ConfigError: It is invalid.
     """
     try:
-        with warnings.catch_warnings():  # such as "possible nested set": not for our stderr
+        with warnings.catch_warnings():  # "possible nested set" must not reach stderr
             warnings.simplefilter("ignore")
             return re.compile(text)
     except re.error as error:
-        place = "" if error.pos is None else f" at position {error.pos}"
+        position = "" if error.pos is None else f" at position {error.pos}"
         raise ConfigError(
-            f"{flag_name} {text!r} is not a regular expression: {error.msg}{place}",
-            hint="put a backslash before a character that is meant literally",
+            f"{flag_name} {text!r} is not a regular expression: {error.msg}{position}",
+            hint="put a backslash before a literal special character",
         ) from error
     except (OverflowError, RecursionError) as error:
         raise ConfigError(f"{flag_name} {text!r} is too large a regular expression") from error
 
 
+_Patterns = tuple[re.Pattern[str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class LineFilter:
-    """A line passes when every criterion that is given passes.
+    """A line passes when every given criterion passes.
 
-    - `include`: any pattern is found in the message; `exclude`: none is. The message
-      is without its trailing newline, so `$` is its end; a missing one counts as empty.
-    - `containers`, `pods`: any pattern is found in the name. A line without one fails.
-    - `streams`: exactly one of these. A line without one fails, unless its message
-      begins with a container runtime's prefix that names it.
+    - `include`: any pattern matches in the message; `exclude`: none does. The message is
+      without its trailing newline, so `$` is its end. A missing message counts as empty.
+    - `containers`, `pods`: any pattern matches in the name. A line without a name fails.
+    - `streams`: the line has one of these. A line without a stream fails, unless its message
+      has a container runtime's prefix with the stream.
     """
 
-    include: tuple[re.Pattern[str], ...] = ()
-    exclude: tuple[re.Pattern[str], ...] = ()
-    containers: tuple[re.Pattern[str], ...] = ()
-    pods: tuple[re.Pattern[str], ...] = ()
+    include: _Patterns = ()
+    exclude: _Patterns = ()
+    containers: _Patterns = ()
+    pods: _Patterns = ()
     streams: frozenset[str] = frozenset()
 
     @property
@@ -87,30 +87,32 @@ class LineFilter:
     def passes(self, entry: Entry) -> bool:
         if self.streams and stream_of(entry) not in self.streams:
             return False
-        if self.pods and not _found(self.pods, entry.pod):
+        if self.pods and not _matches(self.pods, entry.pod):
             return False
-        if self.containers and not _found(self.containers, entry.container):
+        if self.containers and not _matches(self.containers, entry.container):
             return False
         message = message_text(entry.msg)
-        if self.include and not _found(self.include, message):
+        if self.include and not _matches(self.include, message):
             return False
-        return not _found(self.exclude, message)
+        return not _matches(self.exclude, message)
 
     def narrow(self, batch: Batch) -> Batch:
-        """The batch with only the lines that pass, at its old position; maybe none."""
+        """The batch at its old position with the lines that pass, possibly none."""
         if self.passes_everything:
             return batch
-        kept = [
-            (entry, time_ns)
-            for entry, time_ns in zip(batch.entries, batch.times_ns, strict=True)
-            if self.passes(entry)
-        ]
-        return replace(
-            batch,
-            entries=tuple(entry for entry, _ in kept),
-            times_ns=tuple(time_ns for _, time_ns in kept),
-        )
+        return part_of(batch, [i for i, entry in enumerate(batch.entries) if self.passes(entry)])
 
 
-def _found(patterns: tuple[re.Pattern[str], ...], text: Text) -> bool:
+def part_of(batch: Batch, indices: Sequence[int]) -> Batch:
+    """The batch at its old position with only the lines at `indices`."""
+    if len(indices) == len(batch.entries):
+        return batch
+    return replace(
+        batch,
+        entries=tuple(batch.entries[index] for index in indices),
+        times_ns=tuple(batch.times_ns[index] for index in indices),
+    )
+
+
+def _matches(patterns: _Patterns, text: Text) -> bool:
     return isinstance(text, str) and any(pattern.search(text) for pattern in patterns)

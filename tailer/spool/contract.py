@@ -1,17 +1,18 @@
-"""The one place where a target's place and its undelivered lines live."""
+"""The Spool protocol: durable lines, target positions and sink positions."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tailer.model import Batch, Entry, Kind, Target
+from tailer.model import Batch, Entry, Target
+from tailer.spool.targets import Listing, TargetRegistry
 
 
 @dataclass(frozen=True, slots=True)
 class TargetPosition:
-    """Where a target stands: its watermark, and the lines delivered at or after it.
+    """A target's watermark and the spooled lines at or after it, in no particular order.
 
-    The lines come in no particular order; counting them rebuilds the cursor.
+    Counting these lines rebuilds the target's cursor.
     """
 
     watermark_ns: int
@@ -19,8 +20,7 @@ class TargetPosition:
     times_ns: tuple[int, ...]
 
     @classmethod
-    def remembering(cls, watermark_ns: int, batches: Iterable[Batch]) -> "TargetPosition":
-        """The place at `watermark_ns`, with the lines of `batches` that are not older."""
+    def from_batches(cls, watermark_ns: int, batches: Iterable[Batch]) -> "TargetPosition":
         lines = [
             (entry, time_ns)
             for batch in batches
@@ -32,29 +32,26 @@ class TargetPosition:
 
 @dataclass(frozen=True, slots=True)
 class SinkPosition:
-    """The last batch that a sink has taken (0: none yet), and the mark it gave back."""
+    """The last batch that a sink has acknowledged (0: none yet), and the mark it returned."""
 
     position: int
     mark: bytes | None
 
 
-class Spool(Protocol):
-    """Batches in order, a watermark for each target, a position and mark for each sink.
+class LineQueue(Protocol):
+    """Batches in order, with a watermark per target, and a position and a mark per sink.
 
-    - `append` is one transaction: the lines and the watermark, or neither. It waits while
-      the undelivered lines fill the spool, because the service is the longer log.
+    - `append` and `retire` are one transaction each: the lines and the watermark, or neither.
     - `commit` is one transaction: a sink's position and its mark.
-    - A batch goes when every sink has taken it *and* its newest line is older than the
-      stored watermark, never before both are stored. Lines that no sink wants
-      are kept all the same, or a restart would not know them.
-    - A target that is retired keeps its place, behind all of its lines: asked for again, it
-      repeats nothing. What is known of targets is in memory, so asking costs nothing.
+    - A batch is deleted when every sink has acknowledged it *and* its newest line is older
+      than the stored watermark, never before both are stored. Lines that every sink's filter
+      rejects are stored too: after a restart the cursor needs them to recognize duplicates.
 
     Raises: SinkError (exit code 5) when the state can no longer be written.
     """
 
-    async def place_of(self, target: Target, *, start_ns: int) -> TargetPosition:
-        """Where `target` stands; a new one stands at `start_ns`."""
+    async def target_position(self, target: Target, *, start_ns: int) -> TargetPosition:
+        """The stored position of `target`; a new target is stored at `start_ns`."""
 
     async def append(
         self,
@@ -64,64 +61,57 @@ class Spool(Protocol):
         *,
         watermark_ns: int,
     ) -> None:
-        """`entries` in order of time, a time for each; none at all just moves the watermark."""
+        """Store `entries`, in order of `times_ns`, and the watermark. No entries: the watermark.
 
-    async def retire(self, target: Target) -> None:
-        """`target` was read to its end: nothing of it needs to be remembered but that."""
-
-    def is_known(self, target: Target) -> bool:
-        """Whether `target` has a place, retired or not."""
-
-    def is_retired(self, target: Target) -> bool: ...
-
-    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]: ...
-
-    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
-        """The watermarks of those that are known and not retired. Goes through all targets."""
-
-    async def record_listing(
-        self,
-        resource_group: str,
-        kind: Kind,
-        *,
-        at_ns: int,
-        starts: Mapping[Target, int],
-        forgettable: Collection[Target] = (),
-    ) -> None:
-        """One transaction: somebody looked what there is, and new targets stand at `starts`.
-
-        One that is known stays where it stands, and is no longer retired. Of `forgettable`,
-        which are retired, those go that have no line left to be taken.
+        Waits while undelivered lines fill the spool: the service keeps lines for longer.
         """
 
-    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
-        """When that was noted; None when never."""
+    async def retire(self, target: Target) -> None:
+        """Mark a finished target as retired, its watermark behind all of its lines.
+
+        A retired target that is followed again repeats no line.
+        """
 
     async def sink_position(self, sink: str) -> SinkPosition: ...
 
     async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
-        """The first batches that `sink` has not taken, in order, none left out between them.
+        """The first batches that `sink` has not acknowledged, in order, without omissions.
 
-        At most `max_lines` lines in all, and what is well held in memory; the first one
-        comes however large it is. Waits for that; empty when no more will come.
+        At most `max_lines` lines and a bounded number of bytes, but always one whole batch.
+        Waits for a batch; empty after `close_input`, once all are acknowledged.
         """
 
     async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
-        """`sink` has taken everything up to `position`."""
+        """Acknowledge for `sink` every batch up to `position`."""
+
+
+class ListingMemory(Protocol):
+    """The known targets, and when each resource group was listed."""
+
+    @property
+    def targets(self) -> TargetRegistry: ...
+
+    async def record_listing(self, listing: Listing) -> None:
+        """Store `listing` in one transaction."""
+
+
+class Spool(LineQueue, ListingMemory, Protocol):
+    """Everything that tailer stores."""
 
     async def change_sinks(
         self, *, gone: Collection[str], new: Collection[str]
     ) -> Mapping[str, int]:
-        """One transaction: `gone` are forgotten, and `new` begin behind all that is stored.
+        """Forget the sinks in `gone`; start those in `new` after the last stored batch.
 
-        How many batches each of `gone` had still to take. Nobody may be delivering to them.
+        One transaction. No delivery to a sink in `gone` may be running. Returns for each of
+        them the number of batches that it had not acknowledged.
         """
 
-    async def settle(self) -> None:
-        """Whoever was canceled in the midst of a change: it is stored now, or never will be.
+    async def flush(self) -> None:
+        """Wait until each canceled change is either stored or dropped for good.
 
-        Only then does it make sense to ask again where a target or a sink stands.
+        Positions that are read before that may be outdated.
         """
 
     def close_input(self) -> None:
-        """Nothing will be appended any more: `next_batches` ends once all is taken."""
+        """No `append` follows: `next_batches` returns empty once all is acknowledged."""

@@ -1,19 +1,21 @@
-"""Who has taken what, and which batches may therefore go. Pure.
+"""Which sink has acknowledged which batch; which batches may be deleted. Pure.
 
-The one rule of forgetting, for every spool: a batch may go when every sink has taken it
-and its newest line is older than the watermark of its target.
+The one rule of deletion, for every spool: a batch is deleted when every sink has acknowledged
+it and its newest line is older than the watermark of its target.
 """
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tailer.model import Entry, ExtendedEntry, Kind, Target
+from tailer.model import Entry, ExtendedEntry, Target
+from tailer.spool.contract import SinkPosition
+from tailer.spool.targets import Listing, TargetRegistry
 
-# A line's fixed cost in memory, measured: a struct, its time, and four strings of their own.
+# A line's fixed cost in memory, measured: a struct, its time, and four strings of its own.
 _LINE_OVERHEAD_BYTES = 450
-# Of what a sink is given at once: lines are 200 bytes or so, but nothing makes them be.
-_MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
+# Per read of a sink. Lines have about 200 bytes, but the service sets no limit.
+_MAX_READ_BYTES = 16 * 1024 * 1024
 
 
 def size_of(entries: Sequence[Entry]) -> int:
@@ -25,7 +27,7 @@ def size_of(entries: Sequence[Entry]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A batch, as far as keeping it is concerned. It waits since `since_ns`, a wall time."""
+    """A batch without its lines; pending since the wall time `since_ns`."""
 
     position: int
     target: Target
@@ -37,41 +39,35 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a sink has not taken yet: so many lines, the oldest since `since_ns`, if any."""
+    """The number of lines that a sink has not acknowledged; the oldest is pending `since_ns`."""
 
     lines: int
     since_ns: int | None
 
 
 class Ledger:
-    """Positions of batches and sinks, in order. `size` is in bytes, of the lines."""
+    """Positions of batches and sinks, in order. Methods that return positions: delete those."""
 
-    def __init__(self, sinks: Mapping[str, int]) -> None:
-        """`sinks`: each with the last position that it has taken."""
-        self._taken = dict(sinks)
+    def __init__(self, sinks: Mapping[str, SinkPosition]) -> None:
+        self.targets = TargetRegistry()
+        self.sinks = dict(sinks)
+        self.undelivered_bytes = 0
         self._pending: dict[str, deque[Item]] = {sink: deque() for sink in sinks}
         self._pending_lines = dict.fromkeys(sinks, 0)
-        self._watermarks: dict[Target, int] = {}
         self._kept: dict[Target, deque[Item]] = {}
-        self._retired: dict[tuple[str, Kind], set[Target]] = {}
-        self._looks_ns: dict[tuple[str, Kind], int] = {}
-        self.undelivered_bytes = 0
 
     @property
     def delivered_upto(self) -> int | None:
-        """What every sink has taken; None without sinks, for then nobody will."""
-        return min(self._taken.values(), default=None)
+        """The last position that every sink has acknowledged; None without sinks."""
+        return min((sink.position for sink in self.sinks.values()), default=None)
 
     def is_full_for(self, size: int, *, max_bytes: int) -> bool:
-        """Whether a batch of that size has to wait. One that is larger than all goes alone."""
+        """Whether a batch of `size` bytes must wait. A batch above `max_bytes` goes alone."""
         return size > 0 and 0 < self.undelivered_bytes > max_bytes - size
 
-    def watermark_ns(self, target: Target) -> int | None:
-        return self._watermarks.get(target)
-
-    def kept(self, target: Target) -> Iterable[int]:
-        """The positions of what is to be remembered of `target`: batches with younger lines."""
-        watermark_ns = self._watermarks.get(target, 0)
+    def kept(self, target: Target) -> Sequence[int]:
+        """The positions of the batches with lines at or after the watermark of `target`."""
+        watermark_ns = self.targets.watermark_ns(target) or 0
         kept = self._kept.get(target, ())
         return [item.position for item in kept if item.newest_ns >= watermark_ns]
 
@@ -80,145 +76,124 @@ class Ledger:
         return Backlog(self._pending_lines[sink], pending[0].since_ns if pending else None)
 
     def next_position(self, sink: str) -> int | None:
-        """The first batch that `sink` has not taken."""
+        """The first batch that `sink` has not acknowledged."""
         pending = self._pending[sink]
         return pending[0].position if pending else None
 
     def next_positions(self, sink: str, *, max_lines: int) -> list[int]:
-        """The first batches that `sink` has not taken: one, and as many more as fit."""
+        """The first batches that `sink` has not acknowledged: one, and as many more as fit."""
         found: list[int] = []
         lines = size = 0
         for item in self._pending[sink]:
             lines += item.lines
             size += item.size
-            if found and (lines > max_lines or size > _MOST_BYTES_AT_ONCE):
+            if found and (lines > max_lines or size > _MAX_READ_BYTES):
                 break
             found.append(item.position)
         return found
 
     def drop_candidate(self, droppers: Collection[str]) -> tuple[str, int] | None:
-        """A sink of `droppers`, and the batch that nobody but such sinks still waits for.
+        """The oldest batch that only sinks in `droppers` still need, and one such sink.
 
-        The oldest of all that they lack, so that one which keeps up loses nothing to one
-        that does not. None when dropping would make no room.
+        The oldest of all of them, so that a fast sink loses nothing because of a slow one.
+        None when a drop would free no space.
         """
         needed = min(
-            (taken for sink, taken in self._taken.items() if sink not in droppers), default=None
+            (each.position for sink, each in self.sinks.items() if sink not in droppers),
+            default=None,
         )
-        lacking = [
+        candidates = [
             (position, sink)
             for sink in droppers
             if sink in self._pending and (position := self.next_position(sink)) is not None
         ]
-        if not lacking:
+        if not candidates:
             return None
-        position, sink = min(lacking)
+        position, sink = min(candidates)
         return (sink, position) if needed is None or position <= needed else None
 
     def move(self, target: Target, watermark_ns: int) -> list[int]:
-        """Set the watermark; the positions that may go."""
-        self._watermarks[target] = watermark_ns
-        return self._forget(target)
+        """Set the watermark of `target`."""
+        self.targets.move(target, watermark_ns)
+        return self._pop_deletable(target)
 
     def after_all(self, target: Target) -> int:
         """The watermark that is behind every line of `target`."""
         newest_ns = (item.newest_ns + 1 for item in self._kept.get(target, ()))
-        return max(self._watermarks.get(target, 0), *newest_ns, 0)
+        return max(self.targets.watermark_ns(target) or 0, *newest_ns, 0)
 
     def retire(self, target: Target) -> list[int]:
-        """Move the watermark behind every line; the positions that may go."""
-        self._retired.setdefault((target.resource_group, target.kind), set()).add(target)
+        """Move the watermark behind every line of `target`."""
+        self.targets.retire(target)
         return self.move(target, self.after_all(target))
 
-    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
-        return self._retired.get((resource_group, kind), ())
-
-    def is_retired(self, target: Target) -> bool:
-        return target in self.retired(target.resource_group, target.kind)
-
-    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
-        """The watermarks of those that are not retired."""
-        retired = self.retired(resource_group, kind)
-        return {
-            target: watermark_ns
-            for target, watermark_ns in self._watermarks.items()
-            if (target.resource_group, target.kind) == (resource_group, kind)
-            and target not in retired
-        }
-
     def without_lines(self, targets: Iterable[Target]) -> list[Target]:
-        """Those of `targets` that are retired, and of which no batch is left."""
-        return [one for one in targets if self.is_retired(one) and not self._kept.get(one)]
+        """The retired ones among `targets` that have no batch left."""
+        return [one for one in targets if self.targets.is_retired(one) and not self._kept.get(one)]
 
-    def record_listing(
-        self,
-        resource_group: str,
-        kind: Kind,
-        *,
-        at_ns: int,
-        starts: Mapping[Target, int],
-        forgotten: Iterable[Target],
-    ) -> None:
-        self._looks_ns[(resource_group, kind)] = at_ns
-        for target, start_ns in starts.items():
-            self._watermarks.setdefault(target, start_ns)
-            self._retired.get((resource_group, kind), set()).discard(target)
-        for target in forgotten:
-            self._retired[(resource_group, kind)].discard(target)
-            self._watermarks.pop(target, None)
+    def record_listing(self, listing: Listing) -> None:
+        """`forgettable` must come from `without_lines`."""
+        self.targets.record_listing(listing)
+        for target in listing.forgettable:
             self._kept.pop(target, None)
 
-    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
-        return self._looks_ns.get((resource_group, kind))
-
     def add(self, item: Item) -> None:
-        """A batch, at a position above all before it."""
+        """Add a batch. Its position must be above all earlier ones."""
         self._kept.setdefault(item.target, deque()).append(item)
-        waiting = False
+        is_pending = False
         for sink, pending in self._pending.items():
-            if item.position > self._taken[sink]:
+            if item.position > self.sinks[sink].position:
                 pending.append(item)
                 self._pending_lines[sink] += item.lines
-                waiting = True
-        if waiting:
+                is_pending = True
+        if is_pending:
             self.undelivered_bytes += item.size
 
-    def take(self, sink: str, position: int) -> list[int]:
-        """`sink` has taken everything up to `position`; the positions that may go."""
+    def acknowledge(self, sink: str, position: int, mark: bytes | None) -> list[int]:
+        """Record that `sink` has taken every batch up to `position`, and returned `mark`."""
         before = self.delivered_upto
         pending = self._pending[sink]
-        taken = []
+        acknowledged = []
         while pending and pending[0].position <= position:
-            taken.append(pending.popleft())
-        self._pending_lines[sink] -= sum(item.lines for item in taken)
-        self._taken[sink] = max(self._taken[sink], position)
+            acknowledged.append(pending.popleft())
+        self._pending_lines[sink] -= sum(item.lines for item in acknowledged)
+        self.sinks[sink] = SinkPosition(max(self.sinks[sink].position, position), mark)
         after = self.delivered_upto
         assert before is not None
         assert after is not None
-        delivered = [item for item in taken if before < item.position <= after]
-        self.undelivered_bytes -= sum(item.size for item in delivered)
-        targets = dict.fromkeys(item.target for item in delivered)
-        return [position for target in targets for position in self._forget(target)]
+        return self._delivered([item for item in acknowledged if before < item.position <= after])
 
-    def add_sink(self, sink: str, position: int) -> None:
-        """One more, which goes without everything up to `position`: nobody has taken more."""
-        self._taken[sink] = position
-        self._pending[sink] = deque()
-        self._pending_lines[sink] = 0
+    def change_sinks(
+        self, *, gone: Collection[str], new: Collection[str], position: int
+    ) -> tuple[dict[str, int], list[int]]:
+        """Forget the sinks in `gone`; those in `new` skip every batch up to `position`, the last.
 
-    def remove_sink(self, sink: str) -> tuple[int, list[int]]:
-        """Nobody waits for `sink`: the batches it had still to take, and positions that may go."""
-        pending = self._pending.pop(sink)
-        del self._taken[sink], self._pending_lines[sink]
-        after = self.delivered_upto
-        delivered = [item for item in pending if after is None or item.position <= after]
-        self.undelivered_bytes -= sum(item.size for item in delivered)
-        targets = dict.fromkeys(item.target for item in delivered)
-        return len(pending), [position for one in targets for position in self._forget(one)]
+        Returns also how many batches each sink in `gone` had not acknowledged.
+        """
+        abandoned = {}
+        deletable: list[int] = []
+        for sink in gone:
+            pending = self._pending.pop(sink)
+            del self.sinks[sink], self._pending_lines[sink]
+            after = self.delivered_upto
+            delivered = [item for item in pending if after is None or item.position <= after]
+            deletable += self._delivered(delivered)
+            abandoned[sink] = len(pending)
+        for sink in new:
+            self.sinks[sink] = SinkPosition(position, None)
+            self._pending[sink] = deque()
+            self._pending_lines[sink] = 0
+        return abandoned, deletable
 
-    def _forget(self, target: Target) -> list[int]:
-        """Drop what may go. Looks only at what is delivered: a backlog may be long."""
-        kept, watermark_ns = self._kept.get(target), self._watermarks.get(target)
+    def _delivered(self, items: Sequence[Item]) -> list[int]:
+        """Account for batches that every sink has acknowledged."""
+        self.undelivered_bytes -= sum(item.size for item in items)
+        targets = dict.fromkeys(item.target for item in items)
+        return [position for target in targets for position in self._pop_deletable(target)]
+
+    def _pop_deletable(self, target: Target) -> list[int]:
+        """Remove what may be deleted. Scans delivered batches only: a backlog may be long."""
+        kept, watermark_ns = self._kept.get(target), self.targets.watermark_ns(target)
         if not kept or watermark_ns is None:
             return []
         delivered_upto = self.delivered_upto

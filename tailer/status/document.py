@@ -145,7 +145,7 @@ def build_document(health: Health, *, now_s: float, wall_ns: int, started_ns: in
         ),
         listings=[
             ListingStatus(one.what, one.is_done, redact(one.reason), _until(one.next_try_s, now_s))
-            for one in health.looks.values()
+            for one in health.listings.values()
         ],
         requests=RequestsStatus(
             answers={
@@ -187,16 +187,16 @@ def _target(one: TargetHealth, health: Health, now_s: float) -> TargetStatus:
         resource_group=one.target.resource_group,
         phase=phase_of(one, health.service_ns),
         status=one.status.value,
-        scenario="" if one.known is None else one.known.scenario_id,
+        scenario="" if one.details is None else one.details.scenario_id,
         reason=redact(one.reason),
         phase_age_s=_rounded(now_s - one.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
         behind_s=None if behind_s is None else _rounded(behind_s),
-        lines=one.lines,
-        late_lines=one.late,
-        repeated_lines=one.repeated,
+        lines=one.totals.lines,
+        late_lines=one.totals.late,
+        repeated_lines=one.totals.repeated,
         last_line_age_s=_age_s(one.last_line_ns, health.service_ns),
-        gaps={reason.value: count for reason, count in sorted(one.gap_counts.items())},
+        gaps={reason.value: count for reason, count in sorted(one.totals.gap_counts.items())},
     )
 
 

@@ -82,7 +82,7 @@ def _process(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metri
 
 
 def _targets(health: Health) -> Iterator[Metric]:
-    sums = health.sums()
+    sums = health.totals()
     phases = GaugeMetricFamily(
         "tailer_targets", "Number of targets in each phase.", labels=("phase",)
     )

@@ -25,7 +25,7 @@ def test_all_its_targets_are_there_from_the_start(tmp_path: Path) -> None:
     with running("demo", environ={"HOME": str(tmp_path)}) as process:
         waits = (
             "event=target_phase target=execution/e0000000000000e2 phase=waiting "
-            'reason="it has not started (PENDING)"'
+            'reason="not started (PENDING)"'
         )
 
         assert "404" not in process.wait_for(waits, on="err")

@@ -91,7 +91,7 @@ def progress() -> Progress:
         request = ReadRequest(target, NOON_NS, NOON_NS + HOUR_NS + 60 * NS_PER_S)
         made.expect(request, now_ns=NOON_NS + HOUR_NS)
     made.health.of(FIRST).covered_ns = NOON_NS + HOUR_NS // 2
-    made.health.of(FIRST).lines = 1234
+    made.health.of(FIRST).totals.lines = 1234
     return made
 
 

@@ -47,7 +47,7 @@ path = "{tmp_path}/state/spool.db"
 [status]
 listen = ""
 [daemon]
-shutdown_s = {SHUTDOWN_S}
+shutdown_timeout_s = {SHUTDOWN_S}
 [[sink]]
 kind = "file"
 path = "{tmp_path}/{logs}/{{kind}}/{{id}}.log"
@@ -138,7 +138,7 @@ def test_console_is_sentences(world: World, write_config: Write) -> None:
 
 
 def test_a_second_signal_ends_it_at_once(busy: World, write_config: Write, tmp_path: Path) -> None:
-    """The sink has a folder in place of its file, so it would wait for all of shutdown_s."""
+    """The sink has a folder in place of its file, so it would wait until the timeout."""
     (tmp_path / "logs").write_text("in the way", encoding="utf-8")
 
     with busy.running("run", "--config", str(write_config())) as process:

@@ -20,7 +20,7 @@ path = "{folder}/state/spool.db"
 [status]
 listen = ""
 [daemon]
-shutdown_s = 5.0
+shutdown_timeout_s = 5.0
 [[sink]]
 kind = "file"
 path = "{folder}/logs/{{id}}.log"

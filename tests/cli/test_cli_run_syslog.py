@@ -59,7 +59,7 @@ name = "distrusted"
 url = "{urls["distrusted"]}"
 tls_ca_file = "{folder}/ca.pem"
 [daemon]
-shutdown_s = 2.0
+shutdown_timeout_s = 2.0
 """,
         encoding="utf-8",
     )

@@ -107,8 +107,8 @@ def test_where_nothing_answers_it_says_so_with_4(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["-a", "localhost"], "not host:port"),
-        (["--config", "nowhere.toml"], "there is no file nowhere.toml"),
+        (["-a", "localhost"], 'must be "HOST:PORT"'),
+        (["--config", "nowhere.toml"], "nowhere.toml does not exist"),
         (["--watch", "-o", "json"], "--watch needs a terminal"),
         (["--watch"], "--watch needs a terminal"),
     ],

@@ -91,7 +91,7 @@ def test_a_pending_job_is_waited_for_and_that_is_said_once(world: World) -> None
     )
 
     with world.running(*FOLLOW, "execution/e1234567") as process:
-        process.wait_for("it has not started (PENDING)", on="err")
+        process.wait_for("not started (PENDING)", on="err")
         process.wait_for("phase=following", on="err")
         world.say(target, "hello")
         process.wait_for("hello\n")

@@ -38,9 +38,9 @@ class Rig:
     lose_reader: Callable[[], None]
 
 
-def over(fd: int, *, fd_folder: str = "/proc/self/fd") -> StdoutSink:
+def over(fd: int, *, fd_directory: str = "/proc/self/fd") -> StdoutSink:
     formatter = build_formatter(FormatSettings(format="raw"), [])
-    return StdoutSink(fd, formatter, fd_folder=fd_folder)
+    return StdoutSink(fd, formatter, fd_directory=fd_directory)
 
 
 def read_lines(fd: int, count: int) -> list[str]:
@@ -57,7 +57,7 @@ def memory(_: Path) -> Iterator[Rig]:
 
 
 @contextmanager
-def both_ends(reader: int, writer: int, *, fd_folder: str = "/proc/self/fd") -> Iterator[Rig]:
+def both_ends(reader: int, writer: int, *, fd_directory: str = "/proc/self/fd") -> Iterator[Rig]:
     ends = {reader, writer}
 
     def lose_reader() -> None:
@@ -65,7 +65,9 @@ def both_ends(reader: int, writer: int, *, fd_folder: str = "/proc/self/fd") -> 
         os.close(reader)
 
     yield Rig(
-        over(writer, fd_folder=fd_folder), lambda count: read_lines(reader, count), lose_reader
+        over(writer, fd_directory=fd_directory),
+        lambda count: read_lines(reader, count),
+        lose_reader,
     )
     for end in ends:
         os.close(end)
@@ -79,7 +81,7 @@ def pipe(_: Path) -> Iterator[Rig]:
 
 @contextmanager
 def pipe_without_proc(tmp_path: Path) -> Iterator[Rig]:
-    with both_ends(*os.pipe(), fd_folder=str(tmp_path / "nothing")) as rig:
+    with both_ends(*os.pipe(), fd_directory=str(tmp_path / "nothing")) as rig:
         yield rig
 
 

@@ -12,6 +12,7 @@ from tailer.model import Entry, Kind, Target
 from tailer.spool.contract import SinkPosition, Spool, TargetPosition
 from tailer.spool.memory import MemorySpool
 from tailer.spool.open import open_spool
+from tailer.spool.targets import Listing
 
 OTHER = Target("default", Kind.EXECUTION, "e1")
 LINE_BYTES = 100_000
@@ -55,18 +56,18 @@ async def take(spool: Spool, sink: str) -> list[object]:
 
 
 async def messages(spool: Spool, target: Target = TARGET) -> list[object]:
-    place = await spool.place_of(target, start_ns=0)
+    place = await spool.target_position(target, start_ns=0)
     return [entry.msg for entry in place.entries]
 
 
 async def test_a_new_target_stands_where_it_is_told_to(spool: Spool) -> None:
-    assert await spool.place_of(TARGET, start_ns=7) == TargetPosition(7, (), ())
+    assert await spool.target_position(TARGET, start_ns=7) == TargetPosition(7, (), ())
 
 
 async def test_a_known_target_stands_where_it_stood(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
 
-    assert await spool.place_of(TARGET, start_ns=7) == TargetPosition(3, (line("a"),), (5,))
+    assert await spool.target_position(TARGET, start_ns=7) == TargetPosition(3, (line("a"),), (5,))
 
 
 async def test_batches_come_to_each_sink_in_the_order_of_appending(spool: Spool) -> None:
@@ -252,7 +253,7 @@ async def test_an_append_that_is_canceled_while_it_waits_moves_nothing(spool: Sp
     with anyio.move_on_after(5):
         await add(spool, (2, big), watermark_ns=2)
 
-    assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 1
+    assert (await spool.target_position(TARGET, start_ns=0)).watermark_ns == 1
 
 
 async def test_a_target_that_is_retired_is_known_and_stands_behind_all_of_its_lines(
@@ -261,16 +262,16 @@ async def test_a_target_that_is_retired_is_known_and_stands_behind_all_of_its_li
     await add(spool, (5, "a"), (8, "b"), watermark_ns=3)
     await spool.retire(TARGET)
 
-    assert spool.is_known(TARGET)
-    assert spool.is_retired(TARGET)
-    assert await spool.place_of(TARGET, start_ns=0) == TargetPosition(9, (), ())
+    assert spool.targets.is_known(TARGET)
+    assert spool.targets.is_retired(TARGET)
+    assert await spool.target_position(TARGET, start_ns=0) == TargetPosition(9, (), ())
 
 
 async def test_retiring_never_moves_a_place_back(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=30)
     await spool.retire(TARGET)
 
-    assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 30
+    assert (await spool.target_position(TARGET, start_ns=0)).watermark_ns == 30
 
 
 async def test_the_lines_of_a_retired_target_go_to_every_sink_all_the_same(spool: Spool) -> None:
@@ -284,8 +285,8 @@ async def test_which_targets_are_retired_is_known_for_each_group_and_kind(spool:
     await spool.retire(TARGET)
     await spool.retire(OTHER)
 
-    assert set(spool.retired("default", Kind.EXECUTION)) == {OTHER}
-    assert set(spool.retired("team-a", Kind.EXECUTION)) == set()
+    assert set(spool.targets.retired("default", Kind.EXECUTION)) == {OTHER}
+    assert set(spool.targets.retired("team-a", Kind.EXECUTION)) == set()
 
 
 async def test_what_is_unfinished_is_known_with_its_watermark_for_each_group_and_kind(
@@ -294,53 +295,63 @@ async def test_what_is_unfinished_is_known_with_its_watermark_for_each_group_and
     await add(spool, (5, "a"), watermark_ns=3)
     await spool.retire(OTHER)
 
-    assert spool.unfinished(TARGET.resource_group, TARGET.kind) == {TARGET: 3}
-    assert spool.unfinished(OTHER.resource_group, OTHER.kind) == {}
-    assert spool.unfinished("elsewhere", TARGET.kind) == {}
+    assert spool.targets.unfinished(TARGET.resource_group, TARGET.kind) == {TARGET: 3}
+    assert spool.targets.unfinished(OTHER.resource_group, OTHER.kind) == {}
+    assert spool.targets.unfinished("elsewhere", TARGET.kind) == {}
 
 
 async def test_a_look_is_remembered_for_its_group_and_kind(spool: Spool) -> None:
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=7, starts={})
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={})
+    await spool.record_listing(Listing("default", Kind.EXECUTION, at_ns=7, starts={}))
+    await spool.record_listing(Listing("default", Kind.EXECUTION, at_ns=9, starts={}))
 
-    assert spool.last_listing_ns("default", Kind.EXECUTION) == 9
-    assert spool.last_listing_ns("default", Kind.DEPLOYMENT) is None
+    assert spool.targets.last_listing_ns("default", Kind.EXECUTION) == 9
+    assert spool.targets.last_listing_ns("default", Kind.DEPLOYMENT) is None
 
 
 async def test_what_a_look_finds_stands_where_it_says_unless_it_is_known(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={TARGET: 7, OTHER: 8})
+    await spool.record_listing(
+        Listing("default", Kind.EXECUTION, at_ns=9, starts={TARGET: 7, OTHER: 8})
+    )
 
-    assert (await spool.place_of(TARGET, start_ns=0)).watermark_ns == 3
-    assert (await spool.place_of(OTHER, start_ns=0)).watermark_ns == 8
+    assert (await spool.target_position(TARGET, start_ns=0)).watermark_ns == 3
+    assert (await spool.target_position(OTHER, start_ns=0)).watermark_ns == 8
 
 
 async def test_a_retired_target_is_forgotten_when_it_may_be(spool: Spool) -> None:
     await spool.retire(OTHER)
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing(
+        Listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    )
 
-    assert not spool.is_known(OTHER)
-    assert not spool.is_retired(OTHER)
+    assert not spool.targets.is_known(OTHER)
+    assert not spool.targets.is_retired(OTHER)
 
 
 async def test_a_retired_target_is_not_forgotten_before_its_lines_are_taken(spool: Spool) -> None:
     await add(spool, (5, "a"), target=OTHER)
     await spool.retire(OTHER)
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
-    was_retired = spool.is_retired(OTHER)
+    await spool.record_listing(
+        Listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    )
+    was_retired = spool.targets.is_retired(OTHER)
     for sink in SINKS:
         await take(spool, sink)
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing(
+        Listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    )
 
     assert was_retired
-    assert not spool.is_retired(OTHER)
+    assert not spool.targets.is_retired(OTHER)
 
 
 async def test_a_target_that_is_not_retired_is_never_forgotten(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=6, target=OTHER)
-    await spool.record_listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    await spool.record_listing(
+        Listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
+    )
 
-    assert spool.is_known(OTHER)
+    assert spool.targets.is_known(OTHER)
 
 
 async def test_a_new_sink_begins_behind_what_is_there(spool: Spool) -> None:

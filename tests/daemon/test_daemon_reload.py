@@ -129,7 +129,7 @@ async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> N
     with capture_logs() as events:
         await bench.run(operate)
 
-    following = [event["target"] for event in events if event["event"] == "following"]
+    following = [event["target"] for event in events if event.get("phase") == "following"]
     assert following == [FIRST, SECOND]
 
 
@@ -353,5 +353,5 @@ async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
     bench.outlets = (outlet(slow), outlet(kept))
     took_s = await bench.run(operate)
 
-    assert took_s <= bench.config.daemon.shutdown_s + 1
+    assert took_s <= bench.config.daemon.shutdown_timeout_s + 1
     assert operator.applied == 0

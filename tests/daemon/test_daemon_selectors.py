@@ -83,7 +83,7 @@ async def test_executions_shorter_than_the_time_between_two_looks_lose_and_repea
 
     assert lines_of(sink) == bench.shown
     assert len({line[1] for line in bench.shown}) == 40
-    assert len(named(events, "target_found")) == len(named(events, "retired")) == 40
+    assert len(named(events, "target_found")) == len(named(events, "target_finished")) == 40
 
 
 @pytest.mark.parametrize("down_s", long_values_after(1, [20.0, 900.0]))
@@ -257,7 +257,7 @@ async def test_one_that_is_deleted_while_it_is_followed_is_a_gap_and_retired(ben
 
     assert bench.health.targets[target].phase is Phase.GONE
     assert bench.health.gaps == {GapReason.GONE: 1}
-    assert len(named(events, "retired")) == 1
+    assert len(named(events, "target_finished")) == 1
 
 
 async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
@@ -280,7 +280,7 @@ async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
         bench.simulator.add_line(target, bench.clock.wall_ns(), "said while nobody looked")
         await bench.run(partial(bench.end_and_wait, 200))
 
-    assert len(named(events, "retired")) == 2
+    assert len(named(events, "target_finished")) == 2
     assert lines_of(sink) == bench.shown
     assert "said while nobody looked" in {str(line.msg).rstrip() for line in sink.lines}
 

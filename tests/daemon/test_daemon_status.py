@@ -95,7 +95,7 @@ async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watche
     assert found["tailer_read_lag_seconds",] < 10
     assert found["tailer_ready",] == found["tailer_sink_up", "memory"] == 1
     assert found["tailer_request_rate_limit",] == 100
-    assert one.lines == len(sink.lines)
+    assert one.totals.lines == len(sink.lines)
 
 
 @pytest.mark.parametrize(
@@ -335,4 +335,4 @@ async def test_a_loop_that_stood_still_says_so(bench: Bench, place: Path) -> Non
     await bench.run(look)
 
     assert told[0].status == 503
-    assert "stood still" in told[0].json["reasons"][0]
+    assert "was blocked" in told[0].json["reasons"][0]

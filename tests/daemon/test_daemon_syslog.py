@@ -64,10 +64,10 @@ LAG_BOUND_S = QUICK.pace.interval_s + 0.5  # until a line is in its file: one po
 BOUND_BYTES = 100 * 1024 * 1024
 LONGEST_WAIT_S = 30.0  # of a sink between two attempts
 MARGIN_S = 0.1
-UNCHANGED: dict[str, Any] = {"control_characters": "keep", "max_bytes": 100_000}
+UNCHANGED: dict[str, Any] = {"control_characters": "raw", "max_message_bytes": 100_000}
 UNKNOWN_NAME = "Name or service not known (a typing error, or this machine's name server)"
 UNKNOWN_AUTHORITY = (
-    "signed by an authority that is not known here "
+    "signed by an authority that is not trusted here "
     "(set tls_ca_file to the certificate of that authority)"
 )
 
@@ -265,7 +265,7 @@ async def test_a_server_that_refuses_is_named_once_and_found_when_it_is_there(
             await bench.run_to_the_end()
 
     assert troubles(events) == [
-        f"sink_retrying syslog: {url}: connection refused (is it running and listening there?)",
+        f"sink_retrying syslog: {url}: connection refused (is a server listening on that port?)",
         "sink_recovered syslog",
     ]
     assert lines_in(server.taken) == without_newlines(bench.shown)

@@ -71,7 +71,7 @@ def test_what_it_starts_is_a_command_that_exists() -> None:
 
 def test_what_must_outlive_it_is_a_volume_of_its_own_user() -> None:
     """The folders in the example configuration: nothing else can be written in the image."""
-    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    text = (ROOT / "tailer/config/example.toml").read_text(encoding="utf-8")
     config = parse_config(text, name="example", environ={})
     folders = {str(config.spool.path.parent)} | {
         sink.to.path.partition("/{")[0] for sink in config.sinks if isinstance(sink.to, FileSection)

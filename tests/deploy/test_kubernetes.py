@@ -9,7 +9,7 @@ from support.dockerfile import ROOT, only, stages
 
 from tailer.config import Config, SyslogSection, parse_config
 
-COMPRESSION_S = 10  # what a compression under way may take beyond shutdown_s
+COMPRESSION_S = 10  # what a compression under way may take beyond shutdown_timeout_s
 DOCUMENTS = list(yaml.safe_load_all((ROOT / "deploy/kubernetes.yaml").read_text(encoding="utf-8")))
 RUNTIME = stages()[-1]
 
@@ -53,7 +53,7 @@ def test_it_selects_the_pods_that_it_makes() -> None:
 
 
 def test_ending_it_leaves_time_for_the_sinks(pod: dict[str, Any], config: Config) -> None:
-    assert pod["terminationGracePeriodSeconds"] > config.daemon.shutdown_s + COMPRESSION_S
+    assert pod["terminationGracePeriodSeconds"] > config.daemon.shutdown_timeout_s + COMPRESSION_S
 
 
 def test_it_runs_as_the_image_does(pod: dict[str, Any], container: dict[str, Any]) -> None:

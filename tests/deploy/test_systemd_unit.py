@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy/systemd/tailer.service"
 MANUAL = ROOT / "docs/deploying.md"
 REQUIRED = "TAILER_TEST_REQUIRE_SYSTEMD"  # set where a machine without it is a mistake
-COMPRESSION_S = 10  # what a compression under way may take beyond shutdown_s
+COMPRESSION_S = 10  # what a compression under way may take beyond shutdown_timeout_s
 
 
 def give_up(what: str) -> NoReturn:
@@ -82,7 +82,7 @@ def test_it_is_exposed_no_more_than_the_manual_says(systemd_analyze: str, unit_h
 
 
 def test_stopping_it_leaves_time_for_the_sinks(service: dict[str, str], described: Config) -> None:
-    assert int(service["TimeoutStopSec"]) > described.daemon.shutdown_s + COMPRESSION_S
+    assert int(service["TimeoutStopSec"]) > described.daemon.shutdown_timeout_s + COMPRESSION_S
 
 
 def test_it_may_write_where_its_configuration_says(
@@ -104,7 +104,7 @@ def test_the_configuration_names_the_credential_that_is_loaded(
 
 
 def test_the_example_configuration_writes_where_the_unit_may(service: dict[str, str]) -> None:
-    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    text = (ROOT / "tailer/config/example.toml").read_text(encoding="utf-8")
     paths = [
         sink.to.path
         for sink in parse_config(text, name="example", environ={}).sinks

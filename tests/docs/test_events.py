@@ -14,7 +14,10 @@ LEVELS = {"debug", "info", "warning", "error"}
 
 
 def logged() -> Iterator[tuple[str, str, set[str]]]:
-    """Name, level and fields of each `log.<level>("name", field=…)` in the package."""
+    """Name, level and fields of each `log.<level>("name", field=…)` in the package.
+
+    An OutageNotice logs two events: a warning when requests fail, an info when they recover.
+    """
     for path in sorted((ROOT / "tailer").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
@@ -23,6 +26,14 @@ def logged() -> Iterator[tuple[str, str, set[str]]]:
                     args=[ast.Constant(value=str(name))],
                 ) if level in LEVELS:
                     yield name, level, {word.arg for word in node.keywords if word.arg}
+                case ast.Call(
+                    func=ast.Name(id="OutageNotice"),
+                    args=[ast.Constant(value=str(failing)), ast.Constant(value=str(recovered))],
+                ):
+                    yield failing, "warning", {"error", "for_s", "retry_in_s"}
+                    yield recovered, "info", {"after_s"}
+                case ast.Call(func=ast.Name(id="OutageNotice"), args=[]):
+                    yield "service_unavailable", "warning", {"error", "for_s", "retry_in_s"}
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:

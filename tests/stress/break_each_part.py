@@ -72,7 +72,7 @@ max_bytes = 1_048_576
 [status]
 listen = "{listen}"
 [daemon]
-shutdown_s = 1.0
+shutdown_timeout_s = 1.0
 [[sink]]
 kind = "file"
 path = "{folder}/logs/{{id}}.log"

@@ -175,7 +175,9 @@ async def bench(seed: int) -> AsyncIterator[Bench]:
         (folder / "logs").mkdir()
         (folder / "state").mkdir()
         text = config(folder / "logs", folder / "state")
-        (folder / "tailer.toml").write_text(f"{text}[daemon]\nshutdown_s = 5\n", encoding="utf-8")
+        (folder / "tailer.toml").write_text(
+            f"{text}[daemon]\nshutdown_timeout_s = 5\n", encoding="utf-8"
+        )
         async with simulator.serving() as url:
             yield Bench(folder, simulator, clock, simulator.credentials(url))
 

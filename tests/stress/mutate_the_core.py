@@ -55,20 +55,20 @@ MUTANTS = (
     Mutant(
         "no overlap",
         "tailer/polling/cursor.py",
-        "settled_ns = min(shown.window.end_ns, shown.server_now_ns - self._lateness_ns)",
-        "settled_ns = min(shown.window.end_ns, shown.server_now_ns)",
+        "settled_ns = min(observed.window.end_ns, observed.server_now_ns - self._lateness_ns)",
+        "settled_ns = min(observed.window.end_ns, observed.server_now_ns)",
     ),
     Mutant(
         "watermark moved while paging",
         "tailer/polling/cursor.py",
-        "settled_ns = min(shown.window.end_ns, shown.server_now_ns - self._lateness_ns)",
-        "settled_ns = shown.window.end_ns",
+        "settled_ns = min(observed.window.end_ns, observed.server_now_ns - self._lateness_ns)",
+        "settled_ns = observed.window.end_ns",
     ),
     Mutant(
         "watermark moved by an edge poll",
         "tailer/polling/cursor.py",
-        "if shown.window.start_ns > self.watermark_ns:",
-        "if shown.window.start_ns < 0:",
+        "if observed.window.start_ns > self.watermark_ns:",
+        "if observed.window.start_ns < 0:",
     ),
     Mutant(
         "checkpoint moved by an append that failed",

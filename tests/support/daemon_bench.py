@@ -134,7 +134,7 @@ async def benched(folder: Path, clock: Clock, **more: Any) -> AsyncIterator[Benc
         poll=POLL,
         spool=SpoolSection(path=folder / "state" / "spool.db"),
         status=StatusSection(listen=""),  # tests run side by side
-        daemon=DaemonSection(shutdown_s=SHUTDOWN_S),
+        daemon=DaemonSection(shutdown_timeout_s=SHUTDOWN_S),
     )
     async with simulator.serving() as url:
         yield Bench(simulator, clock, config, simulator.credentials(url))

@@ -15,7 +15,18 @@ from tailer.errors import (
     TransientApiError,
     TransientSinkError,
 )
-from tailer.model import Batch, Entry, Kind, Order, Page, Status, Target, Workload
+from tailer.model import (
+    NO_FILTER,
+    Batch,
+    Entry,
+    Kind,
+    ListFilter,
+    Order,
+    Page,
+    Status,
+    Target,
+    Workload,
+)
 
 TARGET = Target("default", Kind.DEPLOYMENT, "d1")
 
@@ -150,9 +161,8 @@ class ListedService(MemorySource):
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
         on_retry: OnRetry,
     ) -> Sequence[Workload]:
         await self._survive(on_retry)

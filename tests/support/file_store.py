@@ -11,7 +11,7 @@ from support.batches import TIME_NS, line
 from tailer.model import Batch, Kind, Target
 from tailer.sinks.file.disk import THE_DISK, Disk, Tree
 from tailer.sinks.file.paths import PathTemplate
-from tailer.sinks.file.rotation import Housekeeper, Rotation, closed_number, tidy
+from tailer.sinks.file.rotation import Housekeeper, Rotation, closed_number
 from tailer.sinks.file.writer import FileWriter
 from tailer.sinks.formats.structured import format_raw
 
@@ -35,13 +35,8 @@ def batch_for(position: int, *lines_: tuple[str, str], id_: str = "d1") -> Batch
 class PromptHousekeeper(Housekeeper):
     """Does at once what the real one leaves to its thread."""
 
-    def __init__(self, tree: Tree, rotation: Rotation) -> None:
-        super().__init__(tree, rotation)
-        self._place = (tree, rotation)
-
     def submit(self, path: str, up_to: int) -> None:
-        tree, rotation = self._place
-        tidy(tree, path, up_to, rotation)
+        self.tidy(path, up_to)
 
 
 class IdleHousekeeper(Housekeeper):
@@ -63,7 +58,7 @@ class Store:
         rotate_s: float = 0,
         keep_files: int = 0,
         compress: bool = False,
-        remembered_files: int = 64,
+        tracked_files: int = 64,
     ) -> None:
         self.folder = folder
         self.template = PathTemplate(f"{folder}/{template}")
@@ -73,7 +68,7 @@ class Store:
         self._rotation = Rotation(
             max_bytes=rotate_bytes, every_s=rotate_s, keep_files=keep_files, compress=compress
         )
-        self._remembered_files = remembered_files
+        self._tracked_files = tracked_files
 
     def start(
         self, disk: Disk = THE_DISK, housekeeper: type[Housekeeper] = PromptHousekeeper
@@ -86,10 +81,10 @@ class Store:
             tree=tree,
             rotation=self._rotation,
             housekeeper=housekeeper(tree, self._rotation),
-            remembered_files=self._remembered_files,
-            tell_gap=lambda path, detail: self.gaps.append((path, detail)),
+            tracked_files=self._tracked_files,
+            report_gap=lambda path, detail: self.gaps.append((path, detail)),
         )
-        writer.begin(self.mark, now_ns=TIME_NS)
+        writer.recover(self.mark, now_ns=TIME_NS)
         self.mark = writer.mark
         return writer
 

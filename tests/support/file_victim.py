@@ -64,7 +64,7 @@ async def main(folder: Path, count: int) -> None:
         on_gap=lambda *gap: say(f"gap {gap}"),
         rotate_bytes=1500,
         compress=True,
-        remembered_files=3,
+        tracked_files=3,
     )
     await sink.open(mark)
     made_up = batches(count)

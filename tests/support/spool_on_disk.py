@@ -53,4 +53,4 @@ async def take_all(spool: Spool, sink: str = "file") -> list[object]:
 
 
 async def remembered(spool: Spool, target: Target = TARGET) -> list[object]:
-    return [entry.msg for entry in (await spool.place_of(target, start_ns=0)).entries]
+    return [entry.msg for entry in (await spool.target_position(target, start_ns=0)).entries]

@@ -54,6 +54,10 @@ class VirtualTimeLoop(SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.jumped_s
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait for threads without a deadline, which would be over at once."""
+        await super().shutdown_default_executor()
+
 
 class VirtualClock:
     """The clock of a VirtualTimeLoop, from outside: starts at START_NS and moves with the loop."""

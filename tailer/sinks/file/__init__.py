@@ -1,13 +1,13 @@
-"""Lines into local files, exactly once.
+"""File sink: log lines in local files, exactly once.
 
-How a kill at any instant is survived, in the words of the modules:
+The sequence that survives a kill at any instant:
 
-- A write first notes, durably, how each file stands that the last *mark* does not tell
-  of (`journal`), then changes files, then brings them to disk, then hands out a new mark.
-- The mark names the files written last, with their lengths (`mark`). The spool stores it
-  in the transaction that counts the batch as delivered.
-- `restore` turns back whatever happened since a mark: what the mark and the note that
-  follows it say about a file is what that file goes back to.
-- What cannot be turned back, removing and compressing closed files, starts only when the
-  mark that follows their closing was stored (`housekeeping`).
+1. A write stores, in the undo journal, the state of each file that the stored *mark* does not
+   have (`marks`). Then it changes the files, syncs them, and returns a new mark (`writer`).
+2. The mark has the files written last, with their lengths (`marks`). The spool stores it in the
+   transaction that counts the batch as delivered.
+3. After a kill or a failed write, each file is rolled back to its state in the stored mark or
+   in the journal that follows this mark (`restore`).
+4. Deleting and compressing closed files cannot be rolled back. It starts only after the mark
+   that follows their closing is stored (`rotation`).
 """

@@ -1,12 +1,7 @@
-"""System calls below one base folder, no symlinks.
+"""System calls below one base directory, without following symbolic links.
 
-The system calls of the file sink, one method each: here tests pull the plug.
-
-Names are relative to an open folder, and links are never followed below the base.
-
-Folders below one base, walked one by one so that no symbolic link leads out of it.
-
-The base itself is the operator's, and may be reached through links.
+Paths are walked one directory at a time, relative to an open directory, so that no link leads
+out of the base. The base itself belongs to the operator, and may be reached through links.
 """
 
 import errno
@@ -19,61 +14,58 @@ from pathlib import Path
 
 from tailer.errors import SinkError, TransientSinkError
 
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a pipe must not hang us
-_FILE_MODE = 0o640  # a stricter umask may take more away
-_FOLDER_MODE = 0o750
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: opening a pipe must not block.
+_FILE_FLAGS = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_FILE_MODE = 0o640  # the umask may remove more
+_DIRECTORY_MODE = 0o750
 
 
 class Disk:
-    """Every method raises OSError as the system call did. Closing is not a call of its own."""
+    """The system calls, one method each, so that tests can make any of them fail.
+
+    Every method raises OSError as its system call does. `os.close` is called directly.
+    """
+
+    read = staticmethod(os.read)
+    write = staticmethod(os.write)
+    truncate = staticmethod(os.ftruncate)
+    sync_directory = staticmethod(os.fsync)
 
     def open_base(self, path: str) -> int:
-        return os.open(path, _FOLDER_FLAGS)
+        return os.open(path, _DIRECTORY_FLAGS)
 
-    def open_folder(self, name: str, folder: int) -> int:
-        return os.open(name, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=folder)
+    def open_directory(self, name: str, parent: int) -> int:
+        return os.open(name, _DIRECTORY_FLAGS | os.O_NOFOLLOW, dir_fd=parent)
 
-    def make_folder(self, name: str, folder: int | None) -> None:
-        os.mkdir(name, _FOLDER_MODE, dir_fd=folder)
+    def make_directory(self, name: str, parent: int | None) -> None:
+        os.mkdir(name, _DIRECTORY_MODE, dir_fd=parent)
 
-    def open_file(self, name: str, flags: int, folder: int) -> int:
-        return os.open(name, flags | _FILE_FLAGS, _FILE_MODE, dir_fd=folder)
+    def open_file(self, name: str, flags: int, directory: int) -> int:
+        return os.open(name, flags | _FILE_FLAGS, _FILE_MODE, dir_fd=directory)
 
-    def status(self, name: str, folder: int) -> os.stat_result:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    def status(self, name: str, directory: int) -> os.stat_result:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
-    def names(self, folder: int) -> list[tuple[str, int]]:
-        """Of everything in a folder, with inodes."""
-        with os.scandir(folder) as found:
+    def names(self, directory: int) -> list[tuple[str, int]]:
+        """Names and inodes of all entries."""
+        with os.scandir(directory) as found:
             return [(each.name, each.inode()) for each in found]
 
-    def read(self, fd: int, size: int) -> bytes:
-        return os.read(fd, size)
+    def rename(self, name: str, to: str, directory: int) -> None:
+        os.rename(name, to, src_dir_fd=directory, dst_dir_fd=directory)
 
-    def write(self, fd: int, page: bytes | memoryview) -> int:
-        return os.write(fd, page)
-
-    def truncate(self, fd: int, length: int) -> None:
-        os.ftruncate(fd, length)
-
-    def rename(self, name: str, to: str, folder: int) -> None:
-        os.rename(name, to, src_dir_fd=folder, dst_dir_fd=folder)
-
-    def unlink(self, name: str, folder: int) -> None:
-        os.unlink(name, dir_fd=folder)
+    def unlink(self, name: str, directory: int) -> None:
+        os.unlink(name, dir_fd=directory)
 
     def sync_file(self, fd: int) -> None:
         os.fdatasync(fd)
 
-    def sync_folder(self, fd: int) -> None:
-        os.fsync(fd)
-
 
 THE_DISK = Disk()
 
-# What waiting does not mend. All else, a full disk or a lost mount, may pass.
-_STAYS = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG})
+# A retry does not solve these. Any other error, a full disk or a lost mount, may be temporary.
+_PERMANENT = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG})
 _HINTS = {
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "raise the quota, or make room",
@@ -81,40 +73,51 @@ _HINTS = {
     errno.EACCES: "tailer's user needs the right to write there",
     errno.EPERM: "tailer's user needs the right to write there",
     errno.EMFILE: "raise the limit of open files",
-    errno.ENOTDIR: "a folder on the way is a file or a symbolic link; tailer follows none there",
-    errno.ELOOP: "it is a symbolic link; tailer follows none there",
+    errno.ENOTDIR: "part of the path is a file or a symbolic link; tailer follows no links there",
+    errno.ELOOP: "it is a symbolic link; tailer follows no links there",
 }
 
 
 def cannot_write(error: OSError) -> SinkError:
-    """What a failed system call means for the sink."""
+    """Translate a failed system call."""
     message = f"{error.filename} cannot be written: {error.strerror}"
     hint = _HINTS.get(error.errno or 0, "")
-    return (SinkError if error.errno in _STAYS else TransientSinkError)(message, hint=hint)
+    return (SinkError if error.errno in _PERMANENT else TransientSinkError)(message, hint=hint)
+
+
+@contextmanager
+def _syncing(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SinkError(
+            f"{path} could not be synced to disk: {error.strerror}",
+            hint="the state on disk is unknown; the next start rolls back to the last mark",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
-    """An open folder. `shown` is how people know it.
+class Directory:
+    """An open directory; `path` is for messages.
 
-    Errors: OSError as the call did, SinkError for what can never be a log file, and for
-    a failed sync: what the disk then holds is unknown, so trying again proves nothing.
+    Errors: OSError as its system call raises it. SinkError for irregular files, and for a
+    failed sync: the state on disk is unknown then, and a second sync proves nothing.
     """
 
     disk: Disk
     fd: int
-    shown: str
+    path: str
 
-    def look(self, name: str) -> os.stat_result | None:
-        """How the file of that name stands; None when there is none."""
+    def status(self, name: str) -> os.stat_result | None:
+        """The status of a regular file; None when no file has that name."""
         try:
             status = self.disk.status(name, self.fd)
         except FileNotFoundError:
             return None
         if not stat.S_ISREG(status.st_mode):
             raise TransientSinkError(
-                f"{self.shown}/{name} is not a regular file",
-                hint="tailer writes to no link, pipe or device; it goes on when that is removed",
+                f"{self.path}/{name} is not a regular file",
+                hint="tailer writes to no link, pipe or device; remove it, and tailer continues",
             )
         return status
 
@@ -130,16 +133,12 @@ class Folder:
         return next((name for name, each in self.disk.names(self.fd) if each == inode), None)
 
     def sync_file(self, fd: int, name: str) -> None:
-        try:
+        with _syncing(f"{self.path}/{name}"):
             self.disk.sync_file(fd)
-        except OSError as error:
-            raise _unknown_outcome(error, f"{self.shown}/{name}") from error
 
     def sync(self) -> None:
-        try:
-            self.disk.sync_folder(self.fd)
-        except OSError as error:
-            raise _unknown_outcome(error, self.shown) from error
+        with _syncing(self.path):
+            self.disk.sync_directory(self.fd)
 
     def cut(self, name: str, length: int) -> None:
         with self.opened(name, os.O_WRONLY) as fd:
@@ -147,43 +146,38 @@ class Folder:
             self.sync_file(fd, name)
 
     def write(self, fd: int, page: bytes) -> None:
-        """All of it; one call, as long as there is room."""
+        """Write all of `page`: one system call, unless the disk is nearly full."""
         rest = memoryview(page)
         while rest:
             rest = rest[self.disk.write(fd, rest) :]
 
     def remove(self, name: str) -> None:
-        """Gone for good, also after a power cut."""
+        """Delete a file durably: it stays deleted after a power cut."""
         self.disk.unlink(name, self.fd)
         self.sync()
 
 
-def _unknown_outcome(error: OSError, shown: str) -> SinkError:
-    return SinkError(
-        f"{shown} could not be brought to disk: {error.strerror}",
-        hint="what the disk holds is unknown; the next start cuts back to what is certain",
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Tree:
+    """The directories below `base`."""
+
     disk: Disk
     base: str
 
     @contextmanager
-    def folder(self, path: str, *, make: bool) -> Iterator[Folder]:
-        """The folder of the file at `path`, which is relative to the base.
+    def directory(self, path: str, *, create: bool) -> Iterator[Directory]:
+        """Open the directory of the file at `path`, which is relative to the base.
 
-        An OSError that passes through here learns which file it was about.
+        An OSError raised in the block gets that file's path as its `filename`.
         """
         fd = -1
         try:
-            fd = self._base(make=make)
+            fd = self._base(create=create)
             for part in path.split("/")[:-1]:
-                below = self._below(part, fd, make=make)
+                below = self._below(part, fd, create=create)
                 os.close(fd)
                 fd = below
-            yield Folder(self.disk, fd, str(Path(self.base, path).parent))
+            yield Directory(self.disk, fd, str(Path(self.base, path).parent))
         except OSError as error:
             error.filename = f"{self.base}/{path}"
             raise
@@ -191,39 +185,38 @@ class Tree:
             if fd >= 0:
                 os.close(fd)
 
-    def _base(self, *, make: bool) -> int:
+    def _base(self, *, create: bool) -> int:
         try:
             return self.disk.open_base(self.base)
         except FileNotFoundError:
-            if not make:
+            if not create:
                 raise
-        self._make(self.base)
-        return self.disk.open_base(self.base)
+        return self._create(self.base)
 
-    def _make(self, path: str) -> None:
-        """With the folders above it."""
-        above = str(Path(path).parent)
+    def _create(self, path: str) -> int:
+        """Create the base and its missing parents; open it."""
+        parent = str(Path(path).parent)
         try:
-            fd = self.disk.open_base(above)
+            fd = self.disk.open_base(parent)
         except FileNotFoundError:
-            if above == path:
+            if parent == path:
                 raise
-            self._make(above)
-            fd = self.disk.open_base(above)
+            fd = self._create(parent)
         try:
             with suppress(FileExistsError):
-                self.disk.make_folder(path, None)
-            Folder(self.disk, fd, above).sync()
+                self.disk.make_directory(path, None)
+            Directory(self.disk, fd, parent).sync()
         finally:
             os.close(fd)
+        return self.disk.open_base(path)
 
-    def _below(self, part: str, fd: int, *, make: bool) -> int:
+    def _below(self, part: str, fd: int, *, create: bool) -> int:
         try:
-            return self.disk.open_folder(part, fd)
+            return self.disk.open_directory(part, fd)
         except FileNotFoundError:
-            if not make:
+            if not create:
                 raise
         with suppress(FileExistsError):
-            self.disk.make_folder(part, fd)
-        Folder(self.disk, fd, part).sync()
-        return self.disk.open_folder(part, fd)
+            self.disk.make_directory(part, fd)
+        Directory(self.disk, fd, part).sync()
+        return self.disk.open_directory(part, fd)

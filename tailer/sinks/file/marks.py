@@ -1,12 +1,11 @@
-"""Committed file state and the undo journal.
+"""Marks and the undo journal: the file states that a rollback needs.
 
-What is stored with each commit: the files written last, and their lengths. Pure.
+A mark is stored in the spool with each commit. The journal is a file in the sink's base
+directory, with the state of each file that the last mark does not have.
 
-A note to the next start: how files stood that the last mark does not tell of.
-
-Law: it is on disk before any of these files is touched. One note at a time, each in the
-place of the one before, which by then is of no use. A torn one fails its checksum and
-counts as none: then nothing was touched yet.
+Law: the journal is on disk before any of its files is changed. A new journal replaces the
+previous one, which is obsolete by then. A torn journal fails its checksum and is ignored: no
+file was changed yet.
 """
 
 import hashlib
@@ -18,14 +17,15 @@ from typing import Literal
 import msgspec
 
 from tailer.errors import SinkError
-from tailer.sinks.file.disk import Folder, Tree
+from tailer.sinks.file.disk import Tree
+
+_CHUNK_BYTES = 1_048_576
 
 
 class FileState(msgspec.Struct, frozen=True, array_like=True):
-    """A file whose first `length` bytes are committed.
+    """A file with `length` committed bytes, last written at `written_ns`.
 
-    No device number: those of many file systems change with every mount. `written_ns` is
-    when it was last written to.
+    No device number: on many file systems it changes with every mount.
     """
 
     inode: int
@@ -36,10 +36,10 @@ class FileState(msgspec.Struct, frozen=True, array_like=True):
 class Mark(msgspec.Struct, frozen=True):
     """The state after a batch. Paths are relative to `base`.
 
-    `files`: at most so many as the sink remembers, the one written last at the end.
-    `closed`: files of which closed ones, up to that number, may not be in order yet.
-    `sequence` makes each mark differ from the one before. `template` is the path that they
-    were made from; empty in marks of a tailer that did not store it.
+    `files`: the tracked files, the most recently written last.
+    `closed`: paths whose closed files, up to that number, may still need housekeeping.
+    `sequence` makes each mark differ from the previous one. `template` is the path template;
+    empty in marks of a tailer that did not store it.
     """
 
     base: str
@@ -59,8 +59,8 @@ def decode_mark(mark: bytes) -> Mark:
         return msgspec.json.decode(mark, type=Mark)
     except msgspec.DecodeError as error:
         raise SinkError(
-            f"the place of a file sink in the spool cannot be read: {error}",
-            hint="it was stored by another version of tailer",
+            f"the mark of a file sink in the spool cannot be decoded: {error}",
+            hint="another version of tailer stored it",
         ) from error
 
 
@@ -68,91 +68,86 @@ def fingerprint(mark: bytes | None) -> str:
     return hashlib.sha256(mark or b"").hexdigest()
 
 
-_CHUNK_BYTES = 1_048_576
-
-
 class Before(msgspec.Struct, frozen=True, array_like=True):
-    """How a file stood before a write; `state` None: there was none.
+    """A file's state before a write; `state` None: the file did not exist.
 
-    `closed_as` is the name that it is about to get, when it is to be closed. `begun` is
-    the inode of the file that takes its place, once that is there; it is empty before.
+    `closed_as` is its new name if the write closes it. `created` is the inode of the file
+    that replaces it, once that exists; that file is empty until then.
     """
 
     state: FileState | None
     closed_as: str | None = None
-    begun: int | None = None
+    created: int | None = None
 
     @property
-    def begins_file(self) -> bool:
+    def creates_file(self) -> bool:
         return self.state is None or self.closed_as is not None
 
-    def is_begun(self, found: os.stat_result) -> bool:
-        """Whether that file is one which the write began, and nobody else."""
-        if self.begun is None:
+    def is_created(self, found: os.stat_result) -> bool:
+        """Whether this write created the file."""
+        if self.created is None:
             return found.st_size == 0
-        return found.st_ino == self.begun
+        return found.st_ino == self.created
 
 
-class _Note(msgspec.Struct, frozen=True):
+class _Journal(msgspec.Struct, frozen=True):
     after: str
     files: dict[str, Before]
 
 
 class UndoJournal:
-    """`name` is the file's own, in the tree's base."""
+    """The journal file `name` in the base directory of `tree`."""
 
     def __init__(self, tree: Tree, name: str) -> None:
         self._tree = tree
         self._name = name
 
     def write(self, after: str, files: Mapping[str, Before]) -> None:
-        """What to do if the mark with the fingerprint `after` should be the last one."""
-        body = msgspec.json.encode(_Note(after, dict(files)))
-        with self._tree.folder(self._name, make=True) as folder:
-            is_new = folder.look(self._name) is None
-            with folder.opened(self._name, os.O_WRONLY | os.O_CREAT) as fd:
-                folder.disk.truncate(fd, 0)
-                folder.write(fd, _checksum(body) + b"\n" + body)
-                folder.sync_file(fd, self._name)
+        """Store `files` for a rollback to the mark with the fingerprint `after`."""
+        body = msgspec.json.encode(_Journal(after, dict(files)))
+        with self._tree.directory(self._name, create=True) as directory:
+            is_new = directory.status(self._name) is None
+            with directory.opened(self._name, os.O_WRONLY | os.O_CREAT) as fd:
+                directory.disk.truncate(fd, 0)
+                directory.write(fd, _checksum(body) + b"\n" + body)
+                directory.sync_file(fd, self._name)
             if is_new:
-                folder.sync()
+                directory.sync()
 
     def read(self, after: str) -> dict[str, Before]:
-        """Empty unless there is a note that follows that mark."""
-        try:
-            with self._tree.folder(self._name, make=False) as folder:
-                note = self._note(folder)
-        except FileNotFoundError:
-            return {}
-        checksum, _, body = note.partition(b"\n")
+        """The stored files; empty unless the journal follows that mark."""
+        checksum, _, body = self._contents().partition(b"\n")
         if checksum != _checksum(body):
             return {}
         try:
-            read = msgspec.json.decode(body, type=_Note)
+            journal = msgspec.json.decode(body, type=_Journal)
         except msgspec.DecodeError as error:
             raise SinkError(
-                f"{self._tree.base}/{self._name} cannot be read: {error}",
-                hint="it was written by another version of tailer",
+                f"the undo journal {self._tree.base}/{self._name} cannot be decoded: {error}",
+                hint="another version of tailer wrote it",
             ) from error
-        return read.files if read.after == after else {}
+        return journal.files if journal.after == after else {}
 
-    def _note(self, folder: Folder) -> bytes:
-        if folder.look(self._name) is None:
-            return b""
+    def _contents(self) -> bytes:
         chunks = []
-        with folder.opened(self._name, os.O_RDONLY) as fd:
-            while chunk := folder.disk.read(fd, _CHUNK_BYTES):
-                chunks.append(chunk)
+        with (
+            suppress(FileNotFoundError),
+            self._tree.directory(self._name, create=False) as directory,
+        ):
+            if directory.status(self._name) is not None:
+                with directory.opened(self._name, os.O_RDONLY) as fd:
+                    while chunk := directory.disk.read(fd, _CHUNK_BYTES):
+                        chunks.append(chunk)
         return b"".join(chunks)
 
     def clear(self) -> None:
-        """Once what it speaks of is committed, or a reset spool would undo that."""
+        """Empty the journal after its changes are committed: a reset spool would undo them."""
         with (
             suppress(FileNotFoundError),
-            self._tree.folder(self._name, make=False) as folder,
-            folder.opened(self._name, os.O_WRONLY) as fd,
+            self._tree.directory(self._name, create=False) as directory,
+            directory.opened(self._name, os.O_WRONLY) as fd,
         ):
-            folder.disk.truncate(fd, 0)
+            directory.disk.truncate(fd, 0)
 
 
 def _checksum(body: bytes) -> bytes:

@@ -1,60 +1,57 @@
-"""Path template, safe components, routing of lines.
+"""Path template: the file of a line, with each value as one safe path component. Pure.
 
-Which file a line belongs in: a path with fields, each value made one safe component. Pure.
-
-Ids, pods and containers are other people's text. Whatever they say, a path has as many
-components as its template, none of them is `.`, `..` or hidden, and none is the name of a
-closed file of another one.
-
-A batch cut into the parts that belong in different files. Pure.
-
-A line must not mint files without end: pods, containers and dates are other people's
-text. So a target may begin MOST_NEW_FILES a day; lines that would begin one more go to
-its file for `other` instead.
+Ids, pods and containers are untrusted text. Laws, for all their values:
+1. A path has as many components as its template. None is `.`, `..` or hidden.
+2. No path is the name of a closed file of another path.
+3. A target creates at most MAX_NEW_FILES a day. Lines that need one more file go to the
+   target's file with the name `other` in place of pod, container and date.
 """
 
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
 
-from tailer.errors import ConfigError
+from tailer.config.fields import Field, Template, parse_path
 from tailer.model import Batch, Entry, Target, Text
+from tailer.sinks.lines import part_of
 from tailer.timestamp import NS_PER_S
 
-FIELDS: Final = ("resource_group", "kind", "id", "pod", "container", "date")
-OF_A_LINE: Final = ("pod", "container", "date")  # the others are the target's
+_LINE_FIELDS: Final = ("pod", "container", "date")
 
-_NONE = "_"  # for a line without a pod, say; no value looks like that
+MAX_NEW_FILES = 1000  # per day; far more pods than a deployment has in a day
+_OTHER = ("other", "other", "other")
+_NO_VALUE = "_"  # no safe value looks like that
 _NS_PER_DAY = 86_400 * NS_PER_S
-_LONGEST_VALUE = 100
-_LONGEST_STEM = 180  # 255 is a file system's limit, and a number and suffixes follow
-_SAFE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST_VALUE - 1}}}", re.ASCII)
+_MAX_VALUE = 100
+_MAX_STEM = 180  # a file system's limit is 255, and a number and suffixes follow
+_SAFE = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_MAX_VALUE - 1}}}", re.ASCII)
 _UNSAFE = re.compile(r"^[^A-Za-z0-9]|[^A-Za-z0-9._-]", re.ASCII)
 _HASHED = re.compile(r"_[0-9a-f]{16}\Z")
 _NUMBERED = re.compile(r"\.[0-9]{6,}\Z", re.ASCII)
-_PIECE = re.compile(r"\{([^{}]*)\}|([^{}]+)|([{}])")
-_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9_-]{0,19}\Z", re.ASCII)
-_RESERVED = frozenset({".gz", ".tmp"})
 
 
 @lru_cache(maxsize=4096)
 def safe_component(value: str) -> str:
-    """`value` itself where that is safe; else what is safe of it, and a hash of all of it."""
+    """`value` if it is safe; else its safe characters, and a hash of the whole value."""
     if not value:
-        return _NONE
+        return _NO_VALUE
     if _SAFE.fullmatch(value) and not _HASHED.search(value):
         return value
-    return _hashed(_UNSAFE.sub("_", value)[:_LONGEST_VALUE], value)
+    return _hashed(_UNSAFE.sub("_", value)[:_MAX_VALUE], value)
 
 
-def _hashed(shown: str, whole: str) -> str:
-    digest = hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{shown}_{digest[:16]}"
+def _hashed(safe: str, value: str) -> str:
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{safe}_{digest[:16]}"
+
+
+def day_of(time_ns: int) -> str:
+    """The date in UTC; the first or last possible date for a time out of range."""
+    return _day(time_ns // _NS_PER_DAY)
 
 
 @lru_cache(maxsize=1024)
@@ -65,86 +62,43 @@ def _day(number: int) -> str:
         return (date.max if number > 0 else date.min).isoformat()
 
 
-def day_of(time_ns: int) -> str:
-    """In UTC."""
-    return _day(time_ns // _NS_PER_DAY)
-
-
-def text_of(text: Text) -> str:
-    return text if isinstance(text, str) else ""
-
-
 class PathTemplate:
-    """`base` is the folder before the first field: every path is relative to it.
-
-    `text` is how it was written.
+    """`base` is the directory before the first field: every path is relative to it.
 
     Raises:
-        ConfigError: A field that is none, a lone brace, or no usable file name.
+        ConfigError: The template is invalid.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        if "\0" in text:
-            raise ConfigError(f"path {text!r} has a NUL in it")
-        base, _, below = text.partition("{")[0].rpartition("/")
-        self.base = base or ("/" if text.startswith("/") else ".")
-        rest = text[len(text.partition("{")[0]) - len(below) :]
-        self._components = [self._parsed(part) for part in rest.split("/")]
-        self.fields = frozenset(name for part in self._components for name, _ in part if name)
-        self._extension = self._split_extension()
-
-    def _parsed(self, part: str) -> list[tuple[str, str]]:
-        """Pairs of which one is empty: the name of a field, or plain text."""
-        pieces = []
-        for name, plain, brace in _PIECE.findall(part):
-            if brace:
-                raise ConfigError(f"path {self.text!r}: {brace!r} has no partner")
-            if not plain and name not in FIELDS:
-                raise ConfigError(
-                    f"path {self.text!r}: there is no field {name!r}",
-                    hint=f"there are {', '.join(FIELDS)}",
-                )
-            pieces.append((name, plain))
-        if pieces in ([], [("", ".")], [("", "..")]):
-            raise ConfigError(
-                f"path {self.text!r}: {part!r} is no name below {self.base}",
-                hint="empty, . and .. may stand before the first field only, and not at the end",
-            )
-        return pieces
-
-    def _split_extension(self) -> str:
-        _, plain = self._components[-1][-1]
-        found = _EXTENSION.search(plain)
-        is_all = found is not None and len(self._components[-1]) == 1 and found.start() == 0
-        if found is None or is_all or found[0] in _RESERVED:
-            raise ConfigError(
-                f"path {self.text!r}: the file name needs an extension",
-                hint="such as .log; closed files get a number before it, and .gz after it",
-            )
-        self._components[-1][-1] = ("", plain[: found.start()])
-        return found[0]
+        self.base, self._components, self._extension = parse_path(text)
+        self._fields = frozenset(
+            piece.name for part in self._components for piece in part if isinstance(piece, Field)
+        )
 
     @property
     def is_per_line(self) -> bool:
-        """Whether lines of one target may belong in different files."""
-        return not self.fields.isdisjoint(OF_A_LINE)
+        """Whether lines of one target may have different paths."""
+        return not self._fields.isdisjoint(_LINE_FIELDS)
 
     def names(self, entry: Entry, time_ns: int) -> tuple[str, str, str]:
-        """The line's own values, of OF_A_LINE; empty where the template does not ask."""
+        """The line's pod, container and date; empty where the template has no such field."""
         return (
-            text_of(entry.pod) if "pod" in self.fields else "",
-            text_of(entry.container) if "container" in self.fields else "",
-            day_of(time_ns) if "date" in self.fields else "",
+            self._text("pod", entry.pod),
+            self._text("container", entry.container),
+            day_of(time_ns) if "date" in self._fields else "",
         )
 
+    def _text(self, field: str, value: Text) -> str:
+        return value if field in self._fields and isinstance(value, str) else ""
+
     def path(self, target: Target, names: tuple[str, str, str]) -> str:
-        """Relative to the base, with `/` between its parts."""
+        """Relative to the base, separated by `/`."""
         values = {
             "resource_group": target.resource_group,
             "kind": str(target.kind),
             "id": target.id,
-            **dict(zip(OF_A_LINE, names, strict=True)),
+            **dict(zip(_LINE_FIELDS, names, strict=True)),
         }
         *above, last = (self._component(part, values) for part in self._components)
         if _NUMBERED.search(last):
@@ -152,66 +106,68 @@ class PathTemplate:
         return "/".join([*above, f"{last}{self._extension}"])
 
     @staticmethod
-    def _component(part: list[tuple[str, str]], values: Mapping[str, str]) -> str:
-        text = "".join(safe_component(values[name]) if name else plain for name, plain in part)
-        if len(text.encode()) > _LONGEST_STEM:
-            text = _hashed(text[: _LONGEST_STEM // 4], text)
+    def _component(part: Template, values: Mapping[str, str]) -> str:
+        text = "".join(
+            safe_component(values[piece.name]) if isinstance(piece, Field) else piece
+            for piece in part
+        )
+        if len(text.encode()) > _MAX_STEM:
+            text = _hashed(text[: _MAX_STEM // 4], text)
         return text
 
 
-MOST_NEW_FILES = 1000  # well above the pods that a deployment goes through in a day
-_OTHER = ("other", "other", "other")
+class Router:
+    """Splits batches by path, and counts the files that each target creates on a day (UTC)."""
 
-
-class NewFiles:
-    """How many files each target has begun on this day, UTC."""
-
-    def __init__(self) -> None:
+    def __init__(self, template: PathTemplate, *, exists: Callable[[str], bool]) -> None:
+        self._template = template
+        self._exists = exists
         self._day = ""
-        self._begun: Counter[Target] = Counter()
+        self._created: Counter[Target] = Counter()
 
-    def left(self, target: Target, *, now_ns: int) -> int:
+    def route(
+        self, batches: Sequence[Batch], *, now_ns: int
+    ) -> tuple[list[tuple[str, Batch]], Counter[Target]]:
+        """The parts with their paths, in order, and how many files each target creates."""
         today = day_of(now_ns)
         if today != self._day:
             self._day = today
-            self._begun.clear()
-        return MOST_NEW_FILES - self._begun[target]
+            self._created.clear()
+        created: Counter[Target] = Counter()
+        usable: dict[str, bool] = {}
+        parts: list[tuple[str, Batch]] = []
+        for batch in batches:
+            indices: dict[str, list[int]] = {}
+            for names, some in self._by_names(batch).items():
+                path = self._template.path(batch.target, names)
+                if self._template.is_per_line:
+                    path = self._limited(path, batch.target, usable, created)
+                indices.setdefault(path, []).extend(some)
+            parts += ((path, part_of(batch, sorted(some))) for path, some in indices.items())
+        return parts, created
 
-    def note(self, target: Target, count: int) -> None:
-        self._begun[target] += count
+    def record(self, created: Counter[Target]) -> None:
+        """Count the created files, after they are written."""
+        self._created += created
 
+    def _by_names(self, batch: Batch) -> dict[tuple[str, str, str], list[int]]:
+        if not self._template.is_per_line and batch.entries:
+            return {("", "", ""): list(range(len(batch.entries)))}
+        found: dict[tuple[str, str, str], list[int]] = {}
+        for index, (entry, time_ns) in enumerate(zip(batch.entries, batch.times_ns, strict=True)):
+            found.setdefault(self._template.names(entry, time_ns), []).append(index)
+        return found
 
-def routed(
-    batch: Batch, template: PathTemplate, *, exists: Callable[[str], bool], may_begin: int
-) -> dict[str, Batch]:
-    """The part of each path, in the order of the batch; `may_begin` files not yet there."""
-    if not batch.entries:
-        return {}
-    if not template.is_per_line:
-        return {template.path(batch.target, ("", "", "")): batch}
-    parts: dict[str, list[int]] = {}
-    for names, indices in _by_names(batch, template).items():
-        path = template.path(batch.target, names)
-        if path not in parts and not exists(path):
-            may_begin -= 1
-            if may_begin < 0:
-                path = template.path(batch.target, _OTHER)
-        parts.setdefault(path, []).extend(indices)
-    return {path: _part(batch, sorted(indices)) for path, indices in parts.items()}
-
-
-def _by_names(batch: Batch, template: PathTemplate) -> dict[tuple[str, str, str], list[int]]:
-    found: dict[tuple[str, str, str], list[int]] = {}
-    for index, (entry, time_ns) in enumerate(zip(batch.entries, batch.times_ns, strict=True)):
-        found.setdefault(template.names(entry, time_ns), []).append(index)
-    return found
-
-
-def _part(batch: Batch, indices: list[int]) -> Batch:
-    if len(indices) == len(batch.entries):
-        return batch
-    return replace(
-        batch,
-        entries=tuple(batch.entries[index] for index in indices),
-        times_ns=tuple(batch.times_ns[index] for index in indices),
-    )
+    def _limited(
+        self, path: str, target: Target, usable: dict[str, bool], created: Counter[Target]
+    ) -> str:
+        """`path`; the path for `other` if the target may not create it."""
+        if path not in usable:
+            usable[path] = self._exists(path)
+        if not usable[path]:
+            if self._created[target] + created[target] < MAX_NEW_FILES:
+                created[target] += 1
+            else:
+                path = self._template.path(target, _OTHER)
+            usable[path] = True
+        return path

@@ -1,21 +1,17 @@
-"""When to rotate, names of closed files, compress and delete.
+"""Rotation: when a file is closed, its closed name, compression and deletion.
 
-When a file is closed, and what it is called from then on. Pure.
+`d1.log` is closed as `d1.000001.log`, then `d1.000002.log`; compressed, `d1.000001.log.gz`.
+Numbers only grow and no name is reused, so a rotation is one rename. An extension begins with
+a letter, so the order of names is the order of lines.
 
-`d1.log` becomes `d1.000001.log`, the next one `d1.000002.log`, and compressed
-`d1.000001.log.gz`. Numbers only grow and no name is ever used again, so a rotation is one
-rename; and as an extension begins with a letter, names in order are lines in order.
-
-Closed files: the oldest removed, the others compressed. Off the event loop, in own time.
-
-Law: only up to a number of which the closing is committed; younger ones may yet be reopened.
-Compressing is tmp, sync, rename, sync, unlink: at any kill one of the two is whole, and
-`settle` removes the other.
+Law: closed files are compressed and deleted only up to a number whose closing is committed; a
+later closing may be rolled back. Compression is: write .gz.tmp, sync, rename to .gz, sync,
+unlink. After a kill one of the two is whole, and `remove_leftovers` deletes the other.
 """
 
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -24,22 +20,25 @@ from threading import Event, Lock
 import structlog
 
 from tailer.errors import SinkError
-from tailer.sinks.file.disk import Folder, Tree
+from tailer.sinks.file.disk import Directory, Tree
 from tailer.sinks.file.marks import FileState
 from tailer.timestamp import NS_PER_S
 
-COMPRESSED = ".gz"
-UNFINISHED = ".gz.tmp"
-_LEAST_DIGITS = 6
+log = structlog.get_logger()
+
+_COMPRESSED = ".gz"
+_UNFINISHED = ".gz.tmp"
+_MIN_DIGITS = 6
+_GZIP_HEADER = 16  # added to zlib's window bits, selects the gzip format
+_CHUNK_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """0 means: never, and for `keep_files`: all.
+    """0 means never; for `keep_files` it means all.
 
-    A file holds at most `max_bytes`, unless a single write is larger, and lines that were
-    written within one period of `every_s` seconds, counted from 1970: 86400 starts a
-    new file after midnight, UTC.
+    A file holds at most `max_bytes`, unless a single write is larger, and lines written within
+    one period of `every_s` seconds, counted from 1970: 86400 rotates at midnight UTC.
     """
 
     max_bytes: int
@@ -62,110 +61,47 @@ class Rotation:
 
 def closed_name(name: str, number: int) -> str:
     stem, _, extension = name.rpartition(".")
-    return f"{stem}.{number:0{_LEAST_DIGITS}}.{extension}"
+    return f"{stem}.{number:0{_MIN_DIGITS}}.{extension}"
 
 
 def closed_number(name: str, of: str) -> int | None:
     """The number of a closed file of the file `of`, compressed or not; else None."""
     stem, _, extension = of.rpartition(".")
-    digits = name.removesuffix(COMPRESSED).removesuffix(f".{extension}").removeprefix(f"{stem}.")
+    uncompressed = name.removesuffix(_COMPRESSED)
+    digits = uncompressed.removesuffix(f".{extension}").removeprefix(f"{stem}.")
     if not (digits.isascii() and digits.isdecimal()):
         return None
     number = int(digits)
-    return number if name.removesuffix(COMPRESSED) == closed_name(of, number) else None
+    return number if uncompressed == closed_name(of, number) else None
 
 
 def closed_numbers(names: Iterable[str], of: str) -> list[int]:
-    """Ascending, each once."""
+    """Ascending, without duplicates."""
     numbers = (closed_number(name, of) for name in names)
     return sorted({number for number in numbers if number is not None})
 
 
-log = structlog.get_logger()
-
-_GZIP_HEADER = 16  # what zlib adds to the window bits to mean the gzip format
-_CHUNK_BYTES = 1_048_576
-
-
-class _StoppedError(Exception):
-    """The sink is being closed; the rest is for the next start."""
-
-
-def settle(folder: Folder, name: str, up_to: int) -> list[int]:
-    """Finish or undo what a kill left between two names; the numbers that are there now."""
-    names = {each for each, _ in folder.disk.names(folder.fd)}
+def remove_leftovers(directory: Directory, name: str, up_to: int) -> list[int]:
+    """Delete what a killed compression left; the numbers of the closed files up to `up_to`."""
+    names = {each for each, _ in directory.disk.names(directory.fd)}
     numbers = [number for number in closed_numbers(names, name) if number <= up_to]
     for number in numbers:
         closed = closed_name(name, number)
-        if closed + UNFINISHED in names:
-            folder.remove(closed + UNFINISHED)
-        if closed in names and closed + COMPRESSED in names:
-            folder.remove(closed)
+        if closed + _UNFINISHED in names:
+            directory.remove(closed + _UNFINISHED)
+        if closed in names and closed + _COMPRESSED in names:
+            directory.remove(closed)
     return numbers
 
 
-def settle_path(tree: Tree, path: str, up_to: int) -> None:
-    try:
-        with tree.folder(path, make=False) as folder:
-            settle(folder, PurePosixPath(path).name, up_to)
-    except FileNotFoundError:
-        return  # with its folder
-
-
-def tidy(
-    tree: Tree,
-    path: str,
-    up_to: int,
-    rotation: Rotation,
-    is_stopped: Callable[[], bool] = lambda: False,
-) -> None:
-    """Bring the closed files of `path` in order, up to that number. May be repeated."""
-    name = PurePosixPath(path).name
-    with tree.folder(path, make=False) as folder:
-        numbers = settle(folder, name, up_to)
-        kept = numbers[-rotation.keep_files :]  # all for 0
-        for number in numbers[: len(numbers) - len(kept)]:
-            for suffix in ("", COMPRESSED):
-                if folder.look(closed_name(name, number) + suffix) is not None:
-                    folder.remove(closed_name(name, number) + suffix)
-        if rotation.compress:
-            for number in kept:
-                _compress(folder, closed_name(name, number), is_stopped)
-
-
-def _compress(folder: Folder, closed: str, is_stopped: Callable[[], bool]) -> None:
-    if folder.look(closed) is None:
-        return  # compressed already
-    unfinished = closed + UNFINISHED
-    try:
-        with (
-            folder.opened(closed, os.O_RDONLY) as source,
-            folder.opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as target,
-        ):
-            _pack(folder, source, target, is_stopped)
-            folder.sync_file(target, unfinished)
-    except (OSError, SinkError, _StoppedError):
-        if folder.look(unfinished) is not None:
-            folder.remove(unfinished)
-        raise
-    folder.disk.rename(unfinished, closed + COMPRESSED, folder.fd)
-    folder.sync()
-    folder.remove(closed)
-
-
-def _pack(folder: Folder, source: int, target: int, is_stopped: Callable[[], bool]) -> None:
-    """As `gzip.GzipFile` would, but it writes when it is told to and never from a destructor."""
-    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
-    while chunk := folder.disk.read(source, _CHUNK_BYTES):
-        if is_stopped():
-            raise _StoppedError
-        if packed := packer.compress(chunk):
-            folder.write(target, packed)
-    folder.write(target, packer.flush())
+class _StoppedError(Exception):
+    """The sink is being closed; the next start does the rest."""
 
 
 class Housekeeper:
-    """One thread that tidies in the background. A failure is a warning: no line depends on it.
+    """One background thread that compresses and deletes closed files.
+
+    A failure is logged as a warning and retried with the next `submit`: no line depends on it.
 
     Resources: the thread starts with the first `submit`, and ends in `close`.
     """
@@ -182,12 +118,11 @@ class Housekeeper:
 
     @property
     def pending(self) -> dict[str, int]:
-        """What was submitted and is not done, each path with its number."""
+        """The submitted paths that are not finished, with their numbers."""
         with self._lock:
             return dict(self._pending)
 
     def submit(self, path: str, up_to: int) -> None:
-        """What failed before is tried again with it."""
         with self._lock:
             failed, self._failed = self._failed, {}
             self._pending[path] = up_to
@@ -201,23 +136,65 @@ class Housekeeper:
         if self._stopped.is_set():
             return
         try:
-            tidy(self._tree, path, up_to, self._rotation, self._stopped.is_set)
+            self.tidy(path, up_to)
         except _StoppedError:
             return
         except (OSError, SinkError) as error:
             log.warning("housekeeping_failed", file=f"{self._tree.base}/{path}", error=str(error))
-            with self._lock:  # and it stays pending: perhaps a file is there under two names
+            with self._lock:  # it stays pending: a closed file may exist under two names
                 self._failed[path] = up_to
             return
         with self._lock:
             if self._pending.get(path) == up_to:
                 del self._pending[path]
 
-    def close(self, patience_s: float) -> None:
-        """Returns when the thread has ended; it may take so long to finish its work."""
+    def tidy(self, path: str, up_to: int) -> None:
+        """Delete and compress the closed files of `path` up to that number. May be repeated."""
+        name = PurePosixPath(path).name
+        with self._tree.directory(path, create=False) as directory:
+            numbers = remove_leftovers(directory, name, up_to)
+            kept = numbers[-self._rotation.keep_files :]  # all for 0
+            for number in numbers[: len(numbers) - len(kept)]:
+                for suffix in ("", _COMPRESSED):
+                    if directory.status(closed_name(name, number) + suffix) is not None:
+                        directory.remove(closed_name(name, number) + suffix)
+            for number in kept if self._rotation.compress else ():
+                self._compress(directory, closed_name(name, number))
+
+    def _compress(self, directory: Directory, closed: str) -> None:
+        if directory.status(closed) is None:
+            return  # already compressed
+        unfinished = closed + _UNFINISHED
+        try:
+            with (
+                directory.opened(closed, os.O_RDONLY) as source,
+                directory.opened(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as target,
+            ):
+                self._copy_compressed(directory, source, target)
+                directory.sync_file(target, unfinished)
+        except (OSError, SinkError, _StoppedError):
+            if directory.status(unfinished) is not None:
+                directory.remove(unfinished)
+            raise
+        directory.disk.rename(unfinished, closed + _COMPRESSED, directory.fd)
+        directory.sync()
+        directory.remove(closed)
+
+    def _copy_compressed(self, directory: Directory, source: int, target: int) -> None:
+        """Not by `gzip.GzipFile`, whose destructor may write."""
+        compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | _GZIP_HEADER)
+        while chunk := directory.disk.read(source, _CHUNK_BYTES):
+            if self._stopped.is_set():
+                raise _StoppedError
+            if compressed := compressor.compress(chunk):
+                directory.write(target, compressed)
+        directory.write(target, compressor.flush())
+
+    def close(self, timeout_s: float) -> None:
+        """Stop the thread, after at most `timeout_s` for submitted work."""
         if self._thread is None:
             return
-        wait(self._futures, timeout=patience_s)
+        wait(self._futures, timeout=timeout_s)
         self._stopped.set()
         self._thread.shutdown(wait=True)
         self._thread = None

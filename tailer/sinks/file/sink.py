@@ -1,4 +1,4 @@
-"""The file sink as delivery sees it; all that may wait for a disk happens in a thread."""
+"""FileSink: the Sink contract for files. Everything that may wait for a disk runs in a thread."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -19,24 +19,24 @@ log = structlog.get_logger()
 
 _Result = TypeVar("_Result")
 
-_REMEMBERED_FILES = 64  # some 8 kB of mark, which is stored with every write
-_PATIENCE_S = 10.0  # for compression when the sink is closed; what is left waits for the next start
+_TRACKED_FILES = 64  # about 8 kB of mark, which is stored with every write
+_CLOSE_TIMEOUT_S = 10.0  # for compression; the next start does what is left
 
 
 class FileSink:
-    """A Sink that writes each line once, whatever is killed when.
+    """A Sink that writes each line exactly once, also when the process is killed.
 
-    `path` is a template of `path_template`, 0 in the rotation settings means never (and
-    for `keep_files`: all). No file stays open between two writes, so files may be moved
-    away at any time; `reopen` says that this was meant.
+    `path` is a template of `paths`. 0 in the rotation settings means never (`keep_files`: keep
+    all). No file stays open between two writes, so files may be moved away at any time;
+    `reopen` announces such a move.
 
-    `on_gap` is told, on the event loop, of a file that somebody cut, replaced or deleted:
-    its path, the reason, and what is known. Writing then goes on with the file as it is.
+    `on_gap` is called on the event loop for a file that another process truncated, replaced or
+    deleted: with its path, the reason and a detail. Writing continues with the file as it is.
 
     Resources: `open` may start a thread for closed files, which `aclose` ends.
 
-    Errors: TransientSinkError for what may pass, such as a full disk; files are cut back
-    before it is raised. SinkError for a failed sync and for what is no regular file.
+    Errors: TransientSinkError for failures that a retry may solve, such as a full disk; files
+    are rolled back before it is raised. SinkError for a failed sync and for irregular files.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class FileSink:
         rotate_s: float = 0,
         keep_files: int = 0,
         compress: bool = False,
-        remembered_files: int = _REMEMBERED_FILES,
+        tracked_files: int = _TRACKED_FILES,
         disk: Disk = THE_DISK,
     ) -> None:
         self.name = name
@@ -62,13 +62,13 @@ class FileSink:
         self._rotation = Rotation(
             max_bytes=rotate_bytes, every_s=rotate_s, keep_files=keep_files, compress=compress
         )
-        self._remembered_files = remembered_files
+        self._tracked_files = tracked_files
         self._tree = Tree(disk, self._template.base)
         self._limiter = CapacityLimiter(1)
         self._housekeeper: Housekeeper | None = None
         self._writer: FileWriter | None = None
-        self._found: list[tuple[str, str]] = []  # gaps that the thread has found
-        self._told: set[tuple[str, str]] = set()  # since the last write that went through
+        self._found_gaps: list[tuple[str, str]] = []  # by the thread
+        self._reported_gaps: set[tuple[str, str]] = set()  # since the last successful write
 
     async def open(self, mark: bytes | None) -> bytes | None:
         await self.aclose()
@@ -80,35 +80,32 @@ class FileSink:
             tree=self._tree,
             rotation=self._rotation,
             housekeeper=self._housekeeper,
-            remembered_files=self._remembered_files,
-            tell_gap=lambda path, detail: self._found.append((path, detail)),
+            tracked_files=self._tracked_files,
+            report_gap=lambda path, detail: self._found_gaps.append((path, detail)),
         )
         now_ns = self._clock.wall_ns()
-        await self._in_thread(lambda: writer.begin(mark, now_ns=now_ns))
+        await self._in_thread(lambda: writer.recover(mark, now_ns=now_ns))
         self._writer = writer
         return writer.mark
 
     async def write(self, batches: Sequence[Batch]) -> bytes | None:
-        writer, now_ns = self._opened(), self._clock.wall_ns()
+        assert self._writer is not None, "open first"
+        writer, now_ns = self._writer, self._clock.wall_ns()
         mark = await self._in_thread(lambda: writer.write(batches, now_ns=now_ns))
-        self._told.clear()
+        self._reported_gaps.clear()
         return mark
 
     async def reopen(self) -> None:
-        """Somebody has moved files away on purpose, as logrotate does before its SIGHUP."""
-        if self._writer is not None:  # else it looks at all files anew when it is opened
+        """Expect moved files, as after logrotate's SIGHUP: they are not reported as gaps."""
+        if self._writer is not None:  # `open` checks all files anyway
             await self._in_thread(self._writer.forget_replaced)
 
     async def aclose(self) -> None:
         housekeeper, self._housekeeper = self._housekeeper, None
         self._writer = None
         if housekeeper is not None:
-            with anyio.move_on_after(_PATIENCE_S, shield=True):
-                await to_thread.run_sync(housekeeper.close, _PATIENCE_S, limiter=self._limiter)
-
-    def _opened(self) -> FileWriter:
-        assert self._writer is not None, "open first"
-        return self._writer
+            with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
+                await to_thread.run_sync(housekeeper.close, _CLOSE_TIMEOUT_S, limiter=self._limiter)
 
     async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
         def translated() -> _Result:
@@ -120,14 +117,14 @@ class FileSink:
         try:
             return await to_thread.run_sync(translated, limiter=self._limiter)
         finally:
-            self._tell_gaps()
+            self._report_gaps()
 
-    def _tell_gaps(self) -> None:
-        found, self._found = self._found, []
+    def _report_gaps(self) -> None:
+        found, self._found_gaps = self._found_gaps, []
         for path, detail in found:
-            if (path, detail) in self._told:
-                continue  # found again, because writing was tried again
-            self._told.add((path, detail))
-            shown = f"{self._tree.base}/{path}"
-            log.error("file_truncated", sink=self.name, file=shown, error=detail)
-            self._on_gap(shown, GapReason.FILE_TRUNCATED, detail)
+            if (path, detail) in self._reported_gaps:
+                continue  # found again by a retried write
+            self._reported_gaps.add((path, detail))
+            full_path = f"{self._tree.base}/{path}"
+            log.error("file_truncated", sink=self.name, file=full_path, error=detail)
+            self._on_gap(full_path, GapReason.FILE_TRUNCATED, detail)

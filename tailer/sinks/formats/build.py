@@ -1,23 +1,22 @@
-"""From a batch to the bytes that go out: which format is meant."""
+"""Build the formatter that the settings ask for."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Literal, Protocol, TypeAlias, assert_never
+from typing import Protocol, assert_never
 
+from tailer.config.settings import Format
 from tailer.model import Batch, Target
 from tailer.sinks.formats.structured import JsonFormatter, LogfmtFormatter, format_raw
 from tailer.sinks.formats.template import TemplateFormatter
 from tailer.sinks.formats.text import TextFormatter
 
-Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
-
 
 class Formatter(Protocol):
-    """Whole lines in UTF-8, each ended by a newline; no bytes for a batch without lines.
+    """Whole lines in UTF-8, each with a newline at its end; no bytes for an empty batch.
 
-    May remember what it has seen, so every sink has its own.
+    A formatter may depend on the batches that it has formatted, so each sink has its own.
     """
 
     def __call__(self, batch: Batch, /) -> bytes: ...
@@ -25,11 +24,11 @@ class Formatter(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormatSettings:
-    """How lines are to look.
+    """The output format of lines.
 
-    A `template` takes the place of `format`. `timezone` None is the machine's own.
-    `escape` says that a terminal will read this; raw takes no notice of it.
-    `timestamps`, `color` and `highlight` matter to text only.
+    A `template` replaces `format`. `timezone` None is the machine's time zone. `escape` makes
+    lines safe for a terminal; raw ignores it. `timestamps`, `in_color` and `highlight` apply to
+    text only.
     """
 
     format: Format = "text"
@@ -42,10 +41,10 @@ class FormatSettings:
 
 
 def build_formatter(settings: FormatSettings, watched: Sequence[Target]) -> Formatter:
-    """The formatter asked for; `watched` is what is known from the start, more may show up.
+    """Build a formatter; `watched` are the targets known at the start, more may follow.
 
     Raises:
-        ConfigError: The template is not one.
+        ConfigError: The template is invalid.
     """
     if settings.template is not None:
         return TemplateFormatter(

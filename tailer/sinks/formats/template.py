@@ -1,14 +1,13 @@
-"""A line format of the user's own: `--template '{pod:30} {msg}'`.
+r"""A line format defined by the user: `--template '{pod:30} {msg}'`.
 
-Deliberately not `str.format`: that one reads attributes, takes indices, and pads to a
-billion columns. Here a field is one of FIELDS, with a least width if wanted.
+Syntax: see `tailer.config.fields`.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import tzinfo
 from typing import Final
 
+from tailer.config.fields import LINE_FIELDS, Field, parse_template
 from tailer.errors import ConfigError
 from tailer.model import Batch, Entry, Target, Text
 from tailer.sinks.formats.times import WallTime
@@ -20,9 +19,8 @@ def _or_dash(text: Text) -> str:
     return text if isinstance(text, str) else "-"
 
 
-_Field = Callable[[Target, Entry], str]
-
-_OF_A_LINE: Final[Mapping[str, _Field]] = {
+_TIME = "time"  # in the chosen time zone, to milliseconds
+_VALUES: Final[Mapping[str, Callable[[Target, Entry], str]]] = {
     "timestamp": lambda _, entry: _or_dash(entry.timestamp),  # as received
     "resource_group": lambda target, _: target.resource_group,
     "kind": lambda target, _: target.kind,
@@ -33,33 +31,30 @@ _OF_A_LINE: Final[Mapping[str, _Field]] = {
     "stream": lambda _, entry: _or_dash(entry.stream),
     "msg": lambda _, entry: message_text(entry.msg),
 }
-_TIME = "time"  # in the chosen time zone, to milliseconds
-FIELDS: Final = (_TIME, *_OF_A_LINE)
-
-_TOKEN = re.compile(
-    r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<escape>\\[nt\\])|(?P<text>[^{}\\]+|\\)|(?P<odd>.)",
-    re.DOTALL,
-)
-_WIDTH = re.compile(r"[0-9]{1,3}", re.ASCII)
-_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
+FIELDS: Final = (_TIME, *_VALUES)
 
 
 class TemplateFormatter:
-    r"""Fills the template once a line. A name that a line has not is `-`, a message empty.
+    """Fills in the template for each line. A missing value is `-`, a missing message empty.
 
-    `{{` and `}}` are braces; `\n`, `\t` and `\\` are what they are elsewhere. A newline
-    follows by itself; one at the template's end is that one. On a terminal (`escape`)
-    unsafe characters in values, newlines among them, are spelled out. The template
-    itself is the user's own and is not touched.
+    A newline is added, unless the template ends with one. With `escape`, unsafe characters in
+    values, including newlines, are escaped; the template itself is not, as it is the user's.
 
     Raises:
-        ConfigError: Braces that do not pair, or a field that is none.
+        ConfigError: The template is invalid.
     """
 
     def __init__(self, template: str, *, timezone: tzinfo | None, escape: bool) -> None:
         self._escape = escape
         self._wall_time = WallTime(timezone)
-        self._pieces = _parsed(template)
+        try:
+            self._pieces = list(parse_template(template, LINE_FIELDS))
+        except ConfigError as error:
+            raise ConfigError(
+                f"--template {template!r}: {error.message}", hint=error.hint
+            ) from error
+        if self._pieces and isinstance(last := self._pieces[-1], str):
+            self._pieces[-1] = last.removesuffix("\n")
 
     def __call__(self, batch: Batch) -> bytes:
         lines = [
@@ -69,51 +64,11 @@ class TemplateFormatter:
         return encode("".join(lines))
 
     def _line(self, target: Target, entry: Entry, time_ns: int) -> str:
-        shown = []
-        for piece in self._pieces:
-            if isinstance(piece, str):
-                shown.append(piece)
-                continue
-            name, width = piece
-            value = self._wall_time(time_ns) if name == _TIME else _OF_A_LINE[name](target, entry)
-            shown.append((visible(value) if self._escape else value).ljust(width))
-        return "".join([*shown, "\n"])
+        return "".join([*(self._text(one, target, entry, time_ns) for one in self._pieces), "\n"])
 
-
-def _parsed(template: str) -> list[str | tuple[str, int]]:
-    """Literal text, and fields with their least widths."""
-    pieces: list[str | tuple[str, int]] = []
-    for token in _TOKEN.finditer(template):
-        match token.lastgroup:
-            case "brace":
-                pieces.append(token[0][0])
-            case "escape":
-                pieces.append(_ESCAPES[token[0]])
-            case "text":
-                pieces.append(token[0])
-            case "field":
-                pieces.append(_field(token["field"], template))
-            case _:
-                raise ConfigError(
-                    f"--template {template!r}: the {token[0]!r} at position {token.start()} "
-                    "has no partner",
-                    hint="write {{ or }} for a brace that is meant literally",
-                )
-    if pieces and isinstance(pieces[-1], str):
-        pieces[-1] = pieces[-1].removesuffix("\n")  # one newline follows anyway
-    return pieces
-
-
-def _field(text: str, template: str) -> tuple[str, int]:
-    name, colon, width = text.partition(":")
-    if name not in FIELDS:
-        raise ConfigError(
-            f"--template {template!r}: there is no field {name!r}",
-            hint=f"there are {', '.join(FIELDS)}",
-        )
-    if colon and not _WIDTH.fullmatch(width):
-        raise ConfigError(
-            f"--template {template!r}: {width!r} is not a width for {name}",
-            hint=f"a number of columns, as in {{{name}:20}}",
-        )
-    return name, int(width or 0)
+    def _text(self, piece: str | Field, target: Target, entry: Entry, time_ns: int) -> str:
+        if isinstance(piece, str):
+            return piece
+        name, width = piece
+        value = self._wall_time(time_ns) if name == _TIME else _VALUES[name](target, entry)
+        return (visible(value) if self._escape else value).ljust(width)

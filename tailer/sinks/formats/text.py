@@ -1,9 +1,9 @@
-"""The format for people.
+"""Text format for people.
 
-A message of several lines stays one block: its further lines are indented to stand
-under the first. On a terminal (`escape`) nothing that a log says is obeyed by it, and
-of a progress bar, which overwrites itself by carriage returns, the last state is shown;
-an ellipsis stands for the others. Elsewhere lines are written as they came.
+A message of several lines stays one block: its further lines are indented to the first one.
+With `escape`, control characters do not reach the terminal. A progress bar, which overwrites
+itself after carriage returns, is shown in its last state, after an ellipsis for the others.
+Without `escape`, lines are written as they were received.
 """
 
 import re
@@ -18,7 +18,7 @@ from tailer.text import encode, is_plain, visible
 
 
 class TextFormatter:
-    """`[time ][names │ ]message`. Remembers what it has seen, to know which names matter."""
+    """`[time ][names │ ]message`. The names depend on all lines so far."""
 
     def __init__(
         self,
@@ -48,8 +48,8 @@ class TextFormatter:
             LineOrigin(entry.pod, entry.container, stream)
             for entry, stream in zip(batch.entries, streams, strict=True)
         ]
-        known = self._prefixes.of(batch.target, set(origins))
-        prefixes = [known[origin] for origin in origins]
+        by_origin = self._prefixes.of(batch.target, set(origins))
+        prefixes = [by_origin[origin] for origin in origins]
         if self._timestamps:
             prefixes = [
                 self._timed(prefix, time_ns)
@@ -62,12 +62,12 @@ class TextFormatter:
         return encode("".join(blocks))
 
     def _timed(self, prefix: Prefix, time_ns: int) -> Prefix:
-        shown = self._wall_time(time_ns)
-        text = dimmed(shown) if self._in_color else shown
-        return Prefix(f"{text} {prefix.text}", len(shown) + 1 + prefix.columns)
+        time = self._wall_time(time_ns)
+        text = dimmed(time) if self._in_color else time
+        return Prefix(f"{text} {prefix.text}", len(time) + 1 + prefix.columns)
 
     def _is_simple(self, page: str, messages: int) -> bool:
-        """Whether each message can be written just as it is: true of nearly every page."""
+        """Whether all messages can be written unchanged, as on nearly every page."""
         return (
             not self._highlight
             and page.count("\n") < max(messages, 1)
@@ -76,12 +76,11 @@ class TextFormatter:
         )
 
     def _block(self, prefix: Prefix, message: str) -> str:
-        first, *others = [self._shown(line) for line in message.split("\n")]
+        first, *others = [self._rendered(line) for line in message.split("\n")]
         indent = " " * prefix.columns
-        below = [f"{indent}{line}\n" if line else "\n" for line in others]
-        return "".join([_line(prefix, first), *below])
+        return "".join([_line(prefix, first), *(f"{indent if e else ''}{e}\n" for e in others)])
 
-    def _shown(self, line: str) -> str:
+    def _rendered(self, line: str) -> str:
         line = line.removesuffix("\r")
         if self._escape:
             line = visible(_last_state(line))
@@ -93,18 +92,18 @@ def _line(prefix: Prefix, message: str) -> str:
 
 
 def _unwrapped(entries: Sequence[Entry], messages: Sequence[str]) -> tuple[list[str], list[Text]]:
-    """Messages without a container runtime's prefix, and the streams it named."""
-    bare: list[str] = []
+    """Messages without the prefix of a container runtime, and the streams in the prefixes."""
+    stripped: list[str] = []
     streams: list[Text] = []
     for entry, message in zip(entries, messages, strict=True):
-        rest, stream = without_cri(message)
-        bare.append(rest)
+        text, stream = without_cri(message)
+        stripped.append(text)
         streams.append(entry.stream if isinstance(entry.stream, str) else stream)
-    return bare, streams
+    return stripped, streams
 
 
 def _last_state(line: str) -> str:
-    """What a terminal would show in the end of a line that returns to its beginning."""
+    """What a terminal finally shows of a line that carriage returns overwrite."""
     if "\r" not in line:
         return line
     states = [state for state in line.split("\r") if state.strip()]

@@ -1,4 +1,4 @@
-"""Times for people, in a time zone of their choice."""
+"""Wall time in a time zone."""
 
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -6,17 +6,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from tailer.errors import ConfigError
 from tailer.timestamp import NS_PER_MS, NS_PER_S
 
-_WHOLE = len("2024-09-18T18:06:50")
-_LONGEST = len("2024-09-18T18:06:50+02:00")
+_SECONDS_LENGTH = len("2024-09-18T18:06:50")
+_MAX_LENGTH = len("2024-09-18T18:06:50+02:00")
 
 
 def timezone_named(name: str) -> tzinfo | None:
-    """`UTC`, a name such as `Europe/Berlin`, or `local`, for which None stands.
+    """Parse `UTC`, a name such as `Europe/Berlin`, or `local`, which is None.
 
-    No tzinfo can stand for the machine's own zone: its offset depends on the date.
+    A tzinfo cannot represent the machine's time zone: its offset depends on the date.
 
     Raises:
-        ConfigError: No such time zone.
+        ConfigError: Unknown time zone.
     """
     if name.lower() == "local":
         return None
@@ -24,41 +24,41 @@ def timezone_named(name: str) -> tzinfo | None:
         return UTC
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # a folder is an OSError
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a directory
         raise ConfigError(
             f"no time zone is named {name!r}",
-            hint='"local", "UTC", or a name such as "Europe/Berlin"; '
+            hint='use "local", "UTC", or a name such as "Europe/Berlin"; '
             "the system package tzdata has the names",
         ) from error
 
 
 class WallTime:
-    """Nanoseconds to `2024-09-18T18:06:50.914+02:00`: cut to milliseconds, can be pasted back.
+    """Formats ns as `2024-09-18T18:06:50.914+02:00`: to milliseconds, accepted by --since.
 
-    Neighbors share their second, so the last one is kept.
+    Successive lines often share their second, so its text is cached.
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:
         self._timezone = timezone
         self._second: int | None = None
-        self._shown = ("", "")
+        self._parts = ("", "")
 
     def __call__(self, ns: int) -> str:
         second, rest_ns = divmod(ns, NS_PER_S)
         if second != self._second:
-            self._shown = self._split(second)
+            self._parts = self._split(second)
             self._second = second
-        whole, zone = self._shown
-        return f"{whole}.{rest_ns // NS_PER_MS:03d}{zone}"
+        seconds, offset = self._parts
+        return f"{seconds}.{rest_ns // NS_PER_MS:03d}{offset}"
 
     def _split(self, second: int) -> tuple[str, str]:
-        """What comes before the fraction and what after it; UTC if the zone cannot say it."""
+        """The text before and after the fraction; in UTC if the zone has no valid offset."""
         utc = datetime.fromtimestamp(second, UTC)
         try:
             text = utc.astimezone(self._timezone).isoformat()
-        except (OverflowError, ValueError):  # at the edge of the first or the last year
+        except (OverflowError, ValueError):  # at the start of year 1, the end of year 9999
             text = utc.isoformat()
-        if len(text) > _LONGEST:  # before zones were invented, offsets had seconds
+        if len(text) > _MAX_LENGTH:  # before about 1900, offsets have seconds
             text = utc.isoformat()
-        whole, zone = text[:_WHOLE], text[_WHOLE:]
-        return whole, "Z" if zone == "+00:00" else zone
+        seconds, offset = text[:_SECONDS_LENGTH], text[_SECONDS_LENGTH:]
+        return seconds, "Z" if offset == "+00:00" else offset

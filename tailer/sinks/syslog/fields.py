@@ -1,48 +1,72 @@
-"""Header fields, record id, timestamps.
-
-The names at the head of a message, filled in from the templates. Pure.
-
-An id for every line that stays the same when the line is sent again. Pure.
-
-`{digest}-{position}`, and `-2`, `-3`… for the twins of a line in its batch. The digest is
-of what makes two lines twins and of where they come from; the position is the batch's
-place in the spool. So a batch that is sent again has the same ids, and two true twins
-never share one. A filter changes nothing: it lets all twins pass or none.
-
-Times as the two formats write them. Pure.
-"""
+"""Fields of a syslog message: header fields, origin, record id, timestamps. Pure."""
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
+from tailer.config.fields import HEADER_FIELDS, Template, parse_template
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
 from tailer.timestamp import NS_PER_S, parse_ns
 
+NILVALUE: Final = "-"
+
 _NOT_PRINTABLE: Final = re.compile("[^\x21-\x7e]")  # RFC 5424, 6: PRINTUSASCII
-_FIELD: Final = re.compile(r"\{([^{}]*)\}")
-_ROOMY_BYTES: Final = 1024  # from here on, names as long as RFC 5424 has them leave room
+_MAX_CHARACTERS: Final = (255, 48, 128, 32)  # RFC 5424, 6.2.4 to 6.2.7
+_MAX_CHARACTERS_IN_SMALL_MESSAGE: Final = (63, 32, 24, 16)  # a host name is 63, as in RFC 1123
+_SMALL_MESSAGE_BYTES: Final = 1024  # below it, fields of RFC 5424's length leave no room for text
 
 
-class HeaderTemplates(NamedTuple):
+class MessageLimits(NamedTuple):
+    """`may_hold_newlines` is False where a newline ends a message."""
+
+    max_bytes: int  # 480 or more
+    may_hold_newlines: bool
+
+
+class HeaderFields(NamedTuple):
     hostname: str
     app_name: str
     procid: str
     msgid: str
 
 
-_LONGEST: Final = (255, 48, 128, 32)  # RFC 5424, 6.2.4 to 6.2.7
-_LONGEST_IN_A_SMALL_MESSAGE: Final = (63, 32, 24, 16)  # a host name is 63, as in RFC 1123
+class HeaderTemplates:
+    """The four header templates of a section."""
+
+    def __init__(self, section: SyslogSection, *, max_bytes: int) -> None:
+        is_small = max_bytes < _SMALL_MESSAGE_BYTES
+        texts = (section.hostname, section.app_name, section.procid, section.msgid)
+        templates = [parse_template(text, HEADER_FIELDS) for text in texts]
+        limits = _MAX_CHARACTERS_IN_SMALL_MESSAGE if is_small else _MAX_CHARACTERS
+        self._templates = tuple(zip(templates, limits, strict=True))
+
+    def fill(self, values: Mapping[str, str]) -> HeaderFields:
+        """Printable and limited in length; a space or a non-ASCII character becomes `_`.
+
+        A field is empty if nothing is left of it.
+        """
+        return HeaderFields(
+            *(_filled(template, values, limit) for template, limit in self._templates)
+        )
+
+
+def _filled(template: Template, values: Mapping[str, str], limit: int) -> str:
+    text = "".join(
+        piece if isinstance(piece, str) else values.get(piece.name, "")[:limit]
+        for piece in template
+    )
+    return _NOT_PRINTABLE.sub("_", text[:limit])
 
 
 @dataclass(frozen=True, slots=True)
 class MessageOrigin:
-    """Where lines come from. `scenario` is empty where it is not known."""
+    """Target and stream that wrote a line. `scenario` is empty if unknown."""
 
     target: Target
     scenario: str
@@ -52,7 +76,7 @@ class MessageOrigin:
 
     @property
     def fields(self) -> Mapping[str, str]:
-        """HEADER_FIELDS, without those that there are none of."""
+        """HEADER_FIELDS, without the missing ones."""
         target = self.target
         fields: dict[str, Text] = {
             "resource_group": target.resource_group,
@@ -67,62 +91,75 @@ class MessageOrigin:
         return {name: text for name, text in fields.items() if isinstance(text, str)}
 
 
-class Header:
-    """Fills the four templates; empty for a name of which nothing is left."""
-
-    def __init__(self, section: SyslogSection, *, max_bytes: int) -> None:
-        self._templates = (section.hostname, section.app_name, section.procid, section.msgid)
-        self._longest = _LONGEST if max_bytes >= _ROOMY_BYTES else _LONGEST_IN_A_SMALL_MESSAGE
-
-    def names(self, fields: Mapping[str, str]) -> HeaderTemplates:
-        """Printable and no longer than allowed: what is not ASCII, or a space, is `_`."""
-        return HeaderTemplates(
-            *(
-                _NOT_PRINTABLE.sub("_", _filled(template, fields, longest))
-                for template, longest in zip(self._templates, self._longest, strict=True)
-            )
-        )
+_CACHED_ORIGINS: Final = 1024  # the number of pod names has no limit
+_MAX_CACHED_CHARACTERS: Final = 1024  # of the names of one origin
+Built = TypeVar("Built")
 
 
-def _filled(template: str, fields: Mapping[str, str], longest: int) -> str:
-    return _FIELD.sub(lambda field: fields.get(field[1], "")[:longest], template)[:longest]
+class OriginCache(Generic[Built]):
+    """Caches what `build` returns for an origin, unless its names are too long to keep."""
+
+    def __init__(self, build: Callable[[MessageOrigin], Built]) -> None:
+        self._build = build
+        self._cached = lru_cache(maxsize=_CACHED_ORIGINS)(build)
+
+    def of_entries(self, batch: Batch, scenario: str) -> list[Built]:
+        """For each entry of the batch, in order."""
+        found: dict[tuple[Text, Text, Text], Built] = {}
+        all_names = [(entry.pod, entry.container, entry.stream) for entry in batch.entries]
+        for names in set(all_names):
+            characters = sum(len(name) for name in names if isinstance(name, str))
+            build = self._cached if characters <= _MAX_CACHED_CHARACTERS else self._build
+            found[names] = build(MessageOrigin(batch.target, scenario, *names))
+        return [found[names] for names in all_names]
 
 
 _DIGEST_BYTES: Final = 8
 
 
 def stable_ids(batch: Batch) -> list[str]:
+    """Record ids that stay the same when the batch is sent again.
+
+    `{digest}-{position}`, and `-2`, `-3`… for duplicates of a line in its batch. The digest
+    covers the origin, the time and the message; the position is the batch's position in the
+    spool. So no two records share an id. A filter does not change an id, because it accepts
+    all duplicates of a line or none.
+    """
     digests = _digests(batch)
     ids = [f"{digest}-{batch.position}" for digest in digests]
-    return ids if len(set(digests)) == len(digests) else _numbered(ids)
+    if len(set(digests)) == len(digests):
+        return ids
+    counts: Counter[str] = Counter()
+    for index, id_ in enumerate(ids):
+        counts[id_] += 1
+        ids[index] = id_ if counts[id_] == 1 else f"{id_}-{counts[id_]}"
+    return ids
 
 
 def _digests(batch: Batch) -> list[str]:
-    """The names are digested once, and that state copied for every line: the quickest way.
+    """Digests the names once and copies that state for each line, which is the fastest way.
 
-    BLAKE2 takes 0.4 µs so, MD5 as long, SHA-1 the double.
+    BLAKE2 takes 0.4 µs so, MD5 as long, SHA-1 twice as long.
     """
-    of_names: dict[tuple[Text, Text, Text], blake2b] = {}
+    target = batch.target
+    name_digests: dict[tuple[Text, Text, Text], blake2b] = {}
     digests = []
-    for entry, spoken in zip(batch.entries, _spoken(batch), strict=True):
+    for entry, content in zip(batch.entries, _contents(batch), strict=True):
         names = (entry.pod, entry.container, entry.stream)
-        digest = of_names.get(names)
+        digest = name_digests.get(names)
         if digest is None:
-            digest = of_names[names] = _digest_of_names(batch.target, names)
+            # `ascii` quotes each name: names cannot merge, and "" differs from None and UNSET.
+            all_names = ascii((target.resource_group, str(target.kind), target.id, *names))
+            digest = blake2b(all_names.encode(), digest_size=_DIGEST_BYTES)
+            name_digests[names] = digest
         digest = digest.copy()
-        digest.update(spoken)
+        digest.update(content)
         digests.append(digest.hexdigest())
     return digests
 
 
-def _digest_of_names(target: Target, names: tuple[Text, Text, Text]) -> blake2b:
-    """`ascii` quotes, so nothing runs together; it tells "" from None from UNSET."""
-    all_names = (target.resource_group, str(target.kind), target.id, *names)
-    return blake2b(ascii(all_names).encode(), digest_size=_DIGEST_BYTES)
-
-
-def _spoken(batch: Batch) -> list[bytes]:
-    """When and what. No message, "…None" or "…UNSET", has no space before it."""
+def _contents(batch: Batch) -> list[bytes]:
+    """Time and message. A missing message, "…None" or "…UNSET", has no space before it."""
     texts = [
         f"{time_ns} {entry.msg}" if entry.msg.__class__ is str else f"{time_ns}{entry.msg}"
         for entry, time_ns in zip(batch.entries, batch.times_ns, strict=True)
@@ -133,16 +170,6 @@ def _spoken(batch: Batch) -> list[bytes]:
         return [text.encode(errors="surrogatepass") for text in texts]
 
 
-def _numbered(ids: list[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    numbered = []
-    for id_ in ids:
-        seen[id_] += 1
-        numbered.append(id_ if seen[id_] == 1 else f"{id_}-{seen[id_]}")
-    return numbered
-
-
-NILVALUE: Final = "-"
 _SECONDS: Final = len("2024-09-18T16:06:50")
 _MILLISECONDS: Final = len("2024-09-18T16:06:50.914")
 _MICROSECONDS: Final = len("2024-09-18T16:06:50.914532")
@@ -152,51 +179,46 @@ _MONTHS: Final = (
     *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
 )  # strftime would use the locale's
 
-# As the service writes them. The date may still be none, and a leap second is not for syslog.
-_WHOLE: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d"
-_TO_THE_NANOSECOND: Final = re.compile(rf"{_WHOLE}\.\d{{6,9}}(?:Z|\+00:00)", re.ASCII)
-_TO_THE_MILLISECOND: Final = re.compile(rf"{_WHOLE}\.\d{{3}}(?:Z|\+00:00)", re.ASCII)
+# As the service writes them. The date may still be invalid; syslog has no leap seconds.
+_TO_SECOND: Final = r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d"
+_TO_NANOSECOND: Final = re.compile(rf"{_TO_SECOND}\.\d{{6,9}}(?:Z|\+00:00)", re.ASCII)
+_TO_MILLISECOND: Final = re.compile(rf"{_TO_SECOND}\.\d{{3}}(?:Z|\+00:00)", re.ASCII)
 
 
-def usual_stamps(timestamps: Sequence[Text]) -> list[str] | None:
-    """RFC 5424's times of a whole page, or None if they must be looked at one by one.
+def utc_timestamps_of_page(timestamps: Sequence[Text]) -> list[str] | None:
+    """RFC 5424 timestamps of a page, or None if `utc_timestamp` must convert each one.
 
-    Cut out of the page's own texts, which takes a third of the time.
+    Copies the digits from the entries' own timestamps, which takes a third of the time.
     """
     texts = [text for text in timestamps if text.__class__ is str]
     if len(texts) < len(timestamps):
         return None
-    if all(map(_TO_THE_NANOSECOND.fullmatch, texts)):
-        stamps = [f"{text[:_MICROSECONDS]}Z" for text in texts]
-    elif all(map(_TO_THE_MILLISECOND.fullmatch, texts)):
-        stamps = [f"{text[:_MILLISECONDS]}000Z" for text in texts]
+    if all(map(_TO_NANOSECOND.fullmatch, texts)):
+        converted = [f"{text[:_MICROSECONDS]}Z" for text in texts]
+    elif all(map(_TO_MILLISECOND.fullmatch, texts)):
+        converted = [f"{text[:_MILLISECONDS]}000Z" for text in texts]
     else:
         return None
-    return stamps if all(_is_time(f"{second}Z") for second in _seconds(texts)) else None
+    seconds = {text[:_SECONDS] for text in texts}  # few: neighbors share them
+    return converted if all(_is_valid(f"{second}Z") for second in seconds) else None
 
 
-def _seconds(texts: Sequence[str]) -> set[str]:
-    """Few: neighbors share them."""
-    return {text[:_SECONDS] for text in texts}
+def utc_timestamp(timestamp: Text, time_ns: int) -> str:
+    """RFC 5424 timestamp: in UTC, six digits, truncated and not rounded.
 
-
-def utc_stamp(timestamp: Text, time_ns: int) -> str:
-    """RFC 5424's time: in UTC, six digits, cut and not rounded.
-
-    NILVALUE for an entry whose own timestamp cannot be read: the time that it has been
-    given is its neighbor's. Also for a time outside the years 1 to 9999.
+    NILVALUE for an entry whose own timestamp is unreadable, because `time_ns` is then its
+    neighbor's. Also for a time outside the years 1 to 9999.
     """
-    if not isinstance(timestamp, str) or not _is_time(timestamp):
+    if not isinstance(timestamp, str) or not _is_valid(timestamp):
         return NILVALUE
-    second, rest_ns = divmod(time_ns, NS_PER_S)
-    try:
-        whole = datetime.fromtimestamp(second, UTC)
-    except (ValueError, OverflowError, OSError):
+    second, fraction_ns = divmod(time_ns, NS_PER_S)
+    whole = _utc(second)
+    if whole is None:
         return NILVALUE
-    return f"{whole.isoformat()[:_SECONDS]}.{rest_ns // 1000:06d}Z"
+    return f"{whole.isoformat()[:_SECONDS]}.{fraction_ns // 1000:06d}Z"
 
 
-def _is_time(timestamp: str) -> bool:
+def _is_valid(timestamp: str) -> bool:
     try:
         parse_ns(timestamp)
     except ValueError:
@@ -204,33 +226,37 @@ def _is_time(timestamp: str) -> bool:
     return True
 
 
-class LocalStamps:
-    """RFC 3164: `Sep  8 18:06:50`, local time without a year. No time is unknown to it.
+class LocalTimestamps:
+    """RFC 3164 timestamps: `Sep  8 18:06:50`, local time without a year.
 
-    Neighbors share their second, so the last one is kept.
+    Caches the last one, because neighbors share their second.
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:
         self._timezone = timezone
         self._second: int | None = None
-        self._shown = ""
+        self._text = ""
 
     def __call__(self, time_ns: int) -> str:
         second = time_ns // NS_PER_S
         if second != self._second:
             local = _local(second, self._timezone)
-            self._shown = f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
+            self._text = f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
             self._second = second
-        return self._shown
+        return self._text
 
 
 def _local(second: int, timezone: tzinfo | None) -> datetime:
     """UTC at the edge of the first or the last year, the epoch beyond it."""
+    utc = _utc(second) or _EPOCH
     try:
-        utc = datetime.fromtimestamp(second, UTC)
-    except (ValueError, OverflowError, OSError):
-        return _EPOCH
-    try:
-        return utc.astimezone(timezone)
+        return utc if utc is _EPOCH else utc.astimezone(timezone)
     except (ValueError, OverflowError, OSError):
         return utc
+
+
+def _utc(second: int) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(second, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

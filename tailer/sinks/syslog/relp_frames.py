@@ -1,7 +1,7 @@
-"""RELP's frames, from bytes and to bytes. Pure.
+"""Parse and encode RELP frames. Pure.
 
-`TXNR SP COMMAND SP DATALEN [SP DATA] LF`, as in librelp's doc/relp.md. Law: however the
-bytes are cut into pieces, the same frames come out, and no more than one frame is kept.
+`TXNR SP COMMAND SP DATALEN [SP DATA] LF`, as in librelp's doc/relp.md. Law: the frames do
+not depend on how the bytes are divided into reads, and at most one frame is buffered.
 """
 
 import re
@@ -11,15 +11,15 @@ from typing import Final
 MAX_DATA_BYTES: Final = 128 * 1024  # "in relp version 1, it is always 128K"
 LAST_TXNR: Final = 999_999_999  # "after that TXNR, the next TXNR is 1"; 0 is for hints
 
-_SHOWN_BYTES: Final = 40
+_PRINTED_BYTES: Final = 40
 _HEADER: Final = re.compile(rb"([0-9]{1,9}) ([A-Za-z]{1,32}) ([0-9]{1,9})([ \n])")
-_BEGUN_HEADER: Final = re.compile(rb"(?:[0-9]{1,9}(?: (?:[A-Za-z]{1,32}(?: (?:[0-9]{1,9})?)?)?)?)?")
+_PARTIAL: Final = re.compile(rb"(?:[0-9]{1,9}(?: (?:[A-Za-z]{1,32}(?: (?:[0-9]{1,9})?)?)?)?)?")
 _STATUS: Final = re.compile(rb"([0-9]{3})(?![0-9]) ?([^\n]*)\n?")
 _NEWLINE: Final = 0x0A
 
 
 class RelpError(ValueError):
-    """The other side does not speak RELP, or not as it is written."""
+    """The peer violates the protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class RelpStatus:
-    """Of an answer. `rest` is what follows its first line: the offers, after `open`."""
+    """Status of a response. `offers` are the lines after the first, in the response to `open`."""
 
     code: int
-    said: bytes
-    rest: bytes
+    text: bytes
+    offers: bytes
 
 
 def encoded(frame: Frame) -> bytes:
@@ -48,49 +48,47 @@ def txnr_after(txnr: int) -> int:
     return 1 if txnr >= LAST_TXNR else txnr + 1
 
 
-def status_of(answer: Frame) -> RelpStatus:
-    """What a `rsp` says. Raises: RelpError."""
-    found = _STATUS.match(answer.content)
+def status_of(response: Frame) -> RelpStatus:
+    """Raises: RelpError."""
+    found = _STATUS.match(response.content)
     if found is None:
-        raise RelpError(f"an answer without a code: {_shown(answer.content)}")
-    return RelpStatus(int(found[1]), found[2], answer.content[found.end() :])
+        raise RelpError(f"a response without a code: {_printed(response.content)}")
+    return RelpStatus(int(found[1]), found[2], response.content[found.end() :])
 
 
 class FrameReader:
-    """Puts frames together again. After a RelpError it is of no more use."""
+    """Joins reads into frames. Unusable after a RelpError."""
 
     def __init__(self, *, max_data_bytes: int = MAX_DATA_BYTES) -> None:
         self._max_data_bytes = max_data_bytes
-        self._kept = bytearray()
+        self._buffer = bytearray()
 
     def read(self, received: bytes) -> list[Frame]:
-        """The frames that are complete with `received`. Raises: RelpError."""
-        self._kept += received
+        """The frames that `received` completes. Raises: RelpError."""
+        self._buffer += received
         frames, start = [], 0
-        while found := _HEADER.match(self._kept, start):
+        while found := _HEADER.match(self._buffer, start):
             length = int(found[3])
             if length > self._max_data_bytes:
-                raise RelpError(
-                    f"a frame of {length} bytes, where at most {self._max_data_bytes} may come"
-                )
+                raise RelpError(f"a frame of {length} bytes; the limit is {self._max_data_bytes}")
             end = found.end()
             content = b""
-            if found[4] == b" ":  # written by some even where nothing follows
-                content = bytes(self._kept[end : end + length])
+            if found[4] == b" ":  # some implementations write it even before empty data
+                content = bytes(self._buffer[end : end + length])
                 end += length + 1
-                if len(self._kept) < end:
+                if len(self._buffer) < end:
                     break
-                if self._kept[end - 1] != _NEWLINE:
-                    raise RelpError(f"no end where a frame should end: {_shown(content)}")
+                if self._buffer[end - 1] != _NEWLINE:
+                    raise RelpError(f"a frame without its newline: {_printed(content)}")
             elif length:
-                raise RelpError(f"nothing where {length} bytes should be")
+                raise RelpError(f"a frame without its {length} bytes of data")
             frames.append(Frame(int(found[1]), found[2], content))
             start = end
-        del self._kept[:start]
-        if found is None and not _BEGUN_HEADER.fullmatch(self._kept):
-            raise RelpError(f"not a frame: {_shown(bytes(self._kept))}")
+        del self._buffer[:start]
+        if found is None and not _PARTIAL.fullmatch(self._buffer):
+            raise RelpError(f"not a frame: {_printed(bytes(self._buffer))}")
         return frames
 
 
-def _shown(received: bytes) -> str:
-    return ascii(received[:_SHOWN_BYTES])[1:]
+def _printed(received: bytes) -> str:
+    return ascii(received[:_PRINTED_BYTES])[1:]

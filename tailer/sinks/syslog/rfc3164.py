@@ -1,37 +1,43 @@
-"""The older format, for receivers that know no other: `<PRI>Mmm dd hh:mm:ss HOST TAG[PROCID]: MSG`.
+"""RFC 3164 messages, for old receivers: `<PRI>Mmm dd hh:mm:ss HOST TAG[PROCID]: MSG`. Pure.
 
-It has no room for an id, a year, a time zone or parts of a second: nothing here can be
-recognized when it comes twice. Pure. Where the text was too long it ends with
-` [+1234 bytes]`, how many bytes of it were cut, or its parts begin with `(2/3) `.
+The format has no id, year, time zone or fraction of a second, so a receiver cannot detect
+duplicates. A truncated text ends with ` [+1234 bytes]`, the number of bytes removed; the
+parts of a split text start with `(2/3) `.
 """
 
 import re
 from collections.abc import Callable
 from datetime import tzinfo
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tailer.config.settings import SyslogSection
-from tailer.model import Batch, Target, Text
+from tailer.model import Batch, Target
 from tailer.sinks.lines import message_text
-from tailer.sinks.syslog.escaping import Spelling, cut, most_pieces, pieces
-from tailer.sinks.syslog.fields import NILVALUE, Header, LocalStamps, MessageOrigin
+from tailer.sinks.syslog.escaping import Escaper, cut_position, max_parts, split
+from tailer.sinks.syslog.fields import (
+    NILVALUE,
+    HeaderTemplates,
+    LocalTimestamps,
+    MessageLimits,
+    MessageOrigin,
+    OriginCache,
+)
 from tailer.sinks.syslog.severity import Severity, priorities
 
-_NOT_OF_A_TAG: Final = re.compile("[^A-Za-z0-9]")  # RFC 3164, 4.1.3: anything else ends it
-_LONGEST_TAG: Final = 32
-_NOT_OF_A_PROCID: Final = re.compile(r"[][:]")
-# rsyslog takes the second word for a host only if it is of these and ends with a letter or
-# digit; else it is the tag, and the tag belongs to the text.
-_NOT_OF_A_HOST: Final = re.compile("[^A-Za-z0-9._-]")
+_NOT_IN_TAG: Final = re.compile("[^A-Za-z0-9]")  # RFC 3164, 4.1.3: anything else ends it
+_MAX_TAG_CHARACTERS: Final = 32
+_NOT_IN_PROCID: Final = re.compile(r"[][:]")
+# rsyslog reads the second word as a host only if it has these characters and ends with a
+# letter or digit; else as the tag, and the tag as a part of the text.
+_NOT_IN_HOST: Final = re.compile("[^A-Za-z0-9._-]")
 _NO_HOST: Final = "unknown"
 _NO_TAG: Final = "aicore"
-_KEPT_ORIGINS: Final = 1024  # strangers name pods, so there is no end of them
-_LONGEST_KEPT: Final = 1024  # characters of one's names
 
 
 class _Frame(NamedTuple):
-    severity: int | None
+    """What the messages of one origin share."""
+
+    severity: int | None  # None where each line has its own
     names: str  # from the time to the text
 
 
@@ -39,65 +45,54 @@ class Rfc3164Formatter:
     def __init__(
         self,
         section: SyslogSection,
-        *,
-        max_bytes: int,
-        may_hold_newlines: bool,
+        limits: MessageLimits,
         scenario_of: Callable[[Target], str],
         timezone: tzinfo | None,
     ) -> None:
-        self._max_bytes = max_bytes
+        self._max_bytes = limits.max_bytes
         self._scenario_of = scenario_of
-        self._header = Header(section, max_bytes=max_bytes)
+        self._header = HeaderTemplates(section, max_bytes=limits.max_bytes)
         self._severity = Severity(section)
         self._priorities = priorities(section.facility)
-        self._spelling = Spelling(section.control_characters, may_hold_newlines=may_hold_newlines)
+        self._escaper = Escaper(
+            section.control_characters, may_hold_newlines=limits.may_hold_newlines
+        )
         self._is_split = section.oversize == "split"
-        self._stamps = LocalStamps(timezone)
-        self._kept_frame = lru_cache(maxsize=_KEPT_ORIGINS)(self._new_frame)
+        self._timestamps = LocalTimestamps(timezone)
+        self._frames = OriginCache(self._frame)
 
     def __call__(self, batch: Batch) -> list[bytes]:
-        target, scenario = batch.target, self._scenario_of(batch.target)
-        texts = self._spelling.lines([message_text(entry.msg) for entry in batch.entries])
-        frames: dict[tuple[Text, Text, Text], _Frame] = {}
+        frames = self._frames.of_entries(batch, self._scenario_of(batch.target))
+        texts = self._escaper.escape_all([message_text(entry.msg) for entry in batch.entries])
         messages = []
-        for entry, time_ns, text in zip(batch.entries, batch.times_ns, texts, strict=True):
-            names = (entry.pod, entry.container, entry.stream)
-            frame = frames.get(names)
-            if frame is None:
-                frame = frames[names] = self._frame(MessageOrigin(target, scenario, *names))
-            severity = self._severity.of(entry) if frame.severity is None else frame.severity
-            head = f"{self._priorities[severity]}{self._stamps(time_ns)}{frame.names}"
+        for entry, time_ns, (shared, names), text in zip(
+            batch.entries, batch.times_ns, frames, texts, strict=True
+        ):
+            severity = self._severity.of_entry(entry) if shared is None else shared
+            head = f"{self._priorities[severity]}{self._timestamps(time_ns)}{names}"
             message = f"{head}{text}".encode()
             if len(message) <= self._max_bytes:
                 messages.append(message)
             else:
-                messages.extend(self._fitted(head.encode(), text.encode()))
+                messages.extend(self._shortened(head.encode(), text.encode()))
         return messages
 
     def _frame(self, origin: MessageOrigin) -> _Frame:
-        """Kept for the next batch, unless a stranger's name is so long that it is not worth it."""
-        names = (origin.pod, origin.container, origin.stream)
-        if sum(len(name) for name in names if isinstance(name, str)) > _LONGEST_KEPT:
-            return self._new_frame(origin)
-        return self._kept_frame(origin)
-
-    def _new_frame(self, origin: MessageOrigin) -> _Frame:
-        names = self._header.names(origin.fields)
-        host = _NOT_OF_A_HOST.sub("_", names.hostname).rstrip("._-") or _NO_HOST
-        tag = _NOT_OF_A_TAG.sub("", names.app_name)[:_LONGEST_TAG] or _NO_TAG
-        procid = _NOT_OF_A_PROCID.sub("_", names.procid)
+        names = self._header.fill(origin.fields)
+        host = _NOT_IN_HOST.sub("_", names.hostname).rstrip("._-") or _NO_HOST
+        tag = _NOT_IN_TAG.sub("", names.app_name)[:_MAX_TAG_CHARACTERS] or _NO_TAG
+        procid = _NOT_IN_PROCID.sub("_", names.procid)
         process = f"[{procid}]" if procid and procid != NILVALUE else ""
-        severity = self._severity.of_stream(origin.stream)
-        return _Frame(severity, f" {host} {tag}{process}: ")
+        return _Frame(self._severity.of_stream(origin.stream), f" {host} {tag}{process}: ")
 
-    def _fitted(self, head: bytes, text: bytes) -> list[bytes]:
-        """A message that is too long: its beginning, or all of it in parts."""
+    def _shortened(self, head: bytes, text: bytes) -> list[bytes]:
+        """A message that is too long, truncated or split."""
         room = self._max_bytes - len(head)
         if not self._is_split:
-            kept = cut(text, room - len(f" [+{len(text)} bytes]"))
-            return [b"%b%b [+%d bytes]" % (head, text[:kept], len(text) - kept)]
-        most = most_pieces(text)
-        parts = pieces(text, room - len(f"({most}/{most}) "))
+            end = cut_position(text, room - len(f" [+{len(text)} bytes]"))
+            return [b"%b%b [+%d bytes]" % (head, text[:end], len(text) - end)]
+        most = max_parts(text)
+        parts = split(text, room - len(f"({most}/{most}) "))
         return [
             b"%b(%d/%d) %b" % (head, number, len(parts), part)
             for number, part in enumerate(parts, 1)

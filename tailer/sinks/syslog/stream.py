@@ -1,13 +1,8 @@
-"""Non-blocking stream socket, framing, first-of-several.
+"""Non-blocking stream socket with or without TLS, RFC 6587 framing, first-of-several.
 
-A connected stream socket, with or without TLS, on which nothing blocks the loop.
-
-A socket of our own, because only it tells all that delivery depends on: what the peer's
-system has acknowledged, a FIN the moment it comes, and exactly why it broke.
-
-Several steps side by side, until the first of them ends.
-
-Where one message ends and the next begins on a stream: RFC 6587. Pure.
+`socket` instead of `anyio`'s streams, because delivery depends on three facts that only a
+socket reports: how many bytes the peer's system has acknowledged, a FIN as soon as it
+arrives, and the exact error.
 """
 
 import fcntl
@@ -24,23 +19,24 @@ from anyio.lowlevel import checkpoint
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, TransientSinkError
-from tailer.sinks.syslog.errors import ended, failure
+from tailer.sinks.syslog.errors import closed_by_server, failure
 
 # Linux gives SIOCOUTQ the number of TIOCOUTQ. For TCP: bytes that the peer's system has not
-# acknowledged (tcp(7)); for unix sockets: memory of what the peer has not read (unix(7)).
+# acknowledged (tcp(7)); for unix sockets: memory of unread data (unix(7)).
 _SIOCOUTQ: Final = termios.TIOCOUTQ
 
 _READ_BYTES: Final = 65_536
-_MOST_READS: Final = 16  # without a look at the rest of the program
-_GOODBYE_S: Final = 1.0  # after our FIN, for the peer's: a connection closed sooner is reset
-_TLS_TURN_S: Final = 0.005  # TLS wants to write before it can read: a key change, very rare
+_MAX_READS: Final = 16  # then other tasks run
+_CLOSE_TIMEOUT_S: Final = 1.0  # after our FIN, for the peer's: a socket closed sooner is reset
+_TLS_READ_PAUSE_S: Final = 0.005  # TLS must read before it can write: a key change, very rare
 
 
 class StreamSocket:
-    """`accepted` counts the bytes that the system has taken.
+    """Connected stream socket. `accepted` counts the bytes that the local system has accepted.
 
-    One task may send while another receives. Errors: TransientSinkError for all that the
-    network can do; the wire is then good for `aclose` only.
+    One task may send while another receives.
+
+    Errors: TransientSinkError for every network error; then only `aclose` may follow.
     """
 
     def __init__(self, connected: socket.socket, *, server: str, clock: Clock) -> None:
@@ -49,10 +45,10 @@ class StreamSocket:
         self._socket = connected
         self._clock = clock
 
-    def take(self) -> bytes | None:
-        """What has come; None when there is nothing yet.
+    def read_available(self) -> bytes | None:
+        """Received bytes, or None if none are available.
 
-        Raises: TransientSinkError when the server has ended it.
+        Raises: TransientSinkError when the server has closed the connection.
         """
         try:
             received = self._socket.recv(_READ_BYTES)
@@ -61,61 +57,64 @@ class StreamSocket:
         except OSError as error:
             raise failure(self.server, error) from error
         if not received:
-            raise ended(self.server)
+            raise closed_by_server(self.server)
         return received
 
-    def take_all(self) -> Iterator[bytes]:
-        """What has come, up to a bound: a server that never stops talking comes to no end.
+    def read_all_available(self) -> Iterator[bytes]:
+        """All received bytes, in at most 16 reads: a server may send without a pause.
 
-        Raises: TransientSinkError, as `take`.
+        Raises: TransientSinkError, as `read_available`.
         """
-        for _ in range(_MOST_READS):
-            received = self.take()
+        for _ in range(_MAX_READS):
+            received = self.read_available()
             if received is None:
                 return
             yield received
 
     async def receive(self) -> bytes:
-        await checkpoint()  # or a server that never stops talking would keep everybody waiting
-        while (received := self.take()) is None:
+        await checkpoint()  # a server that sends without a pause must not block the event loop
+        while (received := self.read_available()) is None:
             await anyio.wait_readable(self._socket)
         return received
 
     async def send(self, portion: bytes | memoryview) -> None:
-        """Returns when the system has taken all of it."""
+        """Return when the local system has accepted all bytes."""
         await checkpoint()
-        rest = memoryview(portion)
-        while rest:
+        unsent = memoryview(portion)
+        while unsent:
             try:
-                taken = self._socket.send(rest)
+                count = self._socket.send(unsent)
             except (BlockingIOError, ssl.SSLWantWriteError):
                 await anyio.wait_writable(self._socket)
             except ssl.SSLWantReadError:
-                await self._clock.sleep(_TLS_TURN_S)  # the reader is at it
+                await self._clock.sleep(_TLS_READ_PAUSE_S)  # the receiving task reads
             except OSError as error:
-                self._look_for_a_reason()
+                # A server that resets may have sent the reason, for example in TLS 1.3 that it
+                # refuses our certificate. Reading raises it.
+                for _ in self.read_all_available():
+                    pass
                 raise failure(self.server, error) from error
             else:
-                self.accepted += taken
-                rest = rest[taken:]
+                self.accepted += count
+                unsent = unsent[count:]
 
     def unacknowledged(self) -> int:
-        """Bytes that the peer has not taken; 0 when it has all."""
+        """Bytes that the peer's system has not acknowledged."""
         size = struct.calcsize("i")
         (count,) = struct.unpack("i", fcntl.ioctl(self._socket.fileno(), _SIOCOUTQ, bytes(size)))
         return int(count)
 
     async def aclose(self, *, orderly: bool) -> None:
-        """`orderly`: with close_notify and FIN, if the peer hears it soon."""
+        """Close. `orderly`: with close_notify and FIN, waiting at most 1 s for the peer's FIN."""
         if orderly and self._socket.fileno() >= 0:
-            with anyio.move_on_after(_GOODBYE_S, shield=True), suppress(OSError):
-                await self._part()
+            with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(OSError):
+                await self._shut_down()
         self._socket.close()
 
-    async def _part(self) -> None:
+    async def _shut_down(self) -> None:
         with suppress(TransientSinkError):
-            for _ in self.take_all():
-                pass  # unread words would turn our FIN into a reset
+            for _ in self.read_all_available():
+                pass  # unread bytes would turn our FIN into a reset
         while isinstance(self._socket, ssl.SSLSocket):
             try:
                 self._socket.unwrap()
@@ -123,7 +122,7 @@ class StreamSocket:
                 await anyio.wait_writable(self._socket)
                 continue
             except ssl.SSLWantReadError:
-                pass  # our close_notify is out; what comes back has nothing for us
+                pass  # our close_notify is sent; the peer's is not needed
             break
         self._socket.shutdown(socket.SHUT_WR)
         while True:
@@ -132,16 +131,11 @@ class StreamSocket:
                     return
             except (BlockingIOError, ssl.SSLWantReadError):
                 await anyio.wait_readable(self._socket)
-            await checkpoint()  # or a server that never stops talking would hold us here
-
-    def _look_for_a_reason(self) -> None:
-        """A server that resets may have said why: in TLS 1.3, that our certificate will not do."""
-        for _ in self.take_all():
-            pass
+            await checkpoint()
 
 
-async def until_one_ends(*steps: Callable[[], Awaitable[None]]) -> None:
-    """The first step that returns or raises ends the others, and all this.
+async def run_until_first(*steps: Callable[[], Awaitable[None]]) -> None:
+    """Run the steps together; the first step that returns or raises cancels the others.
 
     Errors: the first SinkError is raised as it is, outside of any group.
     """
@@ -162,10 +156,10 @@ async def until_one_ends(*steps: Callable[[], Awaitable[None]]) -> None:
 
 
 def octet_counted(messages: Sequence[bytes]) -> list[bytes]:
-    """`LEN MSG`: the length in bytes goes ahead, so a message may hold anything."""
+    """`LEN MSG` (RFC 6587, 3.4.1): the length in bytes comes first, so any byte may follow."""
     return [b"%d %b" % (len(message), message) for message in messages]
 
 
 def lf_ended(messages: Sequence[bytes]) -> list[bytes]:
-    """For messages of a format that was told that they may not hold newlines."""
+    """`MSG LF` (RFC 6587, 3.4.2), for messages that contain no newline."""
     return [b"%b\n" % message for message in messages]

@@ -1,159 +1,132 @@
-"""Tcp:// and tls://, delivered when acknowledged and held.
+"""tcp:// and tls://, delivered when acknowledged and held.
 
-A stream without answers, on which only what the peer's system has taken counts as delivered.
-
-Law: nothing of a `send` is delivered before its last byte is acknowledged *and* the
-connection has stayed well for `hold_s` after that. Whatever happens sooner, the whole of it
-is sent again, from the start of a frame. What the peer's system has taken may still be lost
-with a peer that is killed: this protocol has no word for "I have it".
-
-tcp:// and tls://: a stream to a server that never answers.
+The server sends no answers. Law: no message of a `send` is delivered before the peer's system
+has acknowledged the last byte *and* the connection has stayed open for `ack_hold_s` after
+that. If the connection breaks sooner, the whole `send` is repeated from the start of a frame.
+A server that is killed may still lose lines that its system has acknowledged: the protocol
+has no confirmation by the server itself.
 """
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 from tailer.clock import Clock
+from tailer.config.settings import SyslogSection
 from tailer.errors import SinkError, TransientSinkError
 from tailer.sinks.syslog.connect import Connector
-from tailer.sinks.syslog.errors import is_tls_alert, needs_tls
-from tailer.sinks.syslog.stream import StreamSocket, until_one_ends
-from tailer.sinks.syslog.transport import Connection, Outbox
+from tailer.sinks.syslog.errors import check_not_tls, stalled
+from tailer.sinks.syslog.stream import StreamSocket, run_until_first
+from tailer.sinks.syslog.transport import Connection, UnconfirmedMessages
 
-_PORTION_BYTES: Final = 65_536  # one system call; and as much as TLS encrypts at a time
-_FIRST_LOOK_S: Final = 0.001  # on a local network the acknowledgement is there by then
-_SLOWEST_LOOK_S: Final = 0.020  # adds that much at most, where acknowledgements take longer
+_WRITE_BYTES: Final = 65_536  # one system call; and as much as TLS encrypts at a time
+_FIRST_ACK_CHECK_S: Final = 0.001  # on a local network the acknowledgement has arrived by then
+_MAX_ACK_CHECK_S: Final = 0.020  # the largest delay that the checks add
 
 
-class GatedConnection:
-    """Over `wire`. What the peer sends is ignored; that it ends is seen at once.
+@dataclass(slots=True)
+class StreamConnection:
+    """Over `stream`. Received bytes are ignored; a FIN is noticed at once.
 
-    Errors: TransientSinkError when the connection breaks, or when nothing moves for
-    `ack_timeout_s`: no byte taken and none acknowledged.
+    `framed` turns messages into frames.
+
+    Errors: TransientSinkError when the connection breaks, or when for `ack_timeout_s` no byte
+    is accepted and none is acknowledged.
     """
 
-    def __init__(
-        self,
-        wire: StreamSocket,
-        *,
-        framed: Callable[[Sequence[bytes]], list[bytes]],
-        hold_s: float,
-        ack_timeout_s: float,
-        clock: Clock,
-    ) -> None:
-        self._wire = wire
-        self._framed = framed
-        self._hold_s = hold_s
-        self._ack_timeout_s = ack_timeout_s
-        self._clock = clock
-        self._usable = True
+    stream: StreamSocket
+    section: SyslogSection
+    framed: Callable[[Sequence[bytes]], list[bytes]]
+    clock: Clock
+    _usable: bool = field(default=True, init=False)
 
-    async def send(self, outbox: Outbox) -> None:
-        if not outbox:
+    async def send(self, unconfirmed: UnconfirmedMessages) -> None:
+        if not unconfirmed:
             return
         assert self._usable, "a broken connection may hold half a frame"
         self._usable = False
-        waiting = outbox.waiting
-        await until_one_ends(
-            lambda: self._bring(b"".join(self._framed([message for _, message in waiting]))),
-            self._listen,
-            self._watch,
+        pending = unconfirmed.pending
+        frames = b"".join(self.framed([message for _, message in pending]))
+        await run_until_first(
+            lambda: self._write_and_hold(frames), self._read_forever, self._check_progress
         )
-        outbox.deliver(number for number, _ in waiting)
+        unconfirmed.confirm(number for number, _ in pending)
         self._usable = True
 
     async def is_open(self) -> bool:
         if not self._usable:
             return False
         try:
-            self._hear_out()
+            self._read_pending()
         except TransientSinkError:
             self._usable = False
         return self._usable
 
     async def aclose(self) -> None:
         orderly, self._usable = self._usable, False
-        await self._wire.aclose(orderly=orderly)
+        await self.stream.aclose(orderly=orderly)
 
-    async def _bring(self, frames: bytes) -> None:
-        """Into the peer's system, and then wait whether it survives that."""
+    async def _write_and_hold(self, frames: bytes) -> None:
+        """Write, wait for the acknowledgement of the last byte, then for `ack_hold_s`."""
         view = memoryview(frames)
-        for start in range(0, len(view), _PORTION_BYTES):
-            await self._wire.send(view[start : start + _PORTION_BYTES])
-        look_s = _FIRST_LOOK_S
-        while self._wire.unacknowledged():
-            await self._clock.sleep(look_s)
-            look_s = min(2 * look_s, _SLOWEST_LOOK_S)
-        await self._clock.sleep(self._hold_s)
-        self._hear_out()  # an end that came a moment ago counts, hold or no hold
+        for start in range(0, len(view), _WRITE_BYTES):
+            await self.stream.send(view[start : start + _WRITE_BYTES])
+        pause_s = _FIRST_ACK_CHECK_S
+        while self.stream.unacknowledged():
+            await self.clock.sleep(pause_s)
+            pause_s = min(2 * pause_s, _MAX_ACK_CHECK_S)
+        await self.clock.sleep(self.section.ack_hold_s)
+        self._read_pending()  # a FIN that has just arrived counts, even with ack_hold_s = 0
 
-    async def _listen(self) -> NoReturn:
+    async def _read_forever(self) -> NoReturn:
         while True:
-            self._hear(await self._wire.receive())
+            check_not_tls(self.stream.server, await self.stream.receive())
 
-    def _hear_out(self) -> None:
-        for received in self._wire.take_all():
-            self._hear(received)
+    def _read_pending(self) -> None:
+        for received in self.stream.read_all_available():
+            check_not_tls(self.stream.server, received)
 
-    async def _watch(self) -> NoReturn:
-        seen = (-1, -1)
+    async def _check_progress(self) -> NoReturn:
+        timeout_s = self.section.ack_timeout_s
+        last_progress = (-1, -1)
         deadline_s = 0.0
         while True:
-            now_s = self._clock.monotonic_s()
-            unacknowledged = self._wire.unacknowledged()
-            moved = (self._wire.accepted, unacknowledged)
-            if moved != seen or not unacknowledged:
-                seen, deadline_s = moved, now_s + self._ack_timeout_s
+            now_s = self.clock.monotonic_s()
+            unacknowledged = self.stream.unacknowledged()
+            progress = (self.stream.accepted, unacknowledged)
+            if progress != last_progress or not unacknowledged:
+                last_progress, deadline_s = progress, now_s + timeout_s
             elif now_s >= deadline_s:
-                raise TransientSinkError(
-                    f"{self._wire.server}: took nothing for {self._ack_timeout_s:g} s",
-                    hint="it hangs, or is too busy to read",
-                )
-            await self._clock.sleep(min(1.0, self._ack_timeout_s / 10))
-
-    def _hear(self, received: bytes) -> None:
-        if is_tls_alert(received):
-            raise needs_tls(self._wire.server)
+                raise stalled(self.stream.server, timeout_s)
+            await self.clock.sleep(min(1.0, timeout_s / 10))
 
 
-def require_gate(server: str, *, platform: str = sys.platform) -> None:
-    """Raises: SinkError where the system does not tell what a peer has acknowledged."""
+def require_acknowledgement_count(server: str, *, platform: str = sys.platform) -> None:
+    """Raises: SinkError where the system does not report unacknowledged bytes (only Linux does)."""
     if platform != "linux":
         raise SinkError(
-            f"{server}: {platform} does not tell what a server has acknowledged, "
-            "so lines would be lost in silence",
-            hint="use relp:// or relp+tls://, where the server itself says so",
+            f"{server}: {platform} does not report what a server has acknowledged, "
+            "so lines could be lost silently",
+            hint="use relp:// or relp+tls://, where the server confirms each message",
         )
 
 
+@dataclass(frozen=True, slots=True)
 class TcpTransport:
-    """With TLS if the connector has it. For Linux only: `require_gate` says why."""
+    """tcp://, or tls:// if the connector uses TLS. Linux only."""
 
-    def __init__(
-        self,
-        connector: Connector,
-        *,
-        framed: Callable[[Sequence[bytes]], list[bytes]],
-        hold_s: float,
-        ack_timeout_s: float,
-        clock: Clock,
-        platform: str = sys.platform,
-    ) -> None:
-        self.server = connector.server
-        self._connector = connector
-        self._framed = framed
-        self._hold_s = hold_s
-        self._ack_timeout_s = ack_timeout_s
-        self._clock = clock
-        self._platform = platform
+    connector: Connector
+    section: SyslogSection
+    framed: Callable[[Sequence[bytes]], list[bytes]]
+    clock: Clock
+    platform: str = sys.platform
+
+    @property
+    def server(self) -> str:
+        return self.connector.server
 
     async def connect(self) -> Connection:
-        require_gate(self.server, platform=self._platform)
-        return GatedConnection(
-            await self._connector.dial(),
-            framed=self._framed,
-            hold_s=self._hold_s,
-            ack_timeout_s=self._ack_timeout_s,
-            clock=self._clock,
-        )
+        require_acknowledgement_count(self.server, platform=self.platform)
+        stream = await self.connector.connect()
+        return StreamConnection(stream, self.section, self.framed, self.clock)

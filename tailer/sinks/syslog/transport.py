@@ -1,25 +1,25 @@
-"""What every way to a syslog server promises, and nothing else.
+"""Contract of a syslog transport: `Transport`, `Connection` and the messages still unconfirmed.
 
-Messages are whole and formatted, without framing: that is the transport's own.
+Messages arrive complete and formatted, without framing: the transport adds its own framing.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-# A server that takes what comes after a message, and refuses that one so often, means it.
-_MOST_REFUSALS = 5
-# A few with nothing behind them cannot be told from a server that refuses everything, but
-# by time.
-_FEW = 10
-_FEW_S = 600.0
+# If a server rejects a message this often and accepts a later one, it rejects only that message.
+_MAX_REJECTIONS = 5
+# The last few messages have none that follows. Only time separates a rejected message from a
+# server that rejects everything.
+_FEW_MESSAGES = 10
+_FEW_MESSAGES_S = 600.0
 
 
 @dataclass(slots=True)
 class Rejection:
-    """How often servers have refused a message, since when, and what the last one said.
+    """How often servers rejected a message, since when, and the last reason.
 
-    `is_singled_out`: another message was taken after it, so it is not the server's day.
+    `is_singled_out`: a server accepted another message after this one, so the server works.
     """
 
     reason: str
@@ -28,84 +28,87 @@ class Rejection:
     is_singled_out: bool = False
 
 
-class Outbox:
-    """Messages in order, and which of them are not yet delivered. Outlives connections.
+class UnconfirmedMessages:
+    """Numbered messages, in order, that are not yet delivered. Outlives connections.
 
-    What a connection had not delivered when it broke is what the next one sends.
+    The next connection sends all that the broken connection had not delivered.
     """
 
     def __init__(self, messages: Sequence[bytes]) -> None:
-        self._waiting = dict(enumerate(messages))
-        self._refusals: dict[int, Rejection] = {}
-        self._just_refused: list[Rejection] = []  # and nothing was taken since
+        self._pending = dict(enumerate(messages))
+        self._rejections: dict[int, Rejection] = {}
+        self._last_rejections: list[Rejection] = []  # since the last delivered message
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
     @property
-    def waiting(self) -> list[tuple[int, bytes]]:
-        """Number and message of what is still to be delivered, in order."""
-        return list(self._waiting.items())
+    def pending(self) -> list[tuple[int, bytes]]:
+        """Number and message of each undelivered message, in order."""
+        return list(self._pending.items())
 
-    def begin(self) -> None:
-        """Another connection, or another attempt: what it takes says nothing of the last."""
-        self._just_refused = []
+    def start_attempt(self) -> None:
+        """Forget the order of earlier rejections: another connection may be another server."""
+        self._last_rejections = []
 
-    def deliver(self, numbers: Iterable[int]) -> None:
-        """These are out of our hands, as far as the transport can know."""
+    def confirm(self, numbers: Iterable[int]) -> None:
+        """Remove messages that the transport counts as delivered."""
         for number in numbers:
-            self._waiting.pop(number, None)
-        for refusal in self._just_refused:
-            refusal.is_singled_out = True
-        self._just_refused = []
+            self._pending.pop(number, None)
+            self._rejections.pop(number, None)
+        for rejection in self._last_rejections:
+            rejection.is_singled_out = True
+        self._last_rejections = []
 
-    def refuse(self, number: int, reason: str, *, now_s: float) -> None:
-        """A server will not have this one. It stays in until it is given up."""
-        refusal = self._refusals.setdefault(number, Rejection(reason, now_s))
-        refusal.reason, refusal.times = reason, refusal.times + 1
-        self._just_refused.append(refusal)
+    def reject(self, number: int, reason: str, *, now_s: float) -> None:
+        """Count a rejection by a server. The message stays until `drop_rejected`."""
+        rejection = self._rejections.setdefault(number, Rejection(reason, now_s))
+        rejection.reason, rejection.times = reason, rejection.times + 1
+        self._last_rejections.append(rejection)
 
-    def refuse_for_good(self, number: int, reason: str) -> None:
-        """No server can ever have this one."""
-        self._refusals[number] = Rejection(reason, 0.0, _MOST_REFUSALS, is_singled_out=True)
+    def reject_permanently(self, number: int, reason: str) -> None:
+        """Mark a message that no server can accept."""
+        self._rejections[number] = Rejection(reason, 0.0, _MAX_REJECTIONS, is_singled_out=True)
 
-    def give_up_refused(self, *, now_s: float) -> list[tuple[bytes, Rejection]]:
-        """Takes out what is hopeless, so that the rest can go on.
+    def drop_rejected(self, *, now_s: float) -> list[tuple[bytes, Rejection]]:
+        """Remove messages that no retry can deliver, so that they do not block the others.
 
-        Never because a server refuses everything, as one with a full disk does.
+        A server that rejects everything, for example because its disk is full, drops nothing.
         """
-        are_few = len(self._waiting) <= _FEW
-        hopeless = [
-            (self._waiting.pop(number), refusal)
-            for number, refusal in self._refusals.items()
-            if number in self._waiting
-            and refusal.times >= _MOST_REFUSALS
-            and (refusal.is_singled_out or (are_few and now_s - refusal.since_s >= _FEW_S))
+        are_few = len(self._pending) <= _FEW_MESSAGES
+        dropped = [
+            number
+            for number, rejection in self._rejections.items()
+            if rejection.times >= _MAX_REJECTIONS
+            and (
+                rejection.is_singled_out
+                or (are_few and now_s - rejection.since_s >= _FEW_MESSAGES_S)
+            )
         ]
-        self._refusals = {n: known for n, known in self._refusals.items() if n in self._waiting}
-        return hopeless
+        return [(self._pending.pop(number), self._rejections.pop(number)) for number in dropped]
 
 
 class Connection(Protocol):
-    """To one server. Used by one task; after an error or a canceled `send` it is not open."""
+    """Connection to one server, for one task. Closed after an error or a canceled `send`."""
 
-    async def send(self, outbox: Outbox) -> None:
-        """Returns when the outbox is empty: all of it is delivered, as this transport means it.
+    async def send(self, unconfirmed: UnconfirmedMessages) -> None:
+        """Return when all messages are delivered in the transport's sense. May be canceled.
 
-        May be canceled. Raises: TransientSinkError, with the rest still in the outbox.
+        Raises: TransientSinkError. The undelivered messages stay in `unconfirmed`.
         """
 
     async def is_open(self) -> bool:
-        """False when it can take no more, such as when the server has ended it. Never waits."""
+        """False when no `send` can succeed, for example after a FIN. Never waits."""
 
     async def aclose(self) -> None:
-        """In good order if that is quick; never raises, may be called twice."""
+        """Close, in an orderly way if that is quick. Never raises; may be called twice."""
 
 
 class Transport(Protocol):
-    """A server and how to reach it. `server` names it in messages: its URL."""
+    """A server and how to connect to it. `server` is its URL, for messages."""
 
-    server: str
+    @property
+    def server(self) -> str: ...
 
     async def connect(self) -> Connection:
-        """Asks for the name's address anew. Raises: TransientSinkError, in one clear line."""
+        """Connect; resolve the host name again. Raises: TransientSinkError, in one line."""

@@ -1,95 +1,72 @@
-"""unix:///dev/log: the syslog daemon of this machine."""
+"""unix:///dev/log: the local syslog daemon, over a datagram or stream socket."""
 
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import anyio
 
 from tailer.clock import Clock
+from tailer.config.settings import SyslogSection
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.datagram import DatagramConnection, Pace
+from tailer.sinks.syslog.connect import nonblocking_socket
+from tailer.sinks.syslog.datagram import DatagramConnection, DatagramPacer
 from tailer.sinks.syslog.errors import failure
 from tailer.sinks.syslog.stream import StreamSocket
-from tailer.sinks.syslog.tcp import GatedConnection, require_gate
+from tailer.sinks.syslog.tcp import StreamConnection, require_acknowledgement_count
 from tailer.sinks.syslog.transport import Connection
 
-_NO_LIMIT: Final = 0.0  # a full buffer is felt here
-_BACKLOG_FULL_S: Final = 0.02  # between two attempts; no event tells when there is room
+_NO_LIMIT: Final = 0.0  # a full buffer blocks the write
+_CONNECT_RETRY_PAUSE_S: Final = 0.02  # while the backlog is full: no event reports room in it
 
 
+@dataclass(frozen=True, slots=True)
 class UnixTransport:
-    """As glibc's syslog() does: a datagram socket, or a stream if that is what is there."""
+    """Like glibc's syslog(): a datagram socket, or a stream socket if the daemon listens on one."""
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        framed: Callable[[Sequence[bytes]], list[bytes]],
-        hold_s: float,
-        connect_timeout_s: float,
-        ack_timeout_s: float,
-        clock: Clock,
-    ) -> None:
-        self._hold_s = hold_s  # of a stream: what the daemon has read is not yet written
-        self.server = f"unix://{path}"
-        self._path = path
-        self._framed = framed
-        self._connect_timeout_s = connect_timeout_s
-        self._ack_timeout_s = ack_timeout_s
-        self._clock = clock
+    path: str
+    section: SyslogSection
+    framed: Callable[[Sequence[bytes]], list[bytes]]
+    clock: Clock
+
+    @property
+    def server(self) -> str:
+        return f"unix://{self.path}"
 
     async def connect(self) -> Connection:
         try:
-            return await self._connect()
+            return await self._connect_either()
         except OSError as error:
             raise failure(self.server, error) from error
 
-    async def _connect(self) -> Connection:
+    async def _connect_either(self) -> Connection:
         try:
-            connected = await self._connected(socket.SOCK_DGRAM)
+            connected = await self._connect(socket.SOCK_DGRAM)
         except OSError as error:
             if error.errno != errno.EPROTOTYPE:
                 raise
         else:
-            return DatagramConnection(
-                connected,
-                server=self.server,
-                pace=Pace(_NO_LIMIT, self._clock),
-                ack_timeout_s=self._ack_timeout_s,
-                clock=self._clock,
-            )
-        require_gate(self.server)
-        connected = await self._connected(socket.SOCK_STREAM)
-        return GatedConnection(
-            StreamSocket(connected, server=self.server, clock=self._clock),
-            framed=self._framed,
-            hold_s=self._hold_s,
-            ack_timeout_s=self._ack_timeout_s,
-            clock=self._clock,
-        )
+            pacer, ack_timeout_s = DatagramPacer(_NO_LIMIT, self.clock), self.section.ack_timeout_s
+            return DatagramConnection(connected, self.server, pacer, ack_timeout_s, self.clock)
+        require_acknowledgement_count(self.server)
+        connected = await self._connect(socket.SOCK_STREAM)
+        stream = StreamSocket(connected, server=self.server, clock=self.clock)
+        return StreamConnection(stream, self.section, self.framed, self.clock)
 
-    async def _connected(self, kind: socket.SocketKind) -> socket.socket:
-        connecting = socket.socket(socket.AF_UNIX, kind)
-        try:
-            connecting.setblocking(False)
-            with anyio.move_on_after(self._connect_timeout_s) as patience:
-                await self._finish_connecting(connecting)
-        except BaseException:
-            connecting.close()
-            raise
-        if patience.cancelled_caught:
-            connecting.close()
+    async def _connect(self, kind: socket.SocketKind) -> socket.socket:
+        timeout_s = self.section.connect_timeout_s
+        with nonblocking_socket(socket.AF_UNIX, kind) as connecting:
+            with anyio.move_on_after(timeout_s):
+                while True:
+                    try:
+                        connecting.connect(self.path)
+                    except BlockingIOError:
+                        await self.clock.sleep(_CONNECT_RETRY_PAUSE_S)
+                    else:
+                        return connecting
             raise TransientSinkError(
-                f"{self.server}: no answer within {self._connect_timeout_s:g} s",
-                hint="it accepts no connections; is it too busy?",
+                f"{self.server}: no answer within {timeout_s:g} s",
+                hint="the daemon accepts no connections; is it overloaded?",
             )
-        return connecting
-
-    async def _finish_connecting(self, connecting: socket.socket) -> None:
-        while True:
-            try:
-                return connecting.connect(self._path)
-            except BlockingIOError:
-                await self._clock.sleep(_BACKLOG_FULL_S)

@@ -189,7 +189,7 @@ def _spelled(character: str, mode: ControlCharacters, may_hold_newlines: bool) -
     is_control = code < 0x20 or 0x7F <= code < 0xA0 or code in {0x2028, 0x2029}
     if not is_control or character == "\t":
         return character
-    if mode == "keep" and character != "\0" and (may_hold_newlines or character not in "\r\n"):
+    if mode == "raw" and character != "\0" and (may_hold_newlines or character not in "\r\n"):
         return character
     if mode == "octal":
         return "".join(f"#{byte:03o}" for byte in character.encode())

@@ -81,4 +81,4 @@ whole_batches = st.builds(
     st.lists(entries | long_entries, max_size=6),
     st.sampled_from([0, 1]),
 )
-control_characters = st.sampled_from(["escape", "octal", "keep"])
+control_characters = st.sampled_from(["escape", "octal", "raw"])

@@ -107,8 +107,8 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "429": (says("slow down", 429), "429 Too Many Requests: slow down"),
     "408": (says("", 408), "408"),
     "204": (says("", 204), "204 No Content, where 200 was expected"),
-    "HTML with 200": (says("<html>login</html>"), "damaged answer: not JSON"),
-    "half a page": (says(b'{"data":{"result":[{"msg":"a'), "damaged answer: not JSON, or cut"),
+    "HTML with 200": (says("<html>login</html>"), "damaged response: not JSON"),
+    "half a page": (says(b'{"data":{"result":[{"msg":"a'), "damaged response: not JSON, or cut"),
     "another object": (says({"message": "no healthy upstream"}), "something else"),
     "not UTF-8": (says(b'{"data":{"result":[{"msg":"\xff"}]}}'), "not UTF-8"),
     "reset": (reset, "closed the connection|connection lost"),
@@ -116,7 +116,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
     "cut chunk": (cut_chunk, "cut short"),
     "cut gzip": (says(PACKED[:-12], Content_Encoding="gzip"), "cut"),
     "not gzip": (says(b"plain", Content_Encoding="gzip"), "cannot be unpacked"),
-    "drip": (drip, "no whole answer within 60 s"),
+    "drip": (drip, "no complete response within 60 s"),
     "silence": (silence, "silent for 20 s"),
 }
 
@@ -258,7 +258,7 @@ async def test_a_wrong_token_address_is_told_within_seconds(service: FakeService
 
 async def test_a_name_that_does_not_resolve_is_unreachable(service: FakeService) -> None:
     credentials = service.credentials(api_url="https://api.invalid/v2")
-    settings = ClientSettings(first_contact_patience_s=0)
+    settings = ClientSettings(first_contact_timeout_s=0)
     async with calling(credentials, settings=settings) as caller:
         with pytest.raises(UnreachableError, match=r"api\.invalid: the name cannot be resolved"):
             await caller.logs()
@@ -308,7 +308,7 @@ async def test_no_secret_shows_in_any_error(service: FakeService, caller: Caller
 async def test_a_group_that_is_no_header_value_is_refused_before_it_is_sent(
     service: FakeService, caller: Caller
 ) -> None:
-    with pytest.raises(PermanentApiError, match="no id of a resource group"):
+    with pytest.raises(PermanentApiError, match="not a resource group id"):
         await caller.logs(Target("a\r\nX: y", TARGET.kind, TARGET.id))
 
     assert service.asked == []

@@ -5,7 +5,7 @@ from aiohttp import web
 from support.fake_service import TARGET, Caller, FakeService, Reply, says
 
 from tailer.aicore.paths import LIST_TOP
-from tailer.model import Kind, Status, Workload
+from tailer.model import Kind, ListFilter, Status, Workload
 
 
 def deployment(number: int) -> dict[str, str]:
@@ -36,10 +36,12 @@ async def test_a_list_is_asked_for_with_its_filters(service: FakeService, caller
     await caller.client.list(
         Kind.EXECUTION,
         "team-a",
-        scenario_id="a&b",
-        executable_ids=["x1", "x2"],
-        configuration_id="c-1",
-        status=Status.RUNNING,
+        ListFilter(
+            scenario_id="a&b",
+            executable_ids=("x1", "x2"),
+            configuration_id="c-1",
+            status=Status.RUNNING,
+        ),
         on_retry=caller.troubles,
     )
 
@@ -129,7 +131,8 @@ async def test_a_count_is_asked_for_with_its_filters(service: FakeService, calle
     service.usual_reply = says("17")
 
     plain = await caller.client.count(Kind.EXECUTION, "g", on_retry=caller.troubles)
-    await caller.client.count(Kind.EXECUTION, "g", status=Status.DEAD, on_retry=caller.troubles)
+    dead = ListFilter(status=Status.DEAD)
+    await caller.client.count(Kind.EXECUTION, "g", dead, on_retry=caller.troubles)
 
     assert plain == 17
     assert [asked.raw_path for asked in service.asked] == [

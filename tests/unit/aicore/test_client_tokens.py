@@ -10,7 +10,7 @@ import structlog
 from support.fake_service import CLIENT_SECRET, TARGET, Caller, FakeService, calling, lines, says
 from support.virtual_time import VirtualClock
 
-from tailer.aicore.api import REFUSED_PATIENCE_S
+from tailer.aicore.api import TOKENS_REFUSED_TIMEOUT_S
 from tailer.aicore.secret import Secret
 from tailer.aicore.token import REFRESH_SHARE, Token, TokenCache
 from tailer.clock import Clock
@@ -104,7 +104,7 @@ async def test_a_service_that_never_took_a_token_means_wrong_credentials(
 ) -> None:
     service.good_tokens = set()
 
-    with pytest.raises(AuthError, match=r"Jwt is expired.* refuses a fresh token") as refused:
+    with pytest.raises(AuthError, match=r"Jwt is expired.* refuses a new token") as refused:
         await caller.logs()
 
     assert len(service.asked) == 2
@@ -129,10 +129,10 @@ async def test_a_service_that_goes_on_refusing_fresh_tokens_ends_it(
     await caller.logs()
     service.good_tokens = set()
 
-    with pytest.raises(AuthError, match="refuses a fresh token"):
+    with pytest.raises(AuthError, match="refuses a new token"):
         await caller.logs()
 
-    assert REFUSED_PATIENCE_S <= anyio.current_time() < REFUSED_PATIENCE_S + 31
+    assert TOKENS_REFUSED_TIMEOUT_S <= anyio.current_time() < TOKENS_REFUSED_TIMEOUT_S + 31
 
 
 REFUSALS = [
@@ -349,7 +349,7 @@ async def test_a_token_refused_after_it_was_replaced_causes_no_fetch(
     keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     old = await keeper.current()
-    new = await keeper.refused(old)
+    new = await keeper.replace_refused(old)
 
-    assert await keeper.refused(old) is new
+    assert await keeper.replace_refused(old) is new
     assert endpoint.fetches == 2

@@ -170,7 +170,7 @@ def test_an_envelope_without_entries_is_an_empty_page(body: str) -> None:
     ],
 )
 def test_anything_else_is_damaged_and_never_an_empty_page(body: bytes) -> None:
-    with pytest.raises(TransientApiError, match="damaged answer"):
+    with pytest.raises(TransientApiError, match="damaged response"):
         decode_page(body)
 
 

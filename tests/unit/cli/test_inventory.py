@@ -18,7 +18,7 @@ class Service:
 
     allowed: Sequence[Kind]
 
-    async def list(self, kind: Kind, resource_group: str, **_: Any) -> Sequence[Workload]:
+    async def list(self, kind: Kind, resource_group: str, *_: Any, **__: Any) -> Sequence[Workload]:
         if kind not in self.allowed:
             raise PermanentApiError(f"{kind}s: 403 Forbidden", status=403)
         return [Workload(Target(resource_group, kind, "x1234567"), Status.RUNNING)]

@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import click
 import pytest
 
+from tailer.cli.main import tailer
 from tailer.config import Config, FileSection, parse_config
-from tailer.config.environment import variable_for
-from tailer.config.schema import SECTIONS, header
-from tailer.config.secrets import IN_ADDRESS, IN_FILE
+from tailer.config.mistakes import SECRET_KEY, USERINFO
+from tailer.config.schema import SECTIONS, header, variable_for
 from tailer.errors import ConfigError
 
 FILE = """\
@@ -93,62 +94,122 @@ def test_only_names_with_two_underscores_are_configuration(name: str) -> None:
     assert parsed({name: "anything"}) == parsed({})
 
 
+def test_no_variable_of_a_flag_is_taken_for_a_misspelled_key() -> None:
+    commands = [
+        tailer.get_command(click.Context(tailer), name)
+        for name in tailer.list_commands(click.Context(tailer))
+    ]
+    flags = {
+        flag.envvar: "1"
+        for command in commands
+        if command is not None
+        for flag in command.params
+        if isinstance(flag.envvar, str)
+    }
+
+    assert len(flags) > 40
+    assert parsed(flags) == parsed({})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "interval_s"), [("INTERVAL_S", "500ms", 0.5), ("INTERVAL_S", "1m30s", 90)]
+)
+def test_a_duration_in_a_variable_may_have_a_unit(
+    variable: str, text: str, interval_s: float
+) -> None:
+    assert parsed({f"TAILER_POLL__{variable}": text}).poll.pace.interval_s == interval_s
+
+
+def test_a_size_in_a_variable_may_have_a_unit() -> None:
+    assert parsed({"TAILER_SPOOL__MAX_BYTES": "128MiB"}).spool.max_bytes == 134_217_728
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_has_a_variable(section: str) -> None:
     environ = {variable_for(section, key): "\0" for key in SECTIONS[section]}
 
     said = said_about(environ)
-    assert "there is no such key" not in said
+    assert "there is no such" not in said
 
 
 MISTAKES = {
     "a wrong value": (
         {"TAILER_POLL__INTERVAL_S": "fast"},
-        'TAILER_POLL__INTERVAL_S: "fast" is not a number; write one from 0.1 to 3_600',
+        (
+            "TAILER_POLL__INTERVAL_S: must be a number of seconds from 0.1 to 3_600, "
+            'or text such as "90s" or "1h30m", not "fast"'
+        ),
     ),
     "an empty number": (
-        {"TAILER_POLL__INTERVAL_S": ""},
-        'TAILER_POLL__INTERVAL_S: "" is not a number; write one from 0.1 to 3_600',
+        {"TAILER_POLL__REQUESTS_PER_S": ""},
+        'TAILER_POLL__REQUESTS_PER_S: must be a number from 0.1 to 1_000, not ""',
+    ),
+    "a word for a switch": (
+        {"TAILER_SINK__1__COMPRESS": "yes"},
+        'TAILER_SINK__1__COMPRESS: must be true or false, not "yes"',
     ),
     "a misspelled key": (
         {"TAILER_POLL__INTERVALL_S": "1"},
-        "TAILER_POLL__INTERVALL_S: there is no such key; did you mean TAILER_POLL__INTERVAL_S?",
+        "TAILER_POLL__INTERVALL_S: there is no such key in this section; did you mean interval_s?",
     ),
     "a misspelled key of an element": (
         {"TAILER_SINK__1__FROMAT": "json"},
-        "TAILER_SINK__1__FROMAT: there is no such key; did you mean TAILER_SINK__1__FORMAT?",
+        "TAILER_SINK__1__FROMAT: there is no such key in this section; did you mean format?",
     ),
     "a misspelled section": (
         {"TAILER_POL__INTERVAL_S": "1"},
-        "TAILER_POL__INTERVAL_S: there is no such key; did you mean TAILER_POLL__INTERVAL_S?",
+        "TAILER_POL__INTERVAL_S: there is no such section; did you mean [poll]?",
     ),
     "a section of another program": (
         {"TAILER_X__Y": "1"},
-        f"TAILER_X__Y: there is no such section; there are {', '.join(map(header, SECTIONS))}",
+        f"TAILER_X__Y: there is no such section; known: {', '.join(map(header, SECTIONS))}",
     ),
     "small letters": (
         {"TAILER_poll__interval_s": "1"},
-        "TAILER_poll__interval_s: there is no such key; did you mean TAILER_POLL__INTERVAL_S?",
+        "TAILER_poll__interval_s: there is no such variable; did you mean TAILER_POLL__INTERVAL_S?",
+    ),
+    "a single underscore": (
+        {"TAILER_POLL_INTERVAL_S": "1"},
+        "TAILER_POLL_INTERVAL_S: there is no such variable; did you mean TAILER_POLL__INTERVAL_S?",
+    ),
+    "single underscores around a number": (
+        {"TAILER_SINK_1_PATH": "/logs/{id}.log"},
+        "TAILER_SINK_1_PATH: there is no such variable; did you mean TAILER_SINK__1__PATH?",
+    ),
+    "a single underscore after a number": (
+        {"TAILER_SINK__2_MAX_MESSAGE_BYTES": "0"},
+        (
+            "TAILER_SINK__2_MAX_MESSAGE_BYTES: there is no such variable; "
+            "did you mean TAILER_SINK__2__MAX_MESSAGE_BYTES?"
+        ),
+    ),
+    "no number": (
+        {"TAILER_WATCH_TARGETS": "d1"},
+        "TAILER_WATCH_TARGETS: there is no such variable; did you mean TAILER_WATCH__1__TARGETS?",
     ),
     "counted from 0": (
         {"TAILER_SINK__0__FORMAT": "json"},
-        "TAILER_SINK__0__FORMAT: they are counted from 1; the first is TAILER_SINK__1__FORMAT",
+        "TAILER_SINK__0__FORMAT: there is no such variable; did you mean TAILER_SINK__1__FORMAT?",
     ),
     "one left out": (
         {"TAILER_SINK__3__FORMAT": "json"},
-        "TAILER_SINK__3__FORMAT: there are 1 [[sink]] before it; the next is TAILER_SINK__2",
+        "TAILER_SINK__3__FORMAT: only 1 [[sink]] come before it; use TAILER_SINK__2__FORMAT",
     ),
     "an element without what it needs": (
         {"TAILER_SINK__2__KIND": "syslog"},
-        'TAILER_SINK__2__URL: is missing; as in url = "relp+tls://logs.example.com:2514"',
+        'TAILER_SINK__2__URL: is missing; an example is url = "relp+tls://logs.example.com:2514"',
     ),
     "a secret": (
         {"TAILER_AICORE__CLIENT_SECRET": "hush"},
-        f"TAILER_AICORE__CLIENT_SECRET: a secret does not belong here; {IN_FILE}",
+        f"TAILER_AICORE__CLIENT_SECRET: {SECRET_KEY}",
     ),
     "a password in an address": (
         {"TAILER_SINK__1__URL": "tls://me:hush@h:1"},
-        f"TAILER_SINK__1__URL: {IN_ADDRESS}",
+        f"TAILER_SINK__1__URL: {USERINFO}",
+    ),
+    "a password in a list of addresses": (
+        {"TAILER_SINK__2__KIND": "syslog", "TAILER_SINK__2__URL": "tls://h:1, tls://me:hush@h:1"},
+        f"TAILER_SINK__2__URL: {USERINFO}",
     ),
 }
 
@@ -162,11 +223,12 @@ def test_a_mistake_in_a_variable_is_answered_with_its_name(
 
 def test_mistakes_of_the_file_come_before_those_of_variables() -> None:
     said = said_about(
-        {"TAILER_SPOOL__PATH": "x", "TAILER_DAEMON__SHUTDOWN_S": "-1"}, FILE.replace("1.0", "0")
+        {"TAILER_SPOOL__PATH": "x", "TAILER_DAEMON__SHUTDOWN_TIMEOUT_S": "-1"},
+        FILE.replace("1.0", "0"),
     )
 
     assert [line.split(":")[0] for line in said.split("\n")] == [
         "tailer.toml",
-        "TAILER_DAEMON__SHUTDOWN_S",
+        "TAILER_DAEMON__SHUTDOWN_TIMEOUT_S",
         "TAILER_SPOOL__PATH",
     ]

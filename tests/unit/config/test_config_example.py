@@ -1,18 +1,21 @@
-"""`config.example.toml` is the documentation of the keys, so it must have them all."""
+"""`example.toml` is the documentation of the keys, so it must have them all."""
 
 import itertools
 import re
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from tailer.config import Config, PollSettings, parse_config
-from tailer.config.schema import REQUIRED, SECTIONS, SINK_KEYS, TABLE_KEYS, Key
+from tailer.config.schema import ARRAYS, SECTIONS, SINK_KEYS
+from tailer.config.values import REQUIRED, Key
 
-TEXT = (Path(__file__).parents[3] / "config.example.toml").read_text()
+TABLE_KEYS = {name: keys for name, keys in SECTIONS.items() if name not in ARRAYS}
+
+TEXT = (files("tailer.config") / "example.toml").read_text("utf-8")
 WITH_EXAMPLES = re.sub(r"^# (?=\w+ = )", "", TEXT, flags=re.MULTILINE)
 WRITTEN = tomllib.loads(TEXT)
 ALL = tomllib.loads(WITH_EXAMPLES)
@@ -20,7 +23,9 @@ ALL = tomllib.loads(WITH_EXAMPLES)
 
 def tables(document: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Key]]]:
     """Each table of the example, with the keys that belong in it."""
-    found = {name: (document[name], keys) for name, keys in TABLE_KEYS.items()}
+    found: dict[str, tuple[Mapping[str, Any], Mapping[str, Key]]] = {
+        name: (document[name], keys) for name, keys in TABLE_KEYS.items()
+    }
     watches = {key: value for watch in document["watch"] for key, value in watch.items()}
     found["watch"] = (watches, SECTIONS["watch"])
     found |= {f"{sink['kind']} sink": (sink, SINK_KEYS[sink["kind"]]) for sink in document["sink"]}
@@ -28,7 +33,7 @@ def tables(document: Mapping[str, Any]) -> dict[str, tuple[Mapping[str, Any], Ma
 
 
 def parsed(text: str) -> Config:
-    return parse_config(text, name="config.example.toml", environ={})
+    return parse_config(text, name="example.toml", environ={})
 
 
 @pytest.mark.parametrize("name", [*TABLE_KEYS, "watch", *(f"{kind} sink" for kind in SINK_KEYS)])
@@ -45,7 +50,7 @@ def test_what_is_written_in_the_example_is_the_default(name: str) -> None:
     optional -= {"targets"} if name == "watch" else set()  # required, by way of a better message
 
     defaults = {key: keys[key].default for key in optional}
-    assert {key: keys[key].reader.read(table[key]) for key in optional} == defaults
+    assert {key: keys[key].read(table[key]) for key in optional} == defaults
 
 
 def test_a_key_without_a_default_is_a_comment_in_the_example() -> None:

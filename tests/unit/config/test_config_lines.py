@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import hypothesis.strategies as st
 from hypothesis import given
 
-from tailer.config.statements import Place, locate
+from tailer.config.toml_index import LineIndex, Place, explain, parse_toml
 
 NAMES = st.sampled_from(
     ["a", "b-c", '"d.e"', "'f g'", '"\\u0068"', '"#"', "'='", '"["', '"x\\"y"', "0"]
@@ -77,19 +77,11 @@ def places_in(value: object, place: Place = ()) -> Iterator[Place]:
 
 
 @given(documents())
-def test_whatever_the_parser_finds_has_a_line_and_nothing_else_has(
-    document: tuple[str, list[int]],
-) -> None:
-    text, _ = document
-
-    assert set(locate(text).by_place) == set(places_in(tomllib.loads(text)))
-
-
-@given(documents())
 def test_a_line_is_one_on_which_a_statement_begins(document: tuple[str, list[int]]) -> None:
     text, began = document
+    index = LineIndex(text)
 
-    assert set(locate(text).by_place.values()) <= set(began)
+    assert {index.of(place) for place in places_in(tomllib.loads(text))} <= set(began)
 
 
 @given(documents())
@@ -104,36 +96,40 @@ def test_a_key_is_not_there_before_its_line_and_is_there_after_its_statement(
     }
     known[len(lines) + 1] = set(places_in(tomllib.loads(text)))
     ends = dict(zip(began, [*began, len(lines) + 1][1:], strict=True))
+    index = LineIndex(text)
 
-    for place, line in locate(text).by_place.items():
-        assert place not in known[line]
-        assert place in known[ends[line]]
+    for place in known[len(lines) + 1]:
+        assert place not in known[index.of(place)]
+        assert place in known[ends[index.of(place)]]
 
 
 @given(st.text(alphabet="a.=[]{}\"'\\#\n\r, 1", max_size=40))
-def test_no_text_is_strange_enough_to_get_lost_in(text: str) -> None:
+def test_any_text_has_an_index_or_an_explanation(text: str) -> None:
     try:
-        parsed = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        parsed = None
-    lines = locate(text)
+        parsed = parse_toml(text)
+    except ValueError as error:
+        line, sentence = explain(text, error)
 
-    assert parsed is None or set(lines.by_place) == set(places_in(parsed))
-    assert (lines.unfinished is None) or parsed is None
+        assert 1 <= line <= text.count("\n") + 1
+        assert "; " in sentence
+    else:
+        index = LineIndex(text)
 
-
-def test_what_has_no_line_is_said_to_be_on_that_of_its_section() -> None:
-    lines = locate("# one\n\n[poll]\ninterval_s = 1\n")
-
-    assert lines.of(("poll", "lateness_s")) == 3
+        assert all(1 <= index.of(place) <= text.count("\n") + 1 for place in places_in(parsed))
 
 
-def test_what_has_no_section_either_is_said_to_be_on_the_first_line() -> None:
-    assert locate("\n\n[poll]\n").of(("spool", "path")) == 1
+def test_what_has_no_line_is_on_that_of_its_section() -> None:
+    index = LineIndex("# one\n\n[poll]\ninterval_s = 1\n")
+
+    assert index.of(("poll", "lateness_s")) == 3
+
+
+def test_what_has_no_section_either_is_on_the_first_line() -> None:
+    assert LineIndex("\n\n[poll]\n").of(("spool", "path")) == 1
 
 
 def test_a_long_list_is_read_once_and_not_once_a_line() -> None:
     targets = "".join(f'  "d{number}",\n' for number in range(20_000))
-    lines = locate(f"[[watch]]\ntargets = [\n{targets}]\nresource_group = 1\n")
+    index = LineIndex(f"[[watch]]\ntargets = [\n{targets}]\nresource_group = 1\n")
 
-    assert lines.of(("watch", 0, "resource_group")) == 20_004
+    assert index.of(("watch", 0, "resource_group")) == 20_004

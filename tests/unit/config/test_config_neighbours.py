@@ -1,23 +1,34 @@
 """The configuration is below the parts it configures, so here they are compared."""
 
-import dataclasses
-
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tailer.config.readers import WrongValueError
-from tailer.config.settings import PollSection, PollSettings
-from tailer.config.texts import LINE_FIELDS, LINE_TEMPLATE, TARGET
+from tailer.config import PollSettings, parse_config
+from tailer.config.fields import LINE_FIELDS
+from tailer.config.schema import SECTIONS
 from tailer.discovery.lookup import kinds_and_id
 from tailer.errors import ConfigError
+from tailer.sinks.file.paths import PathTemplate
 from tailer.sinks.formats.template import FIELDS, TemplateFormatter
 
+LINE_TEMPLATE = SECTIONS["sink"]["template"]
+PATH = SECTIONS["sink"]["path"]
+TARGET = SECTIONS["watch"]["targets"]
 PIECES = st.lists(
     st.sampled_from(["{", "}", "{{", "}}", "{pod}", "{msg:9}", "{pod:}", "{x}", ":", " ", "\\n"]),
     min_size=1,
     max_size=6,
 ).map("".join)
+PATHS = st.lists(
+    st.sampled_from(["/", "logs", "{id}", "{", "}", "{x}", ".", "..", ".log", ".gz", "a"]),
+    max_size=6,
+).map(lambda parts: "/logs/" + "".join(parts))
+
+
+def polls(text: str) -> PollSettings:
+    rest = '[[watch]]\ntargets = ["d1"]\n[[sink]]\nkind = "file"\npath = "/logs/{id}.log"\n'
+    return parse_config(f"[poll]\n{text}\n{rest}", name="tailer.toml", environ={}).poll
 
 
 def test_a_template_has_the_fields_of_the_formatter() -> None:
@@ -29,7 +40,7 @@ def test_a_template_is_right_when_the_formatter_takes_it(template: str) -> None:
     try:
         TemplateFormatter(template, timezone=None, escape=False)
     except ConfigError:
-        with pytest.raises(WrongValueError):
+        with pytest.raises(ConfigError):
             LINE_TEMPLATE.read(template)
     else:
         assert LINE_TEMPLATE.read(template) == template
@@ -40,17 +51,28 @@ def test_a_target_is_right_when_it_could_be_looked_up(name: str) -> None:
     try:
         expected = kinds_and_id(name)
     except ConfigError:
-        with pytest.raises(WrongValueError):
-            TARGET.read(name)
+        with pytest.raises(ConfigError):
+            TARGET.read([name])
     else:
-        assert kinds_and_id(TARGET.read(name)) == expected
+        [target] = TARGET.read([name])
+
+        assert kinds_and_id(target) == expected
+
+
+@given(PATHS)
+def test_a_path_is_right_when_the_file_sink_accepts_it(path: str) -> None:
+    try:
+        PathTemplate(path)
+    except ConfigError:
+        with pytest.raises(ConfigError):
+            PATH.read(path)
+    else:
+        assert PATH.read(path) == path
 
 
 def test_a_poll_section_without_keys_is_what_a_poller_does_anyway() -> None:
-    assert PollSection().settings == PollSettings()
+    assert polls("") == PollSettings()
 
 
 def test_an_ended_target_is_watched_for_as_long_as_lines_may_be_late() -> None:
-    settings = dataclasses.replace(PollSection(), lateness_s=90.0).settings
-
-    assert settings.drain_s == 90.0
+    assert polls("lateness_s = 90").drain_s == 90.0

@@ -37,12 +37,12 @@ def test_an_empty_variable_is_none() -> None:
 
 
 def test_a_file_that_was_asked_for_is_never_replaced_by_another() -> None:
-    with pytest.raises(ConfigError, match="--config: there is no file /home/me/mine"):
+    with pytest.raises(ConfigError, match=r"--config: /home/me/mine\.toml does not exist"):
         found(HERE, SYSTEM, given=MINE)
 
 
 def test_a_variable_that_leads_nowhere_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"\$TAILER_CONFIG: there is no file /nowhere"):
+    with pytest.raises(ConfigError, match=r"\$TAILER_CONFIG: /nowhere does not exist"):
         found(HERE, variable="/nowhere")
 
 
@@ -51,6 +51,6 @@ def test_when_there_is_none_it_is_said_where_it_was_looked_for() -> None:
         found()
 
     assert refusal.value.message == (
-        "no configuration: no --config, $TAILER_CONFIG not set, no ./tailer.toml, "
-        "no /etc/tailer/config.toml"
+        "no configuration: --config and $TAILER_CONFIG are not set, and neither ./tailer.toml "
+        "nor /etc/tailer/config.toml exists"
     )

@@ -139,10 +139,10 @@ async def test_a_found_target_is_retired_when_it_was_read_to_its_end(clock: Virt
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(made.follower.follow_found, Found(WORKLOAD, START_NS), lambda _: None)
         await clock.sleep(10)
-        during = made.spool.is_retired(TARGET)
+        during = made.spool.targets.is_retired(TARGET)
         made.service.status = Status.COMPLETED
 
-    assert (during, made.spool.is_retired(TARGET)) == (False, True)
+    assert (during, made.spool.targets.is_retired(TARGET)) == (False, True)
 
 
 async def test_a_target_that_is_followed_already_is_not_followed_twice(clock: VirtualClock) -> None:

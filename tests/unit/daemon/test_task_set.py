@@ -20,31 +20,31 @@ def sleeping(clock: VirtualClock, seconds: float) -> Callable[[], Awaitable[None
 
 async def test_a_name_is_free_again_when_its_task_has_ended(clock: VirtualClock) -> None:
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
-        named.start("one", sleeping(clock, 5))
-        during = set(named)
+        running = task_set(tasks)
+        running.start("one", sleeping(clock, 5))
+        during = set(running)
         await clock.sleep(6)
-        after = set(named)
-        named.start("one", sleeping(clock, 1))
+        after = set(running)
+        running.start("one", sleeping(clock, 1))
 
     assert (during, after) == ({"one"}, set())
 
 
-async def test_a_canceled_task_ends_at_once_and_the_others_continue(
+async def test_one_that_is_dismissed_is_over_at_once_and_the_others_go_on(
     clock: VirtualClock,
 ) -> None:
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
+        running = task_set(tasks)
         for name in ("one", "two"):
-            named.start(name, sleeping(clock, 60))
+            running.start(name, sleeping(clock, 60))
         await clock.sleep(1)
-        await named.cancel(["one", "a name that nothing has"])
-        canceled_s, left = clock.monotonic_s(), set(named)
+        await running.cancel(["one", "a name that nothing has"])
+        dismissed_s, left = clock.monotonic_s(), set(running)
 
-    assert (canceled_s, left, clock.monotonic_s()) == (1, {"two"}, 60)
+    assert (dismissed_s, left, clock.monotonic_s()) == (1, {"two"}, 60)
 
 
-async def test_a_canceled_task_has_cleaned_up_when_cancel_returns(clock: VirtualClock) -> None:
+async def test_a_dismissed_task_has_cleaned_up_when_dismiss_returns(clock: VirtualClock) -> None:
     cleaned = anyio.Event()
 
     async def work() -> None:
@@ -56,20 +56,20 @@ async def test_a_canceled_task_has_cleaned_up_when_cancel_returns(clock: Virtual
             cleaned.set()
 
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
-        named.start("one", work)
+        running = task_set(tasks)
+        running.start("one", work)
         await clock.sleep(1)
-        await named.cancel(["one"])
+        await running.cancel(["one"])
 
         assert cleaned.is_set()
 
 
 async def test_waiting_for_tasks_ends_with_the_last_of_them(clock: VirtualClock) -> None:
     async with anyio.create_task_group() as tasks:
-        named = task_set(tasks)
+        running = task_set(tasks)
         for seconds in (2, 7, 30):
-            named.start(seconds, sleeping(clock, seconds))
-        await named.wait([2, 7])
+            running.start(seconds, sleeping(clock, seconds))
+        await running.wait([2, 7])
         waited_s = clock.monotonic_s()
 
     assert waited_s == 7
@@ -82,8 +82,8 @@ async def test_an_exception_in_one_task_ends_all_of_them(clock: VirtualClock) ->
 
     with pytest.RaisesGroup(pytest.RaisesExc(OSError, match="disk")):
         async with anyio.create_task_group() as tasks:
-            named = task_set(tasks)
-            named.start("fails", fail)
-            named.start("sleeps", sleeping(clock, 60))
+            running = task_set(tasks)
+            running.start("fails", fail)
+            running.start("sleeps", sleeping(clock, 60))
 
     assert clock.monotonic_s() == 1

@@ -61,7 +61,13 @@ class Memory:
 def known_targets(*statuses: Status, backfill_s: int = BACKFILL_S) -> KnownTargets:
     wanted = Selector(resource_groups=(GROUP,), kinds=(KIND,), statuses=statuses)
     backfill_ns, lateness_ns = backfill_s * NS_PER_S, LATENESS_S * NS_PER_S
-    return KnownTargets(GROUP, KIND, [wanted], backfill_ns=backfill_ns, lateness_ns=lateness_ns)
+    return KnownTargets(
+        resource_group=GROUP,
+        kind=KIND,
+        selectors=[wanted],
+        backfill_ns=backfill_ns,
+        lateness_ns=lateness_ns,
+    )
 
 
 def time(at_s: int) -> str:

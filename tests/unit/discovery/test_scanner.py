@@ -12,7 +12,7 @@ from support.fakes import ListedService
 from support.spool_on_disk import opening
 from support.virtual_time import START_NS, VirtualClock
 
-from tailer.discovery.scanner import Found, NotedLists, Scanner
+from tailer.discovery.scanner import Found, Scanner
 from tailer.discovery.selector import Selector
 from tailer.errors import AuthError, PermanentApiError
 from tailer.health.health import Health
@@ -55,17 +55,17 @@ async def scanning(
 ) -> AsyncIterator[Rig]:
     """The scanner runs for as long as the block."""
     rig = Rig(service)
-    lists = NotedLists(service, selectors, rig.health, clock, INTERVAL_S)
-    lists.expect()
     scanner = Scanner(
-        selectors,
-        source=lists,
+        selectors=selectors,
+        source=service,
         spool=spool or MemorySpool(sinks=["s"], max_bytes=10**9),
         clock=clock,
+        health=rig.health,
         backfill_ns=0,
         lateness_ns=0,
         interval_s=INTERVAL_S,
     )
+    scanner.register()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(scanner.watch, rig.found.append, rig.note_lost)
         yield rig
@@ -107,7 +107,7 @@ async def test_what_no_selector_means_is_not_reported(clock: VirtualClock) -> No
 async def test_a_retired_workload_is_not_reported(clock: VirtualClock) -> None:
     spool = MemorySpool(sinks=["s"], max_bytes=10**9)
     known = execution("e1")
-    await spool.place_of(known.target, start_ns=START_NS)
+    await spool.target_position(known.target, start_ns=START_NS)
     await spool.retire(known.target)
     async with scanning(ListedService(clock, listed=[known]), clock, spool=spool) as rig:
         await clock.sleep(1)
@@ -152,9 +152,9 @@ async def test_failing_requests_are_retried_and_shown_in_health(clock: VirtualCl
     service.fails = lambda _: clock.monotonic_s() < 60
     async with scanning(service, clock) as rig:
         await clock.sleep(30)
-        failing = [one for one in rig.health.looks.values() if one.next_try_s is not None]
+        failing = [one for one in rig.health.listings.values() if one.next_try_s is not None]
         await clock.sleep(60)
-        failing_later = [one for one in rig.health.looks.values() if one.next_try_s is not None]
+        failing_later = [one for one in rig.health.listings.values() if one.next_try_s is not None]
 
     assert (len(failing), failing_later, rig.found_ids) == (1, [], ["e1"])
 
@@ -190,7 +190,7 @@ async def test_one_that_an_earlier_process_left_unfinished_and_that_is_gone_is_a
 ) -> None:
     left = execution("e1").target
     async with opening(tmp_path / "spool.db") as opened:
-        await opened.spool.place_of(left, start_ns=START_NS)
+        await opened.spool.target_position(left, start_ns=START_NS)
     async with (
         opening(tmp_path / "spool.db") as opened,
         scanning(ListedService(clock), clock, spool=opened.spool) as rig,

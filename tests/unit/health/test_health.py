@@ -15,25 +15,6 @@ def test_entering_the_same_phase_again_is_no_news() -> None:
     assert health.since_s == 1
 
 
-def test_a_failure_that_is_soon_mended_is_not_spoken_of() -> None:
-    health = TargetHealth(TARGET, phase=Phase.FOLLOWING)
-
-    assert health.fail(now_s=10, retry_in_s=0.5, reason="reset") is None
-    assert health.recover(now_s=10.5) is None
-    assert health.phase is Phase.FOLLOWING
-
-
-def test_an_outage_is_spoken_of_once_and_so_is_its_end() -> None:
-    health = TargetHealth(TARGET, phase=Phase.FOLLOWING)
-
-    spoken = [health.fail(now_s=now_s, retry_in_s=2, reason="503") for now_s in (10, 12, 14, 16)]
-    ended = health.recover(now_s=18)
-
-    assert [one is not None for one in spoken] == [False, True, False, False]
-    assert ended is not None
-    assert ended.since_s == 10
-
-
 def test_an_outage_shows_until_it_ends_and_then_what_was_before() -> None:
     health = TargetHealth(TARGET, phase=Phase.DRAINING)
     health.fail(now_s=10, retry_in_s=2, reason="503")
@@ -47,8 +28,8 @@ def test_a_gap_found_again_by_every_read_counts_once() -> None:
     health = Health()
     gap = Gap(TARGET, 1, 2, GapReason.SATURATED)
 
-    assert health.of(TARGET).note_gap(gap)
-    assert not health.of(TARGET).note_gap(gap)
+    assert health.of(TARGET).record_gap(gap)
+    assert not health.of(TARGET).record_gap(gap)
     assert health.gaps == {GapReason.SATURATED: 1}
 
 
@@ -56,10 +37,10 @@ def test_of_very_many_targets_that_are_retired_only_the_sums_are_kept() -> None:
     health = Health()
     for number in range(1500):
         target = replace(TARGET, id=f"e{number}")
-        health.of(target).lines += 2
-        health.of(target).note_gap(Gap(target, 0, 1, GapReason.GONE))
+        health.of(target).totals.lines += 2
+        health.of(target).record_gap(Gap(target, 0, 1, GapReason.GONE))
         health.retire(target)
 
     assert len(health.targets) == 1000
-    assert (health.past.targets, health.past.lines) == (500, 1000)
+    assert (health.retired, health.past.lines) == (1500, 1000)
     assert health.gaps == {GapReason.GONE: 1500}

@@ -52,7 +52,7 @@ def test_what_is_finished_may_be_silent_for_ever(health: Health) -> None:
 
 def test_a_full_spool_excuses_whoever_waits_for_it_and_for_a_while_after(health: Health) -> None:
     health.of(TARGET).activity.start("storing lines", now_s=0)
-    health.spool.waited_s = 5000
+    health.spool.last_blocked_s = 5000
 
     assert stalled(health, 5000 + STALL_S) == []
     assert stalled(health, 5000 + LONG_S) != []
@@ -77,7 +77,7 @@ def test_a_sink_that_waits_for_lines_although_there_are_some_is_a_reason(health:
     sink.activity.idle("waiting for lines", now_s=0)
     sink.lag_lines, sink.lag_s = 7, LONG_S
 
-    assert stalled(health, LONG_S) == ["sink file takes none of the 7 lines that wait for it"]
+    assert stalled(health, LONG_S) == ["sink file is idle although 7 lines are pending"]
 
 
 def test_lines_that_came_a_moment_ago_are_none(health: Health) -> None:
@@ -90,23 +90,23 @@ def test_lines_that_came_a_moment_ago_are_none(health: Health) -> None:
 
 def test_a_loop_that_does_not_turn_is_the_reason_and_hides_all_others(health: Health) -> None:
     health.of(TARGET).activity.start("asking the service", now_s=0)
-    health.loop.turn(now_s=1000, next_s=1002)
+    health.loop.tick(now_s=1000, next_s=1002)
 
-    assert stalled(health, 1020) == ["the event loop has been standing still for 18 s"]
+    assert stalled(health, 1020) == ["event loop blocked for 18 s"]
 
 
 def test_a_loop_that_has_just_stood_still_says_so_to_who_asked_meanwhile(health: Health) -> None:
-    health.loop.turn(now_s=0, next_s=2)
-    health.loop.turn(now_s=17, next_s=19)
+    health.loop.tick(now_s=0, next_s=2)
+    health.loop.tick(now_s=17, next_s=19)
 
-    assert stalled(health, 17.1) == ["the event loop has just stood still for 15 s"]
+    assert stalled(health, 17.1) == ["event loop was blocked for 15 s until just now"]
     assert stalled(health, 28) == []
 
 
 def test_after_a_sleep_of_the_whole_machine_everybody_gets_time_to_go_on(health: Health) -> None:
     health.of(TARGET).activity.start("pausing", now_s=0, within_s=15)
-    health.loop.turn(now_s=0, next_s=2)
-    health.loop.turn(now_s=7200, next_s=7202)
+    health.loop.tick(now_s=0, next_s=2)
+    health.loop.tick(now_s=7200, next_s=7202)
 
     assert stalled(health, 7200 + LOOP_STALL_S + 1) == []
     assert stalled(health, 7200 + LONG_S) != []
@@ -126,14 +126,14 @@ def test_nobody_is_ready_before_the_spool_is_open() -> None:
 def test_readiness_comes_step_by_step() -> None:
     health = Health(has_begun=True)
     sink, named = health.of_sink("file"), health.named("d1", "default")
-    look = health.of_look("executions in default")
+    look = health.of_listing("executions in default")
     steps = [not_ready(health)]
     health.requests.tokens_granted = 1
     steps.append(not_ready(health))
     sink.recover()
     steps.append(not_ready(health))
     named.targets = (TARGET,)
-    health.of(TARGET).reads = 1
+    health.of(TARGET).totals.reads = 1
     steps.append(not_ready(health))
     look.is_done = True
 
@@ -166,8 +166,8 @@ def test_a_target_that_is_backing_off_from_its_first_read_does(health: Health) -
 
 def test_the_worst_delay_of_the_loop_is_remembered_for_a_minute(health: Health) -> None:
     for now_s in (0.0, 2.0, 7.0, 9.0):
-        health.loop.turn(now_s=now_s, next_s=now_s + 2)
+        health.loop.tick(now_s=now_s, next_s=now_s + 2)
 
     assert health.loop.delay_s(10) == 3
-    health.loop.turn(now_s=70, next_s=inf)
+    health.loop.tick(now_s=70, next_s=inf)
     assert health.loop.delay_s(70) == 59

@@ -12,13 +12,13 @@ from support.virtual_time import VirtualClock
 from tailer.backoff import OnRetry
 from tailer.config import PollSettings
 from tailer.config.settings import PaceSettings
-from tailer.discovery.scanner import NotedLists, Scanner
+from tailer.discovery.scanner import Scanner
 from tailer.discovery.selector import Selector
 from tailer.errors import NotFoundError, TransientApiError
 from tailer.health.health import Health
 from tailer.health.liveness import stalled
 from tailer.health.parts import STALL_S
-from tailer.model import Kind, Workload
+from tailer.model import NO_FILTER, Kind, ListFilter, Workload
 from tailer.polling.poller import Poller
 from tailer.spool.memory import MemorySpool
 
@@ -39,7 +39,7 @@ async def reasons_after(
     """What there is to say of a target that is followed from `source`."""
     health = Health()
     poller = Poller(
-        TARGET,
+        target=TARGET,
         source=source,
         spool=MemorySpool(sinks=["s"], max_bytes=10**9),
         clock=clock,
@@ -101,9 +101,8 @@ class Lists:
         self,
         kind: Kind,
         resource_group: str,
+        filter_by: ListFilter = NO_FILTER,
         *,
-        scenario_id: str | None = None,
-        executable_ids: Sequence[str] = (),
         on_retry: OnRetry,
     ) -> Sequence[Workload]:
         if self.refuses:
@@ -120,17 +119,17 @@ class Lists:
 
 async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     health = Health()
-    noted = NotedLists(lists, [EXECUTIONS], health, clock, interval_s=15.0)
-    noted.expect()
     scanner = Scanner(
-        [EXECUTIONS],
-        source=noted,
+        selectors=[EXECUTIONS],
+        source=lists,
         spool=MemorySpool(sinks=["s"], max_bytes=10**9),
         clock=clock,
+        health=health,
         backfill_ns=0,
         lateness_ns=0,
         interval_s=15.0,
     )
+    scanner.register()
 
     async def watch() -> None:
         await scanner.watch(lambda _: None)
@@ -147,25 +146,25 @@ async def test_a_list_that_never_comes_is_told(clock: VirtualClock) -> None:
 
     reasons = stalled(health, clock.monotonic_s())
     assert reasons == ["executions in a: asking the service for 301 s"]
-    assert not health.looks["executions in a"].is_done
+    assert not health.listings["executions in a"].is_done
 
 
 async def test_a_list_that_fails_for_hours_is_known(clock: VirtualClock) -> None:
     health = await looked(7200, Lists(clock, [["a"]], fails=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
-    assert health.looks["executions in a"].reason == "502 Bad Gateway"
+    assert health.listings["executions in a"].reason == "502 Bad Gateway"
 
 
 async def test_a_list_that_is_refused_is_known_and_an_answer(clock: VirtualClock) -> None:
     health = await looked(7200, Lists(clock, [["a"]], refuses=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
-    assert health.looks["executions in a"].is_done
+    assert health.listings["executions in a"].is_done
 
 
 async def test_a_group_that_is_no_more_is_not_missed(clock: VirtualClock) -> None:
     health = await looked(STALL_S * 2, Lists(clock, [["a", "b"], ["a"]], refuses=True), clock)
 
-    assert health.looks.keys() == {"resource groups", "executions in a"}
+    assert health.listings.keys() == {"resource groups", "executions in a"}
     assert stalled(health, inf) != []

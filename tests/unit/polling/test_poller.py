@@ -40,7 +40,7 @@ class Rig:
 
     def new_poller(self, *, max_keys: int = MAX_KEYS) -> Poller:
         return Poller(
-            TARGET,
+            target=TARGET,
             source=self.source,
             spool=self.spool,
             clock=self.clock,
@@ -103,7 +103,7 @@ async def test_a_service_whose_clock_is_set_back_behind_what_is_read_is_a_gap_to
         tasks.start_soon(set_back)
         await rig.follow(for_s=120)
 
-    assert rig.health.gap_counts == {GapReason.CLOCK_SET_BACK: 1}
+    assert rig.health.totals.gap_counts == {GapReason.CLOCK_SET_BACK: 1}
 
 
 @pytest.mark.parametrize("step_ns", [1, NS_PER_MS])
@@ -121,7 +121,7 @@ async def test_every_line_arrives_once_although_late_twinned_cut_by_pages_and_am
     await rig.follow(for_s=120)
 
     assert Counter(rig.taken) == rig.written
-    assert rig.health.late > 0
+    assert rig.health.totals.late > 0
 
 
 async def test_a_backlog_is_read_in_order_of_time(rig: Rig) -> None:

@@ -2,7 +2,7 @@ import pytest
 from support.fakes import TARGET
 
 from tailer.model import Status, Workload
-from tailer.polling.target_status import Ending
+from tailer.polling.target_status import Drain
 from tailer.timestamp import NS_PER_S, format_ns
 
 NOW_NS = 1_700_000_000 * NS_PER_S
@@ -13,9 +13,9 @@ def ended(*, ago_s: float | None = None, status: Status = Status.COMPLETED) -> W
     return Workload(TARGET, status, completion_time=time)
 
 
-def ending(workload: Workload) -> Ending:
-    one = Ending(drain_s=10, lateness_s=60)
-    one.note_status(workload, now_s=100, server_now_ns=NOW_NS)
+def ending(workload: Workload) -> Drain:
+    one = Drain(drain_s=10, lateness_s=60)
+    one.record_status(workload, now_s=100, server_now_ns=NOW_NS)
     return one
 
 

@@ -4,11 +4,12 @@ import pytest
 from support.fakes import TARGET, MemorySource
 from support.virtual_time import VirtualClock
 
+from tailer.config import PollSettings
 from tailer.errors import NotFoundError
 from tailer.health.targets import TargetHealth
 from tailer.model import Kind, Status, Target, Workload
 from tailer.polling.reporter import TargetReporter
-from tailer.polling.target_status import Ending, StatusTracker
+from tailer.polling.target_status import StatusTracker
 
 EXECUTION = Target("default", Kind.EXECUTION, "e1")
 
@@ -20,14 +21,14 @@ class Rig:
         self.clock = clock
         self.source = MemorySource(clock)
         self.health = TargetHealth(target)
-        self.watch = StatusTracker(
-            target,
+        self.tracker = StatusTracker(
+            target=target,
             source=self.source,
             clock=clock,
             health=self.health,
             reporter=TargetReporter(self.health, clock),
-            ending=Ending(drain_s=20, lateness_s=20),
-            known=known,
+            settings=PollSettings(drain_s=20, lateness_s=20),
+            details=known,
         )
 
 
@@ -35,29 +36,29 @@ async def test_everything_is_asked_for_once_and_then_the_status_alone(clock: Vir
     rig = Rig(clock)
 
     for _ in range(3):
-        await rig.watch.ask()
+        await rig.tracker.ask()
 
     assert rig.source.asked_only_status == [False, True, True]
-    assert rig.health.known is not None
-    assert rig.health.known.scenario_id == "churn"
+    assert rig.health.details is not None
+    assert rig.health.details.scenario_id == "churn"
 
 
 async def test_what_it_died_of_is_asked_for_when_it_has_died(clock: VirtualClock) -> None:
     rig = Rig(clock)
-    await rig.watch.ask()
+    await rig.tracker.ask()
     rig.source.status, rig.source.status_message = Status.DEAD, "out of memory"
 
-    await rig.watch.ask()
+    await rig.tracker.ask()
 
     assert rig.source.asked_only_status == [False, True, False]
-    assert rig.health.known is not None
-    assert (rig.health.status, rig.health.known.status_message) == (Status.DEAD, "out of memory")
+    assert rig.health.details is not None
+    assert (rig.health.status, rig.health.details.status_message) == (Status.DEAD, "out of memory")
 
 
 async def test_a_target_that_was_just_found_is_not_asked_for_again(clock: VirtualClock) -> None:
     rig = Rig(clock, known=Workload(TARGET, Status.RUNNING))
 
-    await rig.watch.begin()
+    await rig.tracker.start()
 
     assert rig.source.asked_only_status == []
     assert rig.health.status is Status.RUNNING
@@ -67,9 +68,9 @@ async def test_a_404_just_after_it_was_found_is_a_replica_that_lags(clock: Virtu
     rig = Rig(clock, known=Workload(TARGET, Status.PENDING))
     rig.source.is_gone = True
 
-    await rig.watch.ask()
+    await rig.tracker.ask()
 
-    assert not rig.watch.is_gone
+    assert not rig.tracker.is_gone
     assert rig.health.status is Status.PENDING
 
 
@@ -78,7 +79,7 @@ async def test_a_404_of_a_target_that_was_never_seen_is_an_error(clock: VirtualC
     rig.source.is_gone = True
 
     with pytest.raises(NotFoundError):
-        await rig.watch.ask()
+        await rig.tracker.ask()
 
 
 @pytest.mark.parametrize(("target", "is_due"), [(EXECUTION, False), (TARGET, True)])
@@ -87,7 +88,7 @@ async def test_an_execution_that_has_ended_stays_so_and_a_deployment_may_not(
 ) -> None:
     rig = Rig(clock, target=target)
     rig.source.status = Status.STOPPED
-    await rig.watch.ask()
+    await rig.tracker.ask()
     await clock.sleep(60)
 
-    assert rig.watch.is_due(5) is is_due
+    assert rig.tracker.is_due() is is_due

@@ -2,25 +2,26 @@ import time
 
 from support.fakes import TARGET
 
+from tailer.spool.contract import SinkPosition
 from tailer.spool.ledger import Item, Ledger
 
 
 def test_a_long_backlog_costs_each_batch_little() -> None:
-    ledger = Ledger({"file": 0})
+    ledger = Ledger({"file": SinkPosition(0, None)})
     ledger.move(TARGET, 0)
     began_s = time.process_time()
     for position in range(1, 20_001):
         ledger.add(Item(position, TARGET, position, size=1, lines=1))
         ledger.move(TARGET, position)
     for position in range(1, 20_001):
-        ledger.take("file", position)
+        ledger.acknowledge("file", position, None)
 
     assert ledger.undelivered_bytes == 0
     assert time.process_time() - began_s < 5  # it was 21 s when each step looked at the whole
 
 
 def test_only_batches_with_lines_at_or_after_the_watermark_are_to_be_remembered() -> None:
-    ledger = Ledger({"file": 0})
+    ledger = Ledger({"file": SinkPosition(0, None)})
     for position in (1, 2, 3):
         ledger.add(Item(position, TARGET, position * 10, size=1, lines=1))
     ledger.move(TARGET, 20)
@@ -29,19 +30,19 @@ def test_only_batches_with_lines_at_or_after_the_watermark_are_to_be_remembered(
 
 
 def test_a_sink_far_behind_looks_at_no_more_than_it_gets() -> None:
-    ledger = Ledger({"file": 0})
+    ledger = Ledger({"file": SinkPosition(0, None)})
     for position in range(1, 20_001):
         ledger.add(Item(position, TARGET, position, size=1, lines=1))
     began_s = time.process_time()
     for position in range(1, 20_001):
         assert ledger.next_positions("file", max_lines=1) == [position]
-        ledger.take("file", position)
+        ledger.acknowledge("file", position, None)
 
     assert time.process_time() - began_s < 5
 
 
 def test_few_lines_of_enormous_length_do_not_all_come_at_once() -> None:
-    ledger = Ledger({"file": 0})
+    ledger = Ledger({"file": SinkPosition(0, None)})
     for position in range(1, 101):
         ledger.add(Item(position, TARGET, position, size=5_000_000, lines=1))
 

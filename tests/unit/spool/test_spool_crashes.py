@@ -80,7 +80,7 @@ async def test_lines_and_watermark_are_together_wherever_the_machine_stopped(
     found = []
     for copy in photographer.copies:
         async with opening(copy) as opened:
-            place = await opened.spool.place_of(OTHER, start_ns=0)
+            place = await opened.spool.target_position(OTHER, start_ns=0)
             found.append((place.watermark_ns, [entry.msg for entry in place.entries]))
 
     assert found == sorted(found)  # time never goes back
@@ -99,7 +99,7 @@ async def test_what_is_not_taken_comes_again_wherever_the_machine_stopped(
             spool = opened.spool
             place = await spool.sink_position("file")
             stored = max(
-                2 * (await spool.place_of(OTHER, start_ns=0)).watermark_ns,
+                2 * (await spool.target_position(OTHER, start_ns=0)).watermark_ns,
                 2 * int(next(iter(await remembered(spool)), "0")) - 1,  # type: ignore[call-overload]
             )
             left = [each for each in await take_all(spool) if each != NOISE]

@@ -12,6 +12,7 @@ from support.spool_on_disk import add, opening, remembered, take, take_all
 from tailer.model import Kind, Target
 from tailer.spool import schema
 from tailer.spool.contract import SinkPosition
+from tailer.spool.targets import Listing
 
 EXECUTION = Target("team-a", Kind.EXECUTION, "e1")
 VERSION_1 = Path(__file__).with_name("version_1.db")  # made by the code of that version
@@ -29,8 +30,8 @@ async def test_a_retired_target_is_retired_after_a_restart_and_repeats_nothing(p
         await opened.spool.retire(TARGET)
 
     async with opening(path) as opened:
-        assert opened.spool.is_retired(TARGET)
-        assert (await opened.spool.place_of(TARGET, start_ns=0)).watermark_ns == 6
+        assert opened.spool.targets.is_retired(TARGET)
+        assert (await opened.spool.target_position(TARGET, start_ns=0)).watermark_ns == 6
         assert await remembered(opened.spool) == []
 
 
@@ -47,24 +48,26 @@ async def test_lines_of_a_retired_target_that_no_sink_has_taken_survive_a_restar
 
 async def test_a_look_and_what_it_found_are_there_after_a_restart(path: Path) -> None:
     async with opening(path) as opened:
-        await opened.spool.record_listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
+        await opened.spool.record_listing(
+            Listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
+        )
 
     async with opening(path) as opened:
-        assert opened.spool.last_listing_ns("team-a", Kind.EXECUTION) == 7
-        assert opened.spool.is_known(EXECUTION)
-        assert not opened.spool.is_retired(EXECUTION)
-        assert (await opened.spool.place_of(EXECUTION, start_ns=0)).watermark_ns == 3
+        assert opened.spool.targets.last_listing_ns("team-a", Kind.EXECUTION) == 7
+        assert opened.spool.targets.is_known(EXECUTION)
+        assert not opened.spool.targets.is_retired(EXECUTION)
+        assert (await opened.spool.target_position(EXECUTION, start_ns=0)).watermark_ns == 3
 
 
 async def test_a_forgotten_target_is_forgotten_after_a_restart(path: Path) -> None:
     async with opening(path) as opened:
         await opened.spool.retire(EXECUTION)
         await opened.spool.record_listing(
-            "team-a", Kind.EXECUTION, at_ns=7, starts={}, forgettable=[EXECUTION]
+            Listing("team-a", Kind.EXECUTION, at_ns=7, starts={}, forgettable=[EXECUTION])
         )
 
     async with opening(path) as opened:
-        assert not opened.spool.is_known(EXECUTION)
+        assert not opened.spool.targets.is_known(EXECUTION)
 
 
 async def test_a_retired_target_that_is_found_again_stands_where_it_stood_after_a_restart(
@@ -73,13 +76,15 @@ async def test_a_retired_target_that_is_found_again_stands_where_it_stood_after_
     async with opening(path) as opened:
         await opened.spool.append(EXECUTION, (), (), watermark_ns=5)
         await opened.spool.retire(EXECUTION)
-        await opened.spool.record_listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
-        is_retired = opened.spool.is_retired(EXECUTION)
+        await opened.spool.record_listing(
+            Listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
+        )
+        is_retired = opened.spool.targets.is_retired(EXECUTION)
 
     async with opening(path) as opened:
         assert not is_retired
-        assert not opened.spool.is_retired(EXECUTION)
-        assert (await opened.spool.place_of(EXECUTION, start_ns=0)).watermark_ns == 5
+        assert not opened.spool.targets.is_retired(EXECUTION)
+        assert (await opened.spool.target_position(EXECUTION, start_ns=0)).watermark_ns == 5
 
 
 async def test_a_spool_of_version_1_goes_on_where_it_stood(path: Path) -> None:
@@ -88,10 +93,10 @@ async def test_a_spool_of_version_1_goes_on_where_it_stood(path: Path) -> None:
     async with opening(path, sinks=("file", "syslog")) as opened:
         spool = opened.spool
         places = [await spool.sink_position(sink) for sink in ("file", "syslog")]
-        watermark_ns = (await spool.place_of(EXECUTION, start_ns=0)).watermark_ns
+        watermark_ns = (await spool.target_position(EXECUTION, start_ns=0)).watermark_ns
         lines = await remembered(spool)
-        is_retired = spool.is_retired(TARGET)
-        await spool.record_listing("team-a", Kind.EXECUTION, at_ns=20, starts={})
+        is_retired = spool.targets.is_retired(TARGET)
+        await spool.record_listing(Listing("team-a", Kind.EXECUTION, at_ns=20, starts={}))
         await spool.retire(EXECUTION)
         rest = await take_all(spool)
 
@@ -107,7 +112,7 @@ async def test_a_spool_of_version_1_is_of_this_version_from_then_on(path: Path) 
         await opened.spool.retire(EXECUTION)
 
     async with opening(path, sinks=("file", "syslog")) as opened:
-        assert opened.spool.is_retired(EXECUTION)
+        assert opened.spool.targets.is_retired(EXECUTION)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
 
@@ -126,3 +131,13 @@ async def test_a_damaged_spool_of_version_1_is_set_aside_unchanged(path: Path) -
     async with opening(path) as opened:
         assert opened.set_aside is not None
         assert opened.set_aside.read_bytes() == damaged
+
+
+async def test_listings_of_a_spool_of_version_2_are_kept(path: Path) -> None:
+    async with opening(path) as opened:
+        await opened.spool.record_listing(Listing("team-a", Kind.EXECUTION, 7, starts={}))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("ALTER TABLE listing RENAME TO look; PRAGMA user_version = 2;")
+
+    async with opening(path) as opened:
+        assert opened.spool.targets.last_listing_ns("team-a", Kind.EXECUTION) == 7

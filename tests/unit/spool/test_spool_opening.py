@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 import anyio
 from tailer.clock import SystemClock
-from tailer.spool.opening import open_spool
+from tailer.spool.open import open_spool
 
 async def hold():
     async with open_spool(Path(sys.argv[1]), sinks=["file"], max_bytes=1, clock=SystemClock()):

@@ -63,7 +63,7 @@ def test_a_thousand_targets_make_no_more_series_than_none() -> None:
         target = Target(f"group-{number}", Kind.EXECUTION, f"e{number}")
         one = health.of(target)
         one.enter(Phase.FOLLOWING, now_s=0)
-        one.note_gap(Gap(target, 1, 2, GapReason.SATURATED))
+        one.record_gap(Gap(target, 1, 2, GapReason.SATURATED))
 
     found = samples(health)
     assert len(found) == few < FEW_SERIES
@@ -85,8 +85,8 @@ def test_no_counter_goes_back_when_targets_are_forgotten() -> None:
     for number in range(2 * MANY):
         target = Target("default", Kind.EXECUTION, f"e{number}")
         one = health.of(target)
-        one.lines += 3
-        one.lateness.note([7.0])
+        one.totals.lines += 3
+        one.totals.lateness.record([7.0])
         health.retire(target)
         if number % 500 == 499:
             found = samples(health)
@@ -98,7 +98,7 @@ def test_no_counter_goes_back_when_targets_are_forgotten() -> None:
 
 def test_lateness_falls_into_the_bucket_that_it_is_within() -> None:
     health = Health()
-    health.of(TARGET).lateness.note([0.5, 0.6, 61.0, 5000.0])
+    health.of(TARGET).totals.lateness.record([0.5, 0.6, 61.0, 5000.0])
 
     found = samples(health)
     buckets = {key[1]: value for key, value in found.items() if key[0].endswith("_bucket")}

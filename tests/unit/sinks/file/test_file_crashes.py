@@ -31,7 +31,7 @@ BATCHES = [
 
 
 def small_store(folder: Path, *, compress: bool = True) -> Store:
-    return Store(folder, rotate_bytes=12, compress=compress, remembered_files=2)
+    return Store(folder, rotate_bytes=12, compress=compress, tracked_files=2)
 
 
 def calls_of_a_whole_run(at_once: int, housekeeper: type[Housekeeper] = PromptHousekeeper) -> int:
@@ -97,7 +97,7 @@ any_deaths = st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=6)
     deaths=any_deaths,
     rotate_bytes=st.integers(0, 30),
     compress=st.booleans(),
-    remembered_files=st.integers(1, 3),
+    tracked_files=st.integers(1, 3),
     at_once=st.integers(1, 4),
 )
 def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
@@ -106,7 +106,7 @@ def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
     deaths: list[tuple[int, bool]],
     rotate_bytes: int,
     compress: bool,
-    remembered_files: int,
+    tracked_files: int,
     at_once: int,
 ) -> None:
     with fast_folder() as folder:
@@ -114,7 +114,7 @@ def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
             folder,
             rotate_bytes=rotate_bytes,
             compress=compress,
-            remembered_files=remembered_files,
+            tracked_files=tracked_files,
         )
         for at, after in deaths:
             try:

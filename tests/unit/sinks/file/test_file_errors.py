@@ -25,7 +25,7 @@ PASSING = [
 ]
 TROUBLE = [
     pytest.param(refused, error, id=f"{refused}-{errno.errorcode[error]}")
-    for refused in ("write", "open_file", "open_folder", "rename", "status", "names")
+    for refused in ("write", "open_file", "open_directory", "rename", "status", "names")
     for error in PASSING
     if (refused, error) != ("status", errno.ENOENT)  # that is news of a deleted file
 ]
@@ -110,14 +110,14 @@ async def test_half_a_line_that_cannot_be_cut_off_now_is_cut_off_later(bench: Be
     assert (bench.folder / "d1a2.log").read_text() == "one\ntwo\n"
 
 
-@pytest.mark.parametrize("refused", ["sync_file", "sync_folder"])
+@pytest.mark.parametrize("refused", ["sync_file", "sync_directory"])
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=errno.errorcode.get)
 async def test_a_failed_sync_is_never_tried_again(bench: Bench, refused: str, error: int) -> None:
     disk = RefusingDisk(refused, error)
     sink = await bench.opened("{pod}.log", disk=disk)
     mark = await sink.write([lines("one")])
     disk.is_broken = True
-    with pytest.raises(SinkError, match="could not be brought to disk") as raised:
+    with pytest.raises(SinkError, match="could not be synced to disk") as raised:
         await sink.write([batch(line("two\n"), line("two\n", pod="new"))])
     await sink.aclose()
     sink = await bench.opened("{pod}.log", mark)

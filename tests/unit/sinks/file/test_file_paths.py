@@ -1,5 +1,7 @@
 """Which file a line belongs in, whatever other people call their pods."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +11,10 @@ from support.file_store import Store, batch_for, fast_folder
 from tailer.errors import ConfigError
 from tailer.model import Entry, Kind, Target
 from tailer.sinks.file.paths import (
-    MOST_NEW_FILES,
-    NewFiles,
+    MAX_NEW_FILES,
     PathTemplate,
+    Router,
     day_of,
-    routed,
     safe_component,
 )
 from tailer.sinks.file.rotation import closed_name, closed_number, closed_numbers
@@ -125,18 +126,18 @@ def test_no_pod_writes_into_the_closed_file_of_another(pod: str) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("/logs/{podd}.log", r"no field 'podd' \(there are resource_group, .*date\)"),
+        ("/logs/{podd}.log", r"no field 'podd' \(did you mean pod\?\)"),
         ("/logs/{}.log", "no field ''"),
         ("/logs/{pod.log", "'{' has no partner"),
         ("/logs/{id}/pod}.log", "'}' has no partner"),
-        ("/logs/{id}/../x.log", "no name below"),
-        ("/logs/{id}//x.log", "no name below"),
-        ("/logs/{id}/", "no name below"),
+        ("/logs/{id}/../x.log", "component below"),
+        ("/logs/{id}//x.log", "component below"),
+        ("/logs/{id}/", "component below"),
         ("/logs/{id}", "needs an extension"),
         ("/logs/{id}.gz", "needs an extension"),
         ("/logs/{id}/.log", "needs an extension"),
         ("/logs/x.1", "needs an extension"),
-        ("", "no name below"),
+        ("", "component below"),
         ("/logs/\0.log", "NUL"),
     ],
 )
@@ -155,12 +156,13 @@ def test_any_template_is_either_refused_or_works(template: str) -> None:
     assert not {"", ".", ".."} & set(path.split("/"))
 
 
-def parts(may_begin: int, there: str = "") -> dict[str, list[object]]:
+def parts(max_new: int, there: str = "") -> dict[str, list[object]]:
     source = batch(*(line(str(number), pod=f"p{number % 4}") for number in range(8)))
-    found = routed(
-        source, PathTemplate("{pod}.log"), exists=lambda path: path == there, may_begin=may_begin
-    )
-    return {path: [entry.msg for entry in part.entries] for path, part in found.items()}
+    router = Router(PathTemplate("{pod}.log"), exists=lambda path: path == there)
+    router.route([], now_ns=TIME_NS)
+    router.record(Counter({TARGET: MAX_NEW_FILES - max_new}))
+    found, _ = router.route([source], now_ns=TIME_NS)
+    return {path: [entry.msg for entry in part.entries] for path, part in found}
 
 
 def test_lines_do_not_mint_files_without_end() -> None:
@@ -184,7 +186,7 @@ def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
         store.deliver(
             store.start(),
             [
-                batch_for(1, *((f"a{number}", "x") for number in range(MOST_NEW_FILES - 1))),
+                batch_for(1, *((f"a{number}", "x") for number in range(MAX_NEW_FILES - 1))),
                 batch_for(2, ("b1", "x"), ("b2", "x"), ("a1", "x")),
                 batch_for(3, ("b3", "x"), ("b1", "x")),
                 batch_for(4, ("b1", "x"), ("b2", "x"), id_="d2"),
@@ -194,17 +196,18 @@ def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
         found = {path: page.count(b"x") for path, page in store.read().items()}
 
     assert [found[f"d1/{name}.log"] for name in ("a0", "a1", "b1", "other")] == [1, 2, 2, 2]
-    assert len(found) == MOST_NEW_FILES + 1 + 2
+    assert len(found) == MAX_NEW_FILES + 1 + 2
 
 
 def test_a_target_may_begin_new_files_again_the_next_day() -> None:
-    new_files = NewFiles()
-    before = new_files.left(TARGET, now_ns=TIME_NS)
-    new_files.note(TARGET, before)
-    then = new_files.left(TARGET, now_ns=TIME_NS)
-    next_day = new_files.left(TARGET, now_ns=TIME_NS + 86_400 * 10**9)
+    router = Router(PathTemplate("{pod}.log"), exists=lambda _: False)
+    batches = [batch(line("x", pod="p"))]
+    router.route(batches, now_ns=TIME_NS)
+    router.record(Counter({TARGET: MAX_NEW_FILES}))
+    [(then, _)], _ = router.route(batches, now_ns=TIME_NS)
+    [(next_day, _)], _ = router.route(batches, now_ns=TIME_NS + 86_400 * 10**9)
 
-    assert (before, then, next_day) == (MOST_NEW_FILES, 0, MOST_NEW_FILES)
+    assert (then, next_day) == ("other.log", "p.log")
 
 
 def test_closed_files_come_before_the_active_one_and_in_order() -> None:

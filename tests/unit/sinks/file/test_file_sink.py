@@ -126,7 +126,7 @@ async def test_a_batch_without_lines_leaves_no_trace(bench: Bench) -> None:
 
 
 async def test_a_mark_stays_small_however_many_files_there_are(bench: Bench) -> None:
-    sink = await bench.opened("{pod}.log", remembered_files=8)
+    sink = await bench.opened("{pod}.log", tracked_files=8)
     mark = await sink.write([batch(*(line("x", pod=f"pod-{number}") for number in range(100)))])
 
     assert mark is not None

@@ -19,8 +19,8 @@ def luminance(in_color: int) -> float:
 
 
 @pytest.mark.parametrize("color", [*POD_COLORS, STDERR_COLOR])
-def test_a_color_is_legible_on_black_and_on_white(in_color: int) -> None:
-    own = luminance(in_color) + 0.05
+def test_a_color_is_legible_on_black_and_on_white(color: int) -> None:
+    own = luminance(color) + 0.05
 
     assert min(own / 0.05, 1.05 / own) >= 3.8
 

@@ -53,8 +53,8 @@ def test_what_is_not_a_field_is_refused(text: str) -> None:
         template(text)
 
 
-def test_an_unknown_field_is_named_together_with_those_that_exist() -> None:
-    with pytest.raises(ConfigError, match=r"no field 'podd' \(there are time, timestamp, .*msg\)"):
+def test_an_unknown_field_is_named_together_with_the_closest_one() -> None:
+    with pytest.raises(ConfigError, match=r"no field 'podd' \(did you mean pod\?\)"):
         template("{podd}")
 
 

@@ -214,7 +214,7 @@ def test_a_stream_is_recovered_from_a_container_runtimes_prefix() -> None:
 
 
 @pytest.mark.parametrize(
-    ("color", "expected"), [(True, "an \x1b[7merror\x1b[0m\n"), (False, "an error\n")]
+    ("in_color", "expected"), [(True, "an \x1b[7merror\x1b[0m\n"), (False, "an error\n")]
 )
 def test_finds_are_highlighted_where_there_is_color(*, in_color: bool, expected: str) -> None:
     formatter = text(

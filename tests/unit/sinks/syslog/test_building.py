@@ -47,10 +47,10 @@ def test_a_url_says_which_transport_and_where_to(
         (["udp://h"], {}, 2048),
         (["tcp://h", "udp://h"], {}, 2048),
         (["udp://h"], {"format": "rfc3164"}, 1024),
-        (["tcp://h"], {"format": "rfc3164", "max_bytes": 4096}, 4096),
-        (["udp://h"], {"max_bytes": 1_000_000}, 65_507),
-        (["relp://h"], {"max_bytes": 1_000_000}, 131_072),
-        (["tls://h"], {"max_bytes": 1_000_000}, 1_000_000),
+        (["tcp://h"], {"format": "rfc3164", "max_message_bytes": 4096}, 4096),
+        (["udp://h"], {"max_message_bytes": 1_000_000}, 65_507),
+        (["relp://h"], {"max_message_bytes": 1_000_000}, 131_072),
+        (["tls://h"], {"max_message_bytes": 1_000_000}, 1_000_000),
     ],
 )
 def test_a_message_is_no_longer_than_every_server_takes(

@@ -9,7 +9,7 @@ import pytest
 from support.syslog.fake_servers import transport_to
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.transport import Outbox
+from tailer.sinks.syslog.transport import UnconfirmedMessages
 
 MESSAGES = [b"one", b"two\nlines", b"three"]
 
@@ -67,24 +67,24 @@ def say_too_long_for_a_router(sender: tuple[str, int], receiver: tuple[str, int]
 async def test_what_a_router_said_of_one_datagram_is_not_held_against_the_next() -> None:
     with udp_server() as server:
         connection = await transport_to(udp_url(server)).connect()
-        await connection.send(Outbox([b"first"]))
+        await connection.send(UnconfirmedMessages([b"first"]))
         sender = server.recvfrom(100)[1]
         say_too_long_for_a_router(sender, server.getsockname())
-        await connection.send(outbox := Outbox(MESSAGES))
+        await connection.send(unconfirmed := UnconfirmedMessages(MESSAGES))
         await connection.aclose()
 
         assert received(server) == MESSAGES
-    assert not outbox
+    assert not unconfirmed
 
 
 async def test_each_message_is_a_datagram() -> None:
     with udp_server() as server:
         connection = await transport_to(udp_url(server)).connect()
-        await connection.send(outbox := Outbox(MESSAGES))
+        await connection.send(unconfirmed := UnconfirmedMessages(MESSAGES))
         await connection.aclose()
 
         assert received(server) == MESSAGES
-    assert not outbox
+    assert not unconfirmed
 
 
 async def test_datagrams_keep_to_their_pace_over_connections_too() -> None:
@@ -93,7 +93,7 @@ async def test_datagrams_keep_to_their_pace_over_connections_too() -> None:
         begun_s = anyio.current_time()
         for _ in range(5):
             connection = await transport.connect()
-            await connection.send(Outbox([b"x"] * 20))
+            await connection.send(UnconfirmedMessages([b"x"] * 20))
             await connection.aclose()
 
     assert 0.9 <= anyio.current_time() - begun_s <= 1.1
@@ -103,7 +103,7 @@ async def test_without_a_limit_nothing_waits() -> None:
     with udp_server() as server:
         connection = await transport_to(udp_url(server), datagrams_per_s=0.0).connect()
         begun_s = anyio.current_time()
-        await connection.send(Outbox([b"x"] * 1000))
+        await connection.send(UnconfirmedMessages([b"x"] * 1000))
         await connection.aclose()
 
     assert anyio.current_time() == begun_s
@@ -112,32 +112,32 @@ async def test_without_a_limit_nothing_waits() -> None:
 async def test_where_nobody_listens_messages_wait_rather_than_be_thrown_away() -> None:
     with udp_server() as server:
         url, port = udp_url(server), server.getsockname()[1]
-    outbox = Outbox(MESSAGES)
+    unconfirmed = UnconfirmedMessages(MESSAGES)
     connection = await transport_to(url).connect()
     with pytest.raises(TransientSinkError, match="connection refused"):
-        await connection.send(outbox)
+        await connection.send(unconfirmed)
     await connection.aclose()
     with udp_server(port) as server:
         connection = await transport_to(url).connect()
-        await connection.send(outbox)
+        await connection.send(unconfirmed)
         await connection.aclose()
 
         assert received(server) == MESSAGES
 
 
 async def test_a_message_that_fits_into_no_datagram_is_refused_for_good_and_the_rest_sent() -> None:
-    outbox = Outbox([b"one", b"x" * 65_508, b"three"])
+    unconfirmed = UnconfirmedMessages([b"one", b"x" * 65_508, b"three"])
     with udp_server() as server:
         connection = await transport_to(udp_url(server)).connect()
         with pytest.raises(TransientSinkError, match="1 messages are too long for a datagram"):
-            await connection.send(outbox)
+            await connection.send(unconfirmed)
         await connection.aclose()
 
         assert received(server) == [b"one", b"three"]
-    assert [refusal.reason for _, refusal in outbox.give_up_refused(now_s=0)] == [
+    assert [refusal.reason for _, refusal in unconfirmed.drop_rejected(now_s=0)] == [
         "65508 bytes are too long"
     ]
-    assert not outbox
+    assert not unconfirmed
 
 
 async def test_a_name_without_an_address_does_not_resolve() -> None:
@@ -148,7 +148,7 @@ async def test_a_name_without_an_address_does_not_resolve() -> None:
 async def test_the_log_socket_of_this_machine_takes_datagrams(tmp_path: Path) -> None:
     with log_socket(tmp_path / "log") as server:
         connection = await transport_to(f"unix://{tmp_path}/log").connect()
-        await connection.send(Outbox(MESSAGES))
+        await connection.send(UnconfirmedMessages(MESSAGES))
         await connection.aclose()
 
         assert received(server) == MESSAGES
@@ -167,34 +167,34 @@ async def test_a_daemon_that_is_slow_to_read_is_waited_for(tmp_path: Path) -> No
         connection = await transport_to(f"unix://{tmp_path}/log", ack_timeout_s=5.0).connect()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read_slowly, server)
-            await connection.send(Outbox(messages))
+            await connection.send(UnconfirmedMessages(messages))
         await connection.aclose()
 
     assert found == messages
 
 
 async def test_a_daemon_that_does_not_read_at_all_is_left(tmp_path: Path) -> None:
-    outbox = Outbox([b"x"] * 10_000)
+    unconfirmed = UnconfirmedMessages([b"x"] * 10_000)
     with log_socket(tmp_path / "log"):
         connection = await transport_to(f"unix://{tmp_path}/log", ack_timeout_s=5.0).connect()
-        with pytest.raises(TransientSinkError, match="took nothing for 5 s"):
-            await connection.send(outbox)
+        with pytest.raises(TransientSinkError, match="accepted nothing for 5 s"):
+            await connection.send(unconfirmed)
         await connection.aclose()
 
-    assert outbox
+    assert unconfirmed
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 async def test_a_daemon_that_restarts_is_found_again(
     tmp_path: Path, kind: socket.SocketKind
 ) -> None:
-    transport, outbox = transport_to(f"unix://{tmp_path}/log"), Outbox(MESSAGES)
+    transport, unconfirmed = transport_to(f"unix://{tmp_path}/log"), UnconfirmedMessages(MESSAGES)
     with log_socket(tmp_path / "log", kind):
         connection = await transport.connect()
     with pytest.raises(TransientSinkError):
-        await connection.send(outbox)
+        await connection.send(unconfirmed)
     await connection.aclose()
-    with pytest.raises(TransientSinkError, match="nobody listens on that socket"):
+    with pytest.raises(TransientSinkError, match="no process listens on that socket"):
         await transport.connect()
     with log_socket(tmp_path / "log", kind):
         connection = await transport.connect()
@@ -212,7 +212,7 @@ async def test_a_socket_that_was_left_behind_is_told_as_one_on_which_nobody_list
 
 
 async def test_a_stream_socket_is_found_out_and_gets_lines(tmp_path: Path) -> None:
-    outbox, stream = Outbox([b"one", b"two"]), b""
+    unconfirmed, stream = UnconfirmedMessages([b"one", b"two"]), b""
 
     async def read_later(server: socket.socket) -> None:
         nonlocal stream
@@ -227,7 +227,7 @@ async def test_a_stream_socket_is_found_out_and_gets_lines(tmp_path: Path) -> No
         begun_s = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(read_later, server)
-            await connection.send(outbox)
+            await connection.send(unconfirmed)
             lasted_s = anyio.current_time() - begun_s
         is_open = await connection.is_open()
         await connection.aclose()

@@ -55,9 +55,9 @@ def test_whatever_comes_is_frames_or_a_clear_error_and_where_it_is_cut_does_not_
     [
         (b"HTTP/1.1 400 Bad Request\r\n", "not a frame: 'HTTP/1.1"),
         (b"\x15\x03\x01\x00\x02", "not a frame"),
-        (b"1 rsp 6 200 OKX", "no end where a frame should end: '200 OK'"),
-        (b"1 rsp 131073 ", "a frame of 131073 bytes, where at most 131072"),
-        (b"1 rsp 5\n", "nothing where 5 bytes should be"),
+        (b"1 rsp 6 200 OKX", "a frame without its newline: '200 OK'"),
+        (b"1 rsp 131073 ", "a frame of 131073 bytes; the limit is 131072"),
+        (b"1 rsp 5\n", "a frame without its 5 bytes of data"),
         (b"1234567890 rsp", "not a frame"),
         (b"1 " + b"x" * 33, "not a frame"),
     ],

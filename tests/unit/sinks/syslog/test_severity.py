@@ -10,7 +10,7 @@ from support.batches import any_text, batch, line
 from support.syslog.formatted import formatter
 from support.syslog.rfc5424_reader import read
 
-from tailer.config.texts import FACILITIES, SEVERITIES
+from tailer.config.settings import FACILITIES, SEVERITIES
 from tailer.model import Entry
 from tailer.sinks.syslog.severity import level_of
 

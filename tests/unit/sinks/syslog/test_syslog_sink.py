@@ -8,7 +8,7 @@ from support.batches import lines
 from tailer.errors import SinkError, TransientSinkError
 from tailer.model import Batch, GapReason
 from tailer.sinks.syslog.sink import SyslogSink
-from tailer.sinks.syslog.transport import Connection, Outbox
+from tailer.sinks.syslog.transport import Connection, UnconfirmedMessages
 
 
 class Server:
@@ -33,12 +33,12 @@ class Server:
         self.open_connections += 1
         return ServerConnection(self, self._limits.pop(0) if self._limits else None)
 
-    def take(self, outbox: Outbox, number: int, message: bytes) -> None:
+    def take(self, unconfirmed: UnconfirmedMessages, number: int, message: bytes) -> None:
         if self._refuses in message:
-            outbox.refuse(number, "500 no", now_s=0)
+            unconfirmed.reject(number, "500 no", now_s=0)
         else:
             self.taken.append(message)
-            outbox.deliver([number])
+            unconfirmed.confirm([number])
 
 
 class ServerConnection:
@@ -47,12 +47,12 @@ class ServerConnection:
         self._limit = limit
         self._closed = False
 
-    async def send(self, outbox: Outbox) -> None:
-        for number, message in outbox.waiting[: self._limit]:
-            self._server.take(outbox, number, message)
-        if outbox and self._server.is_up and self._limit == 0:
+    async def send(self, unconfirmed: UnconfirmedMessages) -> None:
+        for number, message in unconfirmed.pending[: self._limit]:
+            self._server.take(unconfirmed, number, message)
+        if unconfirmed and self._server.is_up and self._limit == 0:
             await anyio.sleep_forever()
-        if outbox:
+        if unconfirmed:
             raise TransientSinkError(f"{self._server.server}: broke")
 
     async def is_open(self) -> bool:
@@ -223,10 +223,10 @@ async def test_a_message_that_is_refused_five_times_is_a_gap_and_the_rest_goes_o
     await sink.aclose()
 
     assert server.taken == [b"one", b"three", b"four"]
-    assert gaps == [("relp://a", GapReason.SINK_REFUSED, "a record of 10 bytes given up: 500 no")]
+    assert gaps == [("relp://a", GapReason.SINK_REFUSED, "dropped a record of 10 bytes: 500 no")]
 
 
-async def test_a_record_that_is_given_up_is_named_by_its_id_and_never_by_its_text() -> None:
+async def test_a_dropped_record_is_named_by_its_id_and_never_by_its_text() -> None:
     gaps = Gaps()
     message = (
         b'<134>1 2024-09-18T16:06:50Z pod d1 main AICORE [aicore@32473 id="0123abcd-7.2" '
@@ -243,7 +243,7 @@ async def test_a_record_that_is_given_up_is_named_by_its_id_and_never_by_its_tex
     await sink.aclose()
 
     assert [detail for _, _, detail in gaps] == [
-        f"record 0123abcd-7.2 of {len(message)} bytes given up: 500 no"
+        f"dropped record 0123abcd-7.2 of {len(message)} bytes: 500 no"
     ]
 
 

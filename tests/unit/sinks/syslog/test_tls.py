@@ -21,7 +21,7 @@ from support.syslog.fake_servers import (
 )
 
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.transport import Outbox
+from tailer.sinks.syslog.transport import UnconfirmedMessages
 
 MESSAGES = [b"one", b"two\nlines", b"three"]
 LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
@@ -86,16 +86,16 @@ async def refusal(context: ssl.SSLContext, **settings: Any) -> str:
 async def test_messages_arrive_whole_and_the_end_is_announced(
     authority: Authority, version: ssl.TLSVersion
 ) -> None:
-    server, outbox = Keeper(), Outbox([*MESSAGES, b"x" * 300_000])
+    server, unconfirmed = Keeper(), UnconfirmedMessages([*MESSAGES, b"x" * 300_000])
     async with serving(server, context=authority.server(version=version)) as port:
         connection = await transport_to(
             f"tls://127.0.0.1:{port}", tls_ca_file=authority.ca_file
         ).connect()
-        await connection.send(outbox)
+        await connection.send(unconfirmed)
         is_open = await connection.is_open()
         await connection.aclose()
 
-    assert not outbox
+    assert not unconfirmed
     assert is_open
     assert server.messages == [*MESSAGES, b"x" * 300_000]
     assert server.endings == ["in good order"]  # without close_notify it would be broken
@@ -107,7 +107,7 @@ async def test_relp_goes_over_tls_as_well(authority: Authority) -> None:
         connection = await transport_to(
             f"relp+tls://127.0.0.1:{port}", tls_ca_file=authority.ca_file
         ).connect()
-        await connection.send(Outbox(MESSAGES))
+        await connection.send(UnconfirmedMessages(MESSAGES))
         await connection.aclose()
 
     assert server.taken == MESSAGES
@@ -120,7 +120,7 @@ async def test_the_certificate_of_an_unknown_authority_is_refused(
     said = await refusal(authority.server(), tls_ca_file=stranger.ca_file)
 
     assert said == (
-        "the server's certificate is signed by an authority that is not known here "
+        "the server's certificate is signed by an authority that is not trusted here "
         "(set tls_ca_file to the certificate of that authority)"
     )
 
@@ -153,7 +153,7 @@ async def test_the_name_in_the_certificate_can_be_another_than_that_of_the_url(
             tls_ca_file=authority.ca_file,
             tls_server_name="logs.example",
         ).connect()
-        await connection.send(Outbox([b"one"]))
+        await connection.send(UnconfirmedMessages([b"one"]))
         await connection.aclose()
 
     assert server.messages == [b"one"]
@@ -165,7 +165,7 @@ async def test_any_certificate_is_taken_where_that_was_asked_for(stranger: Autho
         connection = await transport_to(
             f"tls://127.0.0.1:{port}", tls_dangerously_accept_any_certificate=True
         ).connect()
-        await connection.send(Outbox([b"one"]))
+        await connection.send(UnconfirmedMessages([b"one"]))
         await connection.aclose()
 
     assert server.messages == [b"one"]
@@ -184,7 +184,7 @@ async def test_a_server_that_wants_to_know_us_is_shown_our_certificate(
         connection = await transport_to(
             f"tls://127.0.0.1:{port}", tls_ca_file=authority.ca_file, **authority.client()
         ).connect()
-        await connection.send(Outbox([b"one"]))
+        await connection.send(UnconfirmedMessages([b"one"]))
         await connection.aclose()
 
     assert server.messages == [b"one"]
@@ -234,7 +234,7 @@ async def test_that_our_certificate_is_not_trusted_is_known_before_anything_is_s
 
 async def test_a_port_without_tls_is_recognized_when_it_answers() -> None:
     async with serving(lambda stream: stream.send(b"220 mail.example\r\n" * 9)) as port:
-        with pytest.raises(TransientSinkError, match="what answers there is not TLS"):
+        with pytest.raises(TransientSinkError, match="does not speak TLS on that port"):
             await transport_to(f"tls://127.0.0.1:{port}").connect()
 
 
@@ -250,7 +250,9 @@ async def test_a_port_without_tls_is_suspected_when_it_closes() -> None:
 async def test_a_port_without_tls_is_suspected_when_it_says_nothing() -> None:
     with deaf_server() as server:
         url = f"tls://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(TransientSinkError, match=r"within 3 s \(does it speak TLS on that"):
+        with pytest.raises(
+            TransientSinkError, match=r"within 3 s \(does the server speak TLS on that"
+        ):
             await transport_to(url, connect_timeout_s=3.0).connect()
 
 
@@ -280,7 +282,7 @@ async def test_files_are_read_again_for_each_connection(authority: Authority) ->
             await transport.connect()
         late.write_bytes(authority.ca_file.read_bytes())
         connection = await transport.connect()
-        await connection.send(Outbox([b"one"]))
+        await connection.send(UnconfirmedMessages([b"one"]))
         await connection.aclose()
 
     assert f"cannot use tls_ca_file {late}: No such file" in str(missing.value)
@@ -300,5 +302,5 @@ async def test_a_file_that_cannot_be_used_is_named_and_never_quoted(
     said = await refusal(authority.server(), **files)
 
     assert "cannot use tls_" in said
-    assert "needed is" in said
+    assert "required, in PEM" in said
     assert "c2Vjc" not in said
