@@ -24,8 +24,6 @@ from tailer.spool.contract import Spool
 
 log = structlog.get_logger()
 
-_RETRYING = "waiting to try again"
-
 
 class Service(LogSource, TargetSource, ListSource, Protocol):
     """The service, as far as it returns logs, gets targets and lists them."""
@@ -167,7 +165,7 @@ class Follower:
         """Record the retry in the health of `named` and of `targets` that are not followed."""
         now_s = self.clock.monotonic_s()
         if named is not None:
-            named.activity.start(_RETRYING, now_s=now_s, within_s=retry_in_s)
+            named.activity.wait_to_retry(now_s=now_s, retry_in_s=retry_in_s)
         for target in targets:
             if target not in self.followed:
                 self.health.of(target).schedule_retry(now_s=now_s, retry_in_s=retry_in_s)

@@ -32,7 +32,6 @@ log = structlog.get_logger()
 
 _OPEN_RETRY_S = 30.0  # pause before a sink that could not be opened is opened again
 _FINISH_TIMEOUT_S = 10.0  # for writes in progress of a removed or changed sink
-_FIELD = re.compile(r"\{[^{}]*\}")
 _CLOSED = re.compile(r"\.[0-9]{6,}\Z")  # the number of a closed file precedes its extension
 
 

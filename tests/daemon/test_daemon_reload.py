@@ -129,7 +129,7 @@ async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> N
     with capture_logs() as events:
         await bench.run(operate)
 
-    following = [event["target"] for event in events if event["event"] == "following"]
+    following = [event["target"] for event in events if event.get("phase") == "following"]
     assert following == [FIRST, SECOND]
 
 
