@@ -10,12 +10,12 @@ Laws of this file:
    listings without it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from tailer.discovery.selector import Selector
 from tailer.model import Kind, Status, Target, Workload
+from tailer.spool.targets import TargetRegistry
 from tailer.timestamp import NS_PER_S, parse_ns
 
 # A listing may be so far behind, so the next one may show older changes for the first time.
@@ -24,20 +24,6 @@ _LAG_NS = 60 * NS_PER_S
 _CLOCK_SKEW_NS = 5 * NS_PER_S
 _MIN_MEMORY_NS = 3600 * NS_PER_S
 _LISTINGS_UNTIL_LOST = 3  # one may be from the middle of a change, a second one from its cache
-
-
-class StoredTargets(Protocol):
-    """What earlier listings stored, also in earlier processes; see the Spool contract."""
-
-    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None: ...
-
-    def is_known(self, target: Target) -> bool: ...
-
-    def is_retired(self, target: Target) -> bool: ...
-
-    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]: ...
-
-    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +98,7 @@ class KnownTargets:
     def compare(
         self,
         listed: Sequence[Workload],
-        stored: StoredTargets,
+        stored: TargetRegistry,
         *,
         now_ns: int,
         watched_since_ns: int,
@@ -150,7 +136,7 @@ class KnownTargets:
         return Changes(found, self._forgettable(stored, now_ns=now_ns), lost)
 
     def _lost(
-        self, listed: Sequence[Workload], stored: StoredTargets, *, now_ns: int
+        self, listed: Sequence[Workload], stored: TargetRegistry, *, now_ns: int
     ) -> Mapping[Target, int]:
         """Targets that an earlier process did not finish and that this one never found listed.
 
@@ -198,7 +184,7 @@ class KnownTargets:
             earliest_ns = min(earliest_ns, past.since_ns)
         return max(created_ns - _CLOCK_SKEW_NS, earliest_ns)
 
-    def _forgettable(self, stored: StoredTargets, *, now_ns: int) -> tuple[Target, ...]:
+    def _forgettable(self, stored: TargetRegistry, *, now_ns: int) -> tuple[Target, ...]:
         # Older targets have ended too long ago to be read if they are ever listed again.
         memory_ns = max(_MIN_MEMORY_NS, self.backfill_ns + self.lateness_ns) + _LAG_NS
         limit_ns = now_ns - memory_ns

@@ -1,7 +1,6 @@
 """Nothing that was there to be followed is missed, and nothing is followed twice."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import hypothesis.strategies as st
 import pytest
@@ -11,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tailer.discovery.known_targets import Changes, KnownTargets
 from tailer.discovery.selector import Selector
 from tailer.model import Kind, Status, Target, Workload
+from tailer.spool.targets import Listing, TargetRegistry
 from tailer.timestamp import NS_PER_S, format_ns
 
 GROUP, KIND = "team-a", Kind.EXECUTION
@@ -24,38 +24,6 @@ PATHS = [
     (Status.RUNNING, Status.STOPPING, Status.STOPPED),
 ]
 WISHES = [(), (Status.RUNNING,), (Status.PENDING, Status.RUNNING), (Status.COMPLETED, Status.DEAD)]
-
-
-@dataclass
-class Memory:
-    """What survives a restart."""
-
-    look_ns: int | None = None
-    known: dict[Target, int] = field(default_factory=dict)
-    gone: set[Target] = field(default_factory=set)
-
-    def last_listing_ns(self, resource_group: str, kind: Kind) -> int | None:
-        return self.look_ns
-
-    def is_known(self, target: Target) -> bool:
-        return target in self.known
-
-    def is_retired(self, target: Target) -> bool:
-        return target in self.gone
-
-    def retired(self, resource_group: str, kind: Kind) -> Collection[Target]:
-        return self.gone
-
-    def unfinished(self, resource_group: str, kind: Kind) -> Mapping[Target, int]:
-        return {target: ns for target, ns in self.known.items() if target not in self.gone}
-
-    def note(self, changes: Changes, at_ns: int) -> None:
-        self.look_ns = at_ns
-        self.known = {**changes.found, **self.known}
-        self.gone |= set(changes.lost)
-        self.gone -= set(changes.forgettable)
-        for target in changes.forgettable:
-            del self.known[target]
 
 
 def known_targets(*statuses: Status, backfill_s: int = BACKFILL_S) -> KnownTargets:
@@ -96,7 +64,7 @@ class Looks:
 
     def __init__(self, *statuses: Status, backfill_s: int = BACKFILL_S) -> None:
         self.statuses, self.backfill_s = statuses, backfill_s
-        self.memory = Memory()
+        self.memory = TargetRegistry()  # it survives a restart
         self.watched_since_s: int | None = None
         self.restart()
 
@@ -117,9 +85,16 @@ class Looks:
             watched_since_ns=self.watched_since_s * NS_PER_S,
         )
 
+    def store(self, changes: Changes, at_s: int) -> None:
+        for target in changes.lost:
+            self.memory.retire(target)
+        self.memory.record_listing(
+            Listing(GROUP, KIND, at_s * NS_PER_S, changes.found, changes.forgettable)
+        )
+
     def look(self, at_s: int, *listed: Workload) -> dict[str, int]:
         changes = self.compare(at_s, *listed)
-        self.memory.note(changes, at_s * NS_PER_S)
+        self.store(changes, at_s)
         return {
             target.id: start_ns // NS_PER_S - at_s for target, start_ns in changes.found.items()
         }
@@ -226,7 +201,7 @@ def test_what_is_followed_is_found_again_by_the_next_process_until_it_is_retired
     looks.look(T, workload(created_s=T - 100))
     looks.restart()
     again = looks.look(T + 10, ended)
-    looks.memory.gone.add(ended.target)
+    looks.memory.retire(ended.target)
     looks.restart()
 
     assert list(again) == ["e1"]
@@ -237,17 +212,17 @@ def test_what_is_retired_is_forgotten_only_when_no_list_has_shown_it_for_long() 
     looks = Looks()
     ended = workload(Status.DEAD, created_s=T - 100, changed_s=T)
     looks.look(T, ended)
-    looks.memory.gone.add(ended.target)
+    looks.memory.retire(ended.target)
     looks.look(T + 10)
     looks.look(T + 3000)
     looks.look(T + 3010, ended)
     looks.look(T + 3020)
     looks.look(T + 3020 + 3600)
-    kept = set(looks.memory.gone)
+    kept = set(looks.memory.retired(GROUP, KIND))
     looks.look(T + 3020 + 3700)
 
     assert kept == {ended.target}
-    assert looks.memory.gone == set()
+    assert set(looks.memory.retired(GROUP, KIND)) == set()
     assert looks.look(T + 3020 + 3710, ended) == {}
 
 
@@ -255,12 +230,11 @@ def test_what_is_retired_is_found_again_when_list_after_list_says_that_it_lives(
     looks = Looks()
     alive = workload(created_s=T - 100)
     looks.look(T, alive)
-    looks.memory.gone.add(alive.target)
+    looks.memory.retire(alive.target)
     behind_the_truth = [looks.look(T + 10, alive), looks.look(T + 69, alive)]
     looks.restart()
     too_soon = looks.look(T + 100, alive)
     found = looks.look(T + 160, alive)
-    looks.memory.gone.remove(alive.target)
 
     assert [*behind_the_truth, too_soon] == [{}, {}, {}]
     assert list(found) == ["e1"]
@@ -271,7 +245,7 @@ def test_what_is_retired_and_listed_as_ended_in_between_is_not_found_again() -> 
     looks = Looks()
     alive, ended = (workload(status, created_s=T - 100) for status in (Status.RUNNING, Status.DEAD))
     looks.look(T, alive)
-    looks.memory.gone.add(alive.target)
+    looks.memory.retire(alive.target)
 
     assert [looks.look(T + at_s, one) for at_s, one in ((10, alive), (60, ended), (80, alive))] == [
         {},
@@ -289,7 +263,7 @@ def left_behind(*more: Workload) -> Looks:
 
 def lost(looks: Looks, at_s: int, *listed: Workload) -> dict[str, int]:
     changes = looks.compare(at_s, *listed)
-    looks.memory.note(changes, at_s * NS_PER_S)
+    looks.store(changes, at_s)
     return {target.id: read_ns // NS_PER_S for target, read_ns in changes.lost.items()}
 
 
@@ -320,7 +294,7 @@ def test_what_any_list_shows_again_is_not_lost() -> None:
 
 def test_what_was_read_to_its_end_is_not_lost_when_it_is_deleted() -> None:
     looks = left_behind()
-    looks.memory.gone.add(Target(GROUP, KIND, "e1"))
+    looks.memory.retire(Target(GROUP, KIND, "e1"))
 
     assert [lost(looks, T + at_s) for at_s in (1000, 1030, 1061)] == [{}, {}, {}]
 
@@ -328,7 +302,7 @@ def test_what_was_read_to_its_end_is_not_lost_when_it_is_deleted() -> None:
 def test_what_somebody_read_to_its_end_meanwhile_is_not_lost() -> None:
     looks = left_behind()
     before = [lost(looks, T + at_s) for at_s in (1000, 1030)]
-    looks.memory.gone.add(Target(GROUP, KIND, "e1"))
+    looks.memory.retire(Target(GROUP, KIND, "e1"))
 
     assert [*before, lost(looks, T + 1061)] == [{}, {}, {}]
 
@@ -461,7 +435,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
         life = self.lives[id_]
         if life.status.is_terminal or is_deleted:
             life.is_deleted = life.is_deleted or is_deleted
-            self.looks.memory.gone.add(Target(GROUP, KIND, id_))
+            self.looks.memory.retire(Target(GROUP, KIND, id_))
 
     def _listed(self) -> list[Workload]:
         return [
@@ -471,7 +445,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
         ]
 
     def _compare(self, listed: list[Workload]) -> None:
-        retired = {target.id for target in self.looks.memory.gone}
+        retired = {target.id for target in self.looks.memory.retired(GROUP, KIND)}
         found = self.looks.look(self.now_s, *listed)
         assert not self.found & found.keys(), "found twice by one process"
         assert not retired & found.keys(), "retired, and found again"
