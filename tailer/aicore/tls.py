@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tailer.aicore.credentials import CertificateFiles, CertificateText
 from tailer.errors import AuthError, ConfigError
-from tailer.tls import client_context, error_reason, load_client_certificate
+from tailer.config.tls import client_context, error_reason, load_client_certificate
 
 
 def api_context(ca_file: Path | None) -> ssl.SSLContext:

@@ -274,7 +274,9 @@ def _as_config_error(address: HostPort | UnixPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        # From Python 3.13 on, asyncio drops the number of this error, and of no other.
+        number = error.errno or errno.EADDRNOTAVAIL
+        reason = _REASONS.get(number) or error.strerror or str(error)
         raise ConfigError(
             f"[status] listen: cannot listen on {address}: {reason}",
             hint='stop the process that uses it, or set another address ("" for no status page)',
