@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from tailer.aicore.credentials import CertificateFiles, CertificateText
-from tailer.errors import AuthError, ConfigError
 from tailer.config.tls import client_context, error_reason, load_client_certificate
+from tailer.errors import AuthError, ConfigError
 
 
 def api_context(ca_file: Path | None) -> ssl.SSLContext:

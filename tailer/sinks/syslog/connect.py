@@ -19,10 +19,10 @@ from anyio import to_thread
 
 from tailer.clock import Clock
 from tailer.config.settings import SyslogSection
+from tailer.config.tls import client_context, error_reason, load_client_certificate
 from tailer.errors import TransientSinkError
 from tailer.sinks.syslog.errors import failure, is_wrong_name, unresolved, wrong_name
 from tailer.sinks.syslog.stream import StreamSocket
-from tailer.config.tls import client_context, error_reason, load_client_certificate
 
 SocketAddress: TypeAlias = tuple[str | int | bytes, ...]
 Endpoint: TypeAlias = tuple[socket.AddressFamily, SocketAddress]
