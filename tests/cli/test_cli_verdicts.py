@@ -201,7 +201,7 @@ def test_enough_lines_end_it_well(world: World, follow: tuple[str, ...]) -> None
     ended = world.run("logs", *follow, "--max-lines", "7", "deployment/d1234567")
 
     assert (ended.code, ended.lines) == (0, [f"{number}" for number in range(7)])
-    assert "event=enough lines=7" in ended.err
+    assert "event=max_lines_reached lines=7" in ended.err
 
 
 def test_only_the_lines_that_pass_count_for_enough(world: World) -> None:
