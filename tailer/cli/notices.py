@@ -103,8 +103,12 @@ SENTENCES: dict[str, Callable[[_Fields], str]] = {
 
 
 def _counts(fields: _Fields) -> str:
-    counts = f"targets {fields['targets']}, selectors {fields['selectors']}"
-    return f"{counts}, sinks {', '.join(fields['sinks'])}" if "sinks" in fields else counts
+    counts = [f"targets {fields['targets']}"]
+    if fields["selectors"]:
+        counts.append(f"selectors {fields['selectors']}")
+    if "sinks" in fields:
+        counts.append(f"sinks {', '.join(fields['sinks'])}")
+    return ", ".join(counts)
 
 
 def _with_retry(fields: _Fields, text: str) -> str:

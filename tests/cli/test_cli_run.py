@@ -115,7 +115,7 @@ def test_json_is_one_object_a_line(world: World, write_config: Write) -> None:
         ended = process.end()
 
     events = [json.loads(line) for line in ended.err.splitlines()]
-    assert [event["event"] for event in events] == ["started", "following", "stopping", "stopped"]
+    assert [event["event"] for event in events] == ["started", "target_phase", "stopping", "stopped"]
     assert all({"timestamp", "level"} <= event.keys() for event in events)
 
 
@@ -211,4 +211,4 @@ def test_help_says_how_it_ends(tmp_path: Path) -> None:
     ended = run("run", "--help", environ={"HOME": str(tmp_path)}, timeout_s=PATIENCE_S)
 
     assert ended.code == 0
-    assert "the second ends it at once" in ended.out.replace("\n", " ")
+    assert "a second signal exits at once" in ended.out.replace("\n", " ")
