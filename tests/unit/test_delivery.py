@@ -126,7 +126,7 @@ async def test_several_batches_of_which_nothing_is_wanted_reach_no_sink(
     clock: VirtualClock,
 ) -> None:
     spool = await spool_with("a", "b")
-    sink = MemorySink(fails=lambda: SinkError("nobody should write"))
+    sink = MemorySink(fails=lambda: SinkError("unexpected write"))
 
     def nothing(batch: Batch) -> Batch:
         return replace(batch, entries=(), times_ns=())

@@ -1,4 +1,4 @@
-"""What is not shown as it is."""
+"""Escaping of unsafe characters."""
 
 import re
 

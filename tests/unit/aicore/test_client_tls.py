@@ -172,7 +172,7 @@ def of_a_stranger() -> CertificateText:
 
 @contextmanager
 def strict_server(context: ssl.SSLContext) -> Iterator[str]:
-    """One that sends its alert before it hangs up, which asyncio's servers do not."""
+    """A TLS server that sends its alert before it closes, which asyncio's servers do not."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def shake_hands_once() -> None:

@@ -1,4 +1,4 @@
-"""The official SDK is the oracle: where it finds credentials, so do we, and the same ones."""
+"""Credentials are found where SAP's SDK finds them; the SDK is the oracle."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""One look at what there is, when not everything may be seen."""
+"""Listing of workloads when some requests are forbidden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

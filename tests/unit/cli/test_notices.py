@@ -1,4 +1,4 @@
-"""A notice is one harmless line, whoever it is for, whatever strangers have put into it."""
+"""A notice is one line without control characters, for people and as JSON."""
 
 import json
 from collections.abc import Iterator

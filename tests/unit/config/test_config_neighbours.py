@@ -1,4 +1,4 @@
-"""The configuration is below the parts it configures, so here they are compared."""
+"""Checks of the configuration layer agree with the parts that it configures."""
 
 import hypothesis.strategies as st
 import pytest

@@ -1,4 +1,4 @@
-"""Nothing that was there to be followed is missed, and nothing is followed twice."""
+"""Which listed workloads are new, lost or finished: none missed, none followed twice."""
 
 from dataclasses import dataclass, replace
 

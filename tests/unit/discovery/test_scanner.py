@@ -1,4 +1,4 @@
-"""Listing on an interval: new workloads are reported once, refusals stay where they are."""
+"""Listing on an interval: new workloads are reported once; a denied group affects no other."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

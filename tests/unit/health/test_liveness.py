@@ -1,4 +1,4 @@
-"""Quiet is well when somebody has said why; silence without a reason is not."""
+"""Liveness: a task may be idle with a recorded reason; without one it is stalled."""
 
 from math import inf
 

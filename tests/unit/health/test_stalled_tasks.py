@@ -1,4 +1,4 @@
-"""Tasks whose questions are never answered are told; those that only wait are not."""
+"""Tasks with a request that never ends are stalled; pausing and retrying tasks are not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ EXECUTIONS = Selector(
 async def reasons_after(
     seconds: float, source: MemorySource, clock: VirtualClock
 ) -> tuple[list[str], Health]:
-    """What there is to say of a target that is followed from `source`."""
+    """Reasons for a stall of a target that is followed from `source`."""
     health = Health()
     poller = Poller(
         target=TARGET,

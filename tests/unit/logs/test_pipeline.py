@@ -33,7 +33,7 @@ FOLLOW = ReadRequest(E1, START_NS - NS_PER_S, None)
 
 @dataclass(slots=True)
 class Output(MemorySink):
-    """A sink whose reader leaves when the test says so."""
+    """A sink whose reader leaves when the test sets `has_left`."""
 
     has_left: anyio.Event = field(default_factory=anyio.Event)
 

@@ -1,4 +1,4 @@
-"""What is remembered of the lines that were printed."""
+"""Counters and last lines of the printed output."""
 
 from dataclasses import replace
 

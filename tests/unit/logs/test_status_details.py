@@ -1,4 +1,4 @@
-"""What a failure's free-form JSON is understood to say."""
+"""Failure reasons extracted from the free-form JSON of a status."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shell around the core: what reaches the spool, when requests are sent, when it ends."""
+"""The poller: lines that reach the spool, timing of requests, end of a target."""
 
 import random
 from collections import Counter

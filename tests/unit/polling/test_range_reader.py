@@ -1,4 +1,4 @@
-"""The conversation of one read, against stores of every dialect that do not change meanwhile."""
+"""Requests of one read, against unchanging stores of every dialect."""
 
 from collections import Counter
 from itertools import pairwise

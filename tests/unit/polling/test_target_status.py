@@ -1,4 +1,4 @@
-"""How the status of a target is asked for: cheaply while nothing changes."""
+"""Status requests of a target: details once, then the status field only."""
 
 import pytest
 from support.fakes import TARGET, MemorySource

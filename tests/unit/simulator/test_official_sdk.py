@@ -1,4 +1,4 @@
-"""SAP's own client finds in the simulator what it expects of the service. In real time."""
+"""SAP's own client works with the simulator. In real time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

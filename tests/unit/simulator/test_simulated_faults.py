@@ -1,4 +1,4 @@
-"""The simulated service fails in every way that real ones do, and for certain when told to."""
+"""Faults of the simulated service: random shares, and faults ordered by a test."""
 
 import aiohttp
 import msgspec

@@ -1,4 +1,4 @@
-"""Targets live: they start, speak, end, and say the same for the same seed."""
+"""Life cycles and lines of simulated targets, reproducible from the seed."""
 
 from collections import Counter
 

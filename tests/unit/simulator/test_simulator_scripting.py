@@ -1,4 +1,4 @@
-"""A test can say what the service says, and learn what it has shown."""
+"""Scripting the simulator: add lines, and query the lines that it has shown."""
 
 import ssl
 

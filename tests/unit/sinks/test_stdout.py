@@ -1,4 +1,4 @@
-"""Standard output as it comes: pipes, terminals, files, and what they have shared with others."""
+"""Standard output as a pipe, terminal or file, also shared with other processes."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""A full spool, and sinks that would rather lose lines than hold up all."""
+"""A full spool with `drop_oldest` sinks."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Rig:
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    """Two sinks that drop, one that waits."""
+    """Two `drop_oldest` sinks and one `wait` sink."""
     dropped: list[tuple[str, int]] = []
 
     def note(sink: str, batch: Batch) -> None:

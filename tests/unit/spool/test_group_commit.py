@@ -1,4 +1,4 @@
-"""Many changes in one transaction: all or nothing, in order, and nobody is forgotten."""
+"""Group commit: many changes in one transaction, atomic and in order."""
 
 import os
 import sqlite3
@@ -22,8 +22,8 @@ DEADLINE_S = 20.0  # of real time, so that a broken test ends
 
 
 @dataclass(slots=True)
-class ApiRequests:
-    """Work that stays in the database's thread until it is let go."""
+class ThreadGate:
+    """A change that blocks the database's thread until `opened` is set."""
 
     entered: Event = field(default_factory=Event)
     opened: Event = field(default_factory=Event)
@@ -38,7 +38,7 @@ class ApiRequests:
 
 @dataclass(slots=True)
 class Rig:
-    """A table of numbers, and those of which it was said that they are stored."""
+    """A table of numbers, and the numbers reported as stored."""
 
     connection: sqlite3.Connection
     store: GroupCommit
@@ -47,7 +47,7 @@ class Rig:
     async def put(self, number: int) -> None:
         await self.store.commit(inserting(number), lambda _: self.stored.append(number))
 
-    async def hold(self, gate: ApiRequests) -> None:
+    async def hold(self, gate: ThreadGate) -> None:
         await self.store.commit(gate, lambda _: None)
 
     def rows(self) -> list[object]:
@@ -74,7 +74,7 @@ def is_full(connection: sqlite3.Connection, *, pages: int | None) -> None:
 
 
 async def test_who_waits_meanwhile_goes_along_with_the_next_transaction(rig: Rig) -> None:
-    gate = ApiRequests()
+    gate = ThreadGate()
     commits: list[None] = []
     rig.connection.set_trace_callback(
         lambda statement: commits.append(None) if statement == "COMMIT" else None
@@ -100,7 +100,7 @@ async def test_they_are_told_in_the_order_in_which_they_came(rig: Rig) -> None:
 
 
 async def test_one_that_is_canceled_while_it_waits_leaves_nothing_behind(rig: Rig) -> None:
-    gate = ApiRequests()
+    gate = ThreadGate()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.hold, gate)
         await gate.is_entered()
@@ -116,7 +116,7 @@ async def test_one_that_is_canceled_while_it_waits_leaves_nothing_behind(rig: Ri
 
 
 async def test_one_that_is_canceled_under_way_takes_no_other_with_it(rig: Rig) -> None:
-    first, second = ApiRequests(), ApiRequests()
+    first, second = ThreadGate(), ThreadGate()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.hold, first)
         await first.is_entered()

@@ -1,4 +1,4 @@
-"""The machine stops between any two statements: what is found then was true once, whole."""
+"""A power failure between any two statements leaves a consistent spool."""
 
 import os
 import shutil

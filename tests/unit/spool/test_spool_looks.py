@@ -1,4 +1,4 @@
-"""What a spool on disk knows of looks and of retired targets after a restart, of any version."""
+"""Listings and retired targets in a spool on disk, after a restart and from old versions."""
 
 import shutil
 import sqlite3

@@ -1,4 +1,4 @@
-"""What is found where the spool should be, and what is said about it."""
+"""Opening a spool: locked, damaged, newer, unreadable, or not a file."""
 
 import os
 import sqlite3

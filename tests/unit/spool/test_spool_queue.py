@@ -1,4 +1,4 @@
-"""Who waits for room in a full spool, and for how long."""
+"""The queue of batches that wait for room in a full spool."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The status as one document: stable, bounded, and without other people's secrets."""
+"""The /status document: documented, bounded in size, and without secrets."""
 
 import re
 from pathlib import Path

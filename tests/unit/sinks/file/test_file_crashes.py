@@ -1,4 +1,4 @@
-"""The promise of the file sink: whatever dies when, each line is in the files exactly once."""
+"""The file sink writes each line exactly once, through a crash at any system call."""
 
 import errno
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
 def test_what_is_not_committed_is_gone_after_the_start(
     batches: list[Batch], data: st.DataObject
 ) -> None:
-    """Also what somebody has added to a file, for nobody can tell it from half a line."""
+    """Text added by another process is cut as well: it looks like an incomplete line."""
     with fast_folder() as folder:
         store = Store(folder, rotate_bytes=20)
         committed = data.draw(st.integers(1, len(batches)))

@@ -162,7 +162,7 @@ async def test_a_full_disk_holds_whole_lines_and_goes_on_when_there_is_room(
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(40_000))
     written = 0
-    with pytest.raises(TransientSinkError):  # noqa: PT012 - nobody knows when
+    with pytest.raises(TransientSinkError):  # noqa: PT012 - the failing write is not predictable
         while True:
             await sink.write([lines(*[str(written)] * 1000)])
             written += 1

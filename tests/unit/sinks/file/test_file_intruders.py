@@ -1,4 +1,4 @@
-"""The file sink among others: who cuts, moves and replaces files, and who sets traps."""
+"""Files that other processes truncate, move or replace, and hostile links and pipes."""
 
 import os
 from collections.abc import AsyncIterator

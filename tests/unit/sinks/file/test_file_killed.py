@@ -1,4 +1,4 @@
-"""A real process, killed for real."""
+"""A real process with a file sink, killed by SIGKILL."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""A sink whose folder is another one than last time, and who comes after it."""
+"""A file sink whose directory or path has changed since the last run."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

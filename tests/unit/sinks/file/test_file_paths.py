@@ -1,4 +1,4 @@
-"""Which file a line belongs in, whatever other people call their pods."""
+"""Path templates: the file of a line, also for hostile pod names."""
 
 from collections import Counter
 

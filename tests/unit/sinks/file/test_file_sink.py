@@ -1,4 +1,4 @@
-"""The file sink when all is well: names, modes, rotation, and who may touch its files."""
+"""The file sink without failures: names, modes, rotation and compression."""
 
 import gzip
 import os

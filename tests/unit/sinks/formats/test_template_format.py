@@ -1,4 +1,4 @@
-"""A format of the user's own, and what it cannot be made to do."""
+"""Format templates of users, and rejected templates."""
 
 from datetime import UTC
 

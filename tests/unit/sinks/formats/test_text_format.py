@@ -1,4 +1,4 @@
-"""Text, for people: no more before a line than needed, and nothing that drives a terminal."""
+"""The text format: shortest useful prefix, and no control characters to a terminal."""
 
 import re
 from datetime import UTC

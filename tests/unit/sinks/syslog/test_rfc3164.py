@@ -1,4 +1,4 @@
-"""RFC 3164, for receivers that know no other."""
+"""RFC 3164, for receivers without RFC 5424."""
 
 import re
 from datetime import UTC

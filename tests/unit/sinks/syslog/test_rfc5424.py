@@ -1,4 +1,4 @@
-"""RFC 5424: whatever strangers log, what is sent reads back by the standard's own grammar."""
+"""RFC 5424: every message parses by the standard's grammar, also for hostile lines."""
 
 from typing import Any
 

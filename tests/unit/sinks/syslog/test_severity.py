@@ -1,4 +1,4 @@
-"""How severe a line is: its stream says so, or the line itself in a library's own form."""
+"""Severity of a line: by its stream, or by a level that the line states."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def severity(entry: Entry, **settings: Any) -> str:
         (Entry(msg="x"), "info"),
         (Entry(stream=None, msg=UNSET), "info"),
         (Entry(msg="2022-11-04T12:49:51.440561519Z stderr F Starting"), "warning"),
-        (line("ERROR: but nobody asked"), "info"),
+        (line("ERROR: not parsed by default"), "info"),
     ],
 )
 def test_the_stream_decides(entry: Entry, named: str) -> None:

@@ -1,4 +1,4 @@
-"""The id by which a receiver can drop what it has seen."""
+"""Stable message ids, by which a receiver can drop duplicates."""
 
 from dataclasses import replace
 

@@ -149,7 +149,7 @@ async def test_a_write_that_was_canceled_goes_on_over_a_new_connection() -> None
     await sink.open(None)
     with anyio.move_on_after(5) as waiting:
         await sink.write([batch])
-    server.is_up = False  # as a connection says of itself after a canceled send
+    server.is_up = False  # the state of a connection after a canceled send
     with pytest.raises(TransientSinkError):
         await sink.write([batch])
     server.is_up = True
