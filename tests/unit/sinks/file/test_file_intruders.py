@@ -82,7 +82,7 @@ async def test_a_file_that_logrotate_moved_is_no_gap(*, bench: Bench, restarted:
     assert (bench.folder / "d1a2.log").read_text() == "two\n"
 
 
-async def test_a_file_moved_to_another_file_system_is_no_gap_after_a_reopen(
+async def test_a_file_moved_to_another_directory_is_no_gap_after_a_reopen(
     bench: Bench, tmp_path: Path
 ) -> None:
     sink = await bench.opened()

@@ -39,7 +39,7 @@ async def test_an_unchanged_sink_keeps_its_mark(bench: Bench) -> None:
     assert await sink.open(mark) == mark
 
 
-async def test_a_new_path_in_the_same_directory_leaves_the_old_file_complete(
+async def test_a_new_path_in_the_same_directory_leaves_the_old_file_to_another_sink(
     bench: Bench,
 ) -> None:
     before = await bench.opened("all.log")

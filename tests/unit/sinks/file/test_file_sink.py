@@ -64,7 +64,7 @@ async def test_several_batches_for_one_file_are_written_in_order(
     assert (bench.folder / "other.log").read_text() == "2\n"
 
 
-async def test_many_batches_in_one_write_need_one_sync(bench: Bench) -> None:
+async def test_many_batches_in_one_write_need_the_disk_calls_of_one(bench: Bench) -> None:
     disk = CountingDisk()
     sink = await bench.opened(disk=disk)
     await sink.write([lines("begun")])

@@ -65,7 +65,7 @@ def test_missing_null_empty_and_literal_values_have_different_ids() -> None:
     assert len({id_.partition("-")[0] for id_ in ids}) == len(ids)
 
 
-def test_concatenated_names_have_different_ids() -> None:
+def test_names_that_contain_separators_have_different_ids() -> None:
     ids = stable_ids(at_once(Entry(pod="a", container="b"), Entry(pod="a', 'b", container="")))
 
     assert ids[0].partition("-")[0] != ids[1].partition("-")[0]
