@@ -70,7 +70,7 @@ def test_an_unknown_target_is_4(world: World, word: str) -> None:
     ended = world.run("logs", "-f", word)
 
     assert ended.code == 4
-    assert "`tailer list` shows what there is" in ended.complaint
+    assert "`tailer list` shows all targets" in ended.complaint
 
 
 def test_an_ambiguous_id_is_a_slip(world: World) -> None:

@@ -1,4 +1,4 @@
-"""What a service says when something breaks; `make breakage` breaks much more, and waits longer."""
+"""Status reports of failures, a short form of `make breakage`."""
 
 import pytest
 from stress.break_each_part import BREAKAGES, play
@@ -9,7 +9,7 @@ def test_refused_credentials_are_named_for_every_target_and_nothing_calls_that_w
 
     refused = [line for line in told.status if "401 Unauthorized: Bad credentials" in line]
     code, lines = told.check
-    assert told.status[0] == "in trouble (3 targets failed)"
+    assert told.status[0].startswith("degraded (3 targets failed")
     assert len(refused) == 3
     assert (code, lines[0].startswith("FAIL token no token for the client id")) == (3, True)
 
@@ -20,10 +20,10 @@ def test_a_syslog_server_that_is_away_is_named_until_it_is_back() -> None:
 
     code, lines = away.check
     assert away.healthz == away.readyz == (200, [])
-    assert away.status[0] == "in trouble (sink syslog backing off)"
+    assert away.status[0] == "degraded (sink syslog backing off)"
     assert "relp://logs:2514: connection refused" in away.status[1]
     assert (code, [line.split(":")[0] for line in lines]) == (5, ["FAIL sink syslog relp"])
-    assert (back.status, back.check) == (["well"], (0, []))
+    assert (back.status, back.check) == (["healthy"], (0, []))
 
 
 @pytest.mark.long

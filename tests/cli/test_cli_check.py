@@ -1,4 +1,4 @@
-"""`tailer check`: everything that `tailer run` needs, tried before it is needed."""
+"""`tailer check` tests credentials, API, spool, sinks and addresses of a configuration."""
 
 import json
 import os
@@ -26,8 +26,8 @@ def world(serve: Serve) -> World:
 
 
 @pytest.fixture
-def nobody_there() -> Iterator[int]:
-    """A port at which nobody answers, as long as the test lasts."""
+def closed_port() -> Iterator[int]:
+    """A port without a listener, reserved until the test ends."""
     with closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
@@ -169,9 +169,9 @@ def test_refused_credentials_are_told_without_the_secret(serve: Serve, write_con
 
 
 def test_an_address_that_nobody_answers_at(
-    world: World, write_config: Write, nobody_there: int
+    world: World, write_config: Write, closed_port: int
 ) -> None:
-    world.environ["AICORE_BASE_URL"] = f"http://127.0.0.1:{nobody_there}/v2"
+    world.environ["AICORE_BASE_URL"] = f"http://127.0.0.1:{closed_port}/v2"
 
     ended = check(world, write_config())
 
@@ -220,11 +220,11 @@ def test_a_folder_that_cannot_be_made_is_exit_code_5(
 
 
 def test_every_server_of_a_sink_is_tried(
-    world: World, write_config: Write, nobody_there: int
+    world: World, write_config: Write, closed_port: int
 ) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-        urls = [f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{nobody_there}"]
+        urls = [f"tcp://127.0.0.1:{port}", f"tcp://127.0.0.1:{closed_port}"]
         ended = check(world, write_config(f'[[sink]]\nkind = "syslog"\nurl = {json.dumps(urls)}'))
 
     row = next(row for row in ended.json if row["check"] == "sink syslog")
@@ -233,9 +233,9 @@ def test_every_server_of_a_sink_is_tried(
 
 
 def test_a_server_that_is_not_there_is_exit_code_5(
-    world: World, write_config: Write, nobody_there: int
+    world: World, write_config: Write, closed_port: int
 ) -> None:
-    sink = f'[[sink]]\nkind = "syslog"\nurl = "relp://127.0.0.1:{nobody_there}"'
+    sink = f'[[sink]]\nkind = "syslog"\nurl = "relp://127.0.0.1:{closed_port}"'
 
     ended = check(world, write_config(sink))
 

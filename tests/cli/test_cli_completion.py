@@ -1,4 +1,4 @@
-"""The shell completes what the service knows: at once, or silently not at all."""
+"""Shell completion of ids and names: immediate, or silently empty."""
 
 import os
 import shutil

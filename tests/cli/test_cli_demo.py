@@ -1,4 +1,4 @@
-"""`tailer demo`: it ends soon after its time, with a balance that is true."""
+"""`tailer demo`: ends on time and prints a correct balance of shown and printed lines."""
 
 import signal
 from pathlib import Path

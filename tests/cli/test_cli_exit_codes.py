@@ -64,7 +64,7 @@ def test_it_is_5_when_the_disk_is_full(world: World, words: str) -> None:
 
 
 def test_it_is_6_when_an_instant_holds_more_lines_than_the_service_shows(serve: Serve) -> None:
-    """No two of them are alike: of twins, nobody could tell which end of a crowd has them."""
+    """All lines differ: identical lines at both ends of the instant would be ambiguous."""
     world = serve(dialect=Dialect(resolution="ms"))
     world.saturated(world.add(), 13_000, ago_s=100)
 

@@ -1,4 +1,4 @@
-"""What the command says about itself, and how quickly."""
+"""Help and version texts, and their response time."""
 
 import resource
 import subprocess

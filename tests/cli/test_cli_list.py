@@ -1,4 +1,4 @@
-"""`tailer list`: what there is, for people and for programs."""
+"""`tailer list`: the table for people, JSON lines for programs."""
 
 import shlex
 from typing import Any

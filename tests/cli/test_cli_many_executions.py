@@ -1,4 +1,4 @@
-"""A short form of `make herd`: thirty executions that are over before anybody could name them."""
+"""A short form of `make herd`: executions that live for seconds, found by selectors."""
 
 from pathlib import Path
 

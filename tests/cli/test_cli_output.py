@@ -1,4 +1,4 @@
-"""What is printed: which lines, in which order, in which form."""
+"""Output of `tailer logs`: selection, order and format of the lines."""
 
 from collections.abc import Sequence
 from typing import Any

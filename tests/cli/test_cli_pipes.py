@@ -1,4 +1,4 @@
-"""What becomes of a follower when its streams are pipes, full, closed or left."""
+"""Standard streams that are pipes: full, closed, or without a reader."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A long reading shows how far it is, on a terminal, and only where no log line can be."""
+"""The progress row: shown on a terminal only, and only if no log line can go there."""
 
 import re
 from datetime import UTC
@@ -62,7 +62,7 @@ def test_it_shows_how_far_it_is_and_leaves_no_trace(slow: World, tmp_path: Path)
             "--since 1h d1234567 > {folder}/lines 2> {folder}/notices",
         ],
     ),
-    ids=["stdout is the terminal", "it may be that of a pipe", "-q", "-f", "stderr is a file"],
+    ids=["stdout is the terminal", "stdout may go to a pipe", "-q", "-f", "stderr is a file"],
 )
 def test_elsewhere_there_is_none(slow: World, tmp_path: Path, words: str) -> None:
     with terminal(command=in_shell(words.format(folder=tmp_path)), environ=slow.environ) as opened:

@@ -1,4 +1,4 @@
-"""A running service is given another configuration: by SIGHUP, or by a new service key."""
+"""Reload of a running service: by SIGHUP, or by a changed service key file."""
 
 import json
 import signal

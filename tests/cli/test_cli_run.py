@@ -1,4 +1,4 @@
-"""`tailer run` as a process: how it starts, what it refuses, how it ends."""
+"""`tailer run` as a process: start, rejected configurations, shutdown."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""`tailer run` as systemd starts it: what it tells, and when."""
+"""`tailer run` under systemd: READY, STATUS, WATCHDOG and STOPPING notifications."""
 
 import signal
 import socket
@@ -50,12 +50,12 @@ def environ(world: World, tmp_path: Path) -> dict[str, str]:
     }
 
 
-def heard_up_to(supervisor: socket.socket, beginning: str) -> list[str]:
-    """What is told, up to the first that begins so."""
-    said: list[str] = []
-    while not said or not said[-1].startswith(beginning):
-        said.append(supervisor.recv(4096).decode())
-    return said
+def received_up_to(supervisor: socket.socket, beginning: str) -> list[str]:
+    """All notifications up to the first one with this prefix."""
+    received: list[str] = []
+    while not received or not received[-1].startswith(beginning):
+        received.append(supervisor.recv(4096).decode())
+    return received
 
 
 def test_it_tells_that_it_runs_how_it_is_and_that_it_stops(
@@ -64,14 +64,14 @@ def test_it_tells_that_it_runs_how_it_is_and_that_it_stops(
     world.add()
 
     with running("run", "--config", config, environ=environ(world, tmp_path)) as process:
-        said = heard_up_to(supervisor, "STATUS=targets: 1 following; undelivered: nothing")
-        said += heard_up_to(supervisor, "WATCHDOG=1")
+        received = received_up_to(supervisor, "STATUS=targets: 1 following; undelivered: nothing")
+        received += received_up_to(supervisor, "WATCHDOG=1")
         process.process.send_signal(signal.SIGTERM)
-        ending = heard_up_to(supervisor, "STOPPING=1")
+        ending = received_up_to(supervisor, "STOPPING=1")
         ended = process.end()
 
-    assert said.count("READY=1") == 1
-    assert not any(text.startswith("STOPPING") for text in said)
+    assert received.count("READY=1") == 1
+    assert not any(text.startswith("STOPPING") for text in received)
     assert ending[-1] == "STOPPING=1"
     assert ended.code == 0
 
@@ -79,14 +79,14 @@ def test_it_tells_that_it_runs_how_it_is_and_that_it_stops(
 def test_it_is_ready_while_the_service_is_down(
     world: World, config: str, supervisor: socket.socket, tmp_path: Path
 ) -> None:
-    """Or a start of the machine would fail because of an outage that tailer waits out."""
+    """An outage of AI Core must not make the boot of the machine fail."""
     world.add()
     world.break_down()
 
     with running("run", "--config", config, environ=environ(world, tmp_path)) as process:
-        heard_up_to(supervisor, "READY=1")
-        heard_up_to(supervisor, "WATCHDOG=1")
-        heard_up_to(supervisor, "WATCHDOG=1")
+        received_up_to(supervisor, "READY=1")
+        received_up_to(supervisor, "WATCHDOG=1")
+        received_up_to(supervisor, "WATCHDOG=1")
         process.process.send_signal(signal.SIGTERM)
         ended = process.end()
 

@@ -1,4 +1,4 @@
-"""`tailer run` with syslog servers that cannot be had: it starts, says so once, and finds them."""
+"""`tailer run` with unreachable syslog servers: starts, reports each once, connects later."""
 
 import signal
 import ssl

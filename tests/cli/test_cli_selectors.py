@@ -1,4 +1,4 @@
-"""`tailer logs` for those who do not know the ids, or whose executions are still to come."""
+"""`tailer logs` with selectors: several targets, and executions that are created later."""
 
 import signal
 from typing import Any
@@ -135,7 +135,7 @@ def test_followed_what_comes_later_is_read_from_its_creation(world: World) -> No
 
 
 def add_short(world: World, name: str) -> None:
-    """One that is over when it is first seen."""
+    """Add an execution that has completed before it is first listed."""
     life = lived((-2.0, Status.RUNNING), (-0.5, Status.COMPLETED))
     world.say(world.add(Kind.EXECUTION, name, life=life), name, ago_s=1)
 

@@ -1,4 +1,4 @@
-"""A signal ends it within seconds, whatever it is waiting for."""
+"""A signal ends `tailer logs` within seconds, also during a blocked write or request."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ MUCH = ["x" * 1000] * 200  # more than any pipe takes
 
 @pytest.fixture
 def unread_pipe() -> Iterator[FileIO]:
-    """The end to write to; nobody ever reads the other."""
+    """The write end of a pipe whose read end is open and never read."""
     reader, writer = os.pipe()
     with FileIO(reader, "r"), FileIO(writer, "w") as writing:
         yield writing

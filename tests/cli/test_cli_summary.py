@@ -1,4 +1,4 @@
-"""`--summary`: how it went, for the next step of a pipeline, however it ended."""
+"""`--summary`: the result as JSON for the next step of a pipeline, after every kind of exit."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A service that cannot be reached at all: 3, soon, and what is wrong with it in one line."""
+"""An unreachable service: exit code 3 within seconds, and one line with the cause."""
 
 import socket
 import ssl
@@ -20,7 +20,7 @@ def closed_port() -> int:
 
 
 def certified(name: str) -> ssl.SSLContext:
-    """A server by that name, vouched for by an authority that nobody knows."""
+    """A server context whose certificate is signed by an unknown authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     trustme.CA().issue_cert(name).configure_cert(context)
     return context

@@ -1,4 +1,4 @@
-"""A job is followed to its end, and what became of it stands on stderr, for people and for CI."""
+"""Verdicts of executions: exit code, and the report on stderr for people and for CI."""
 
 import signal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What every log source owes a poller: on the one in memory, and on the client and a service."""
+"""The contract of a log source, tested on the one in memory and on the client with a simulator."""
 
 import random
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""What every sink owes: the promise in `tailer/sinks/contract.py`, on the fake and the real."""
+"""The contract of a sink (`tailer/sinks/contract.py`), tested on the fake and on real sinks."""
 
 import os
 import pty

@@ -1,4 +1,4 @@
-"""What every spool promises, asked of each of them."""
+"""The contract of a spool, tested on every implementation."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

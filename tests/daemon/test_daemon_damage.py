@@ -1,4 +1,4 @@
-"""The spool is destroyed: a gap that is said, and a way on from what the files hold."""
+"""A destroyed spool: reported as a gap; reading resumes after the lines in the files."""
 
 import os
 from dataclasses import replace

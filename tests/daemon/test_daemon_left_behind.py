@@ -1,4 +1,4 @@
-"""What was followed, and deleted while the service was down, is told as lost, and only that."""
+"""Targets deleted while the service was down: reported as gaps, and no other target is."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -22,7 +22,7 @@ LIFE = (Stage(at_s=0, status=Status.RUNNING),)
 
 @pytest.fixture
 async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
-    punctual = {"twin_share": 0.1}  # late lines of what is denied are in the gap that is told
+    punctual = {"twin_share": 0.1}  # no late lines: those of a denied target are part of its gap
     async with benched(tmp_path, clock, target=[], backlog_s=0.0, lines=punctual) as made:
         made.config = replace(
             made.config, poll=replace(made.config.poll, discovery_interval_s=LOOK_S)

@@ -1,4 +1,4 @@
-"""A new configuration for a running service: what changes, and what nobody notices."""
+"""Reload: changed watches, sinks, intervals and credentials; unchanged parts are kept."""
 
 from collections import Counter
 from dataclasses import replace
@@ -170,7 +170,7 @@ async def test_a_new_sink_gets_new_lines_and_one_that_left_none(
 
 
 def of_second(bench: Bench) -> Counter[tuple[object, ...]]:
-    """What nobody watches."""
+    """Shown lines of the target that no watch selects."""
     target = next(one for one in bench.simulator.targets if one.name == SECOND)
     fields = ("timestamp", "pod", "container", "stream", "msg")
     return Counter(

@@ -1,4 +1,4 @@
-"""What a selector means is followed from its creation to its end, once, whenever it was there."""
+"""Selected targets are followed once, from creation to end, also if created while stopped."""
 
 import random
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ def sink(bench: Bench) -> MemorySink:
 
 
 def execution(id_: str, *, lives_s: float = 5.0, **more: Any) -> TargetSettings:
-    """One that runs at once, and is then COMPLETED."""
+    """An execution that is RUNNING from its creation, and COMPLETED after `lives_s`."""
     life = (Stage(at_s=0, status=Status.RUNNING), Stage(at_s=lives_s, status=Status.COMPLETED))
     settings = {"kind": Kind.EXECUTION, "id": id_, "rate_per_s": 20.0, "life": life, **more}
     return TargetSettings(**settings)
@@ -277,12 +277,12 @@ async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
 
     with capture_logs() as events:
         await bench.run(stop_and_start_it)
-        bench.simulator.add_line(target, bench.clock.wall_ns(), "said while nobody looked")
+        bench.simulator.add_line(target, bench.clock.wall_ns(), "written while retired")
         await bench.run(partial(bench.end_and_wait, 200))
 
     assert len(named(events, "target_finished")) == 2
     assert lines_of(sink) == bench.shown
-    assert "said while nobody looked" in {str(line.msg).rstrip() for line in sink.lines}
+    assert "written while retired" in {str(line.msg).rstrip() for line in sink.lines}
 
 
 async def test_a_404_soon_after_the_creation_is_waited_out(bench: Bench, sink: MemorySink) -> None:

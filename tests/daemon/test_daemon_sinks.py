@@ -1,4 +1,4 @@
-"""Every sink for itself: its troubles, its filters, and what it does when the spool is full."""
+"""Sinks are independent: failures, filters, and the policy for a full spool."""
 
 import re
 from collections import Counter

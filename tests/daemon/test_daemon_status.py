@@ -1,4 +1,4 @@
-"""The service says what it is doing, while it does it."""
+"""`/healthz`, `/readyz`, `/metrics` and `/status` of a running service."""
 
 from asyncio import get_running_loop  # noqa: TID251 - to make it stand still
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ class HangingSink(MemorySink):
 
 @dataclass(slots=True)
 class Watched:
-    """Asks a running bench after so many seconds each; the answers in order."""
+    """Sends requests to a running bench at given seconds, and keeps the answers in order."""
 
     bench: Bench
     place: Path

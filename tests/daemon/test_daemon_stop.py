@@ -1,4 +1,4 @@
-"""It stops in order and in time, and goes on where it stopped: nothing lost, nothing twice."""
+"""Shutdown within its timeout; a restart resumes without lost or repeated lines."""
 
 from pathlib import Path
 

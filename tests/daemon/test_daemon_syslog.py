@@ -1,4 +1,4 @@
-"""A syslog server that is away, unknown, distrusted or mute: the service goes on around it."""
+"""Syslog servers that are down, unresolvable, untrusted or silent do not affect the service."""
 
 import os
 import random
@@ -157,7 +157,7 @@ def resident_bytes() -> int:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Where nobody listens, until the test does."""
+    """A reserved port without a listener until the test starts one."""
     with reserved_places({"here": Way("tcp")}) as places:
         yield places.ports["here"]
 

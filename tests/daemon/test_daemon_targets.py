@@ -1,4 +1,4 @@
-"""What is wrong with one target is no other's business, and is tried again."""
+"""The failure of one target affects no other target, and is retried."""
 
 from collections import Counter
 from functools import partial

@@ -1,4 +1,4 @@
-"""The image's recipe, as far as it can be read; tests/stress/follow_image_steps.py follows it."""
+"""Static checks of the Dockerfile; tests/stress/follow_image_steps.py runs its steps."""
 
 import re
 import subprocess

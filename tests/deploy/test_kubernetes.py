@@ -1,4 +1,4 @@
-"""The manifest for Kubernetes: it holds together, and fits tailer and its image."""
+"""The Kubernetes manifest is consistent, and matches tailer and its image."""
 
 from pathlib import PurePath
 from typing import Any

@@ -1,4 +1,4 @@
-"""Alerts and dashboard name only what there is: metrics and labels of docs/metrics.md."""
+"""Alerts and dashboard use only metrics and labels that docs/metrics.md lists."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def used(expression: str) -> set[str]:
 
 
 def label_names(expression: str) -> set[str]:
-    """Of selectors, and of what is summed by."""
+    """Labels in selectors and in `by`, `without` and `on` clauses."""
     selectors = re.findall(r"\{([^}]*)\}", expression)
     chosen = {name for text in selectors for name in re.findall(r"(\w+)\s*(?:=~|!=|!~|=)", text)}
     grouped = re.findall(r"\b(?:by|without|on) \(([^)]*)\)", expression)
@@ -74,7 +74,7 @@ def test_it_asks_for_labels_that_they_have(expression: str) -> None:
 
 @pytest.mark.parametrize("expression", expressions())
 def test_counters_are_only_looked_at_as_they_grow(expression: str) -> None:
-    """Their value by itself says how long the process has been running."""
+    """The raw value of a counter depends on the uptime: use rate() or increase()."""
     for name in used(expression):
         is_counter = name.endswith(("_total", "_bucket"))
         grown = re.search(rf"\b(?:rate|increase)\({name}(?:\{{[^}}]*\}})?\[", expression)

@@ -1,4 +1,4 @@
-"""The unit for systemd: it is valid, closed as far as the manual says, and fits tailer."""
+"""The systemd unit is valid, hardened as documented, and matches tailer."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What docs/ci.md tells to do is done word by word, for a job that ends well and for others."""
+"""The recipes of docs/ci.md, executed as printed, for jobs that succeed and that fail."""
 
 import os
 import signal

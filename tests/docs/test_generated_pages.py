@@ -1,4 +1,4 @@
-"""The generated reference pages are those that the code generates."""
+"""The generated reference pages are up to date."""
 
 import runpy
 from pathlib import Path

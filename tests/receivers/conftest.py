@@ -1,4 +1,4 @@
-"""Real syslog services in real time, each as long as its test."""
+"""Real syslog services in real time, one for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +18,6 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def receiver(
     request: pytest.FixtureRequest, tmp_path: Path, certificates: Certificates
 ) -> Iterator[Receiver]:
-    """The one that the test's parameter names."""
+    """The receiver named by the test's parameter."""
     with RUNNING[request.param](tmp_path / request.param, certificates) as receiver:
         yield receiver

@@ -1,4 +1,4 @@
-"""Ten thousand hostile lines, over every way into real receivers, compared field by field."""
+"""Hostile lines over every transport into real receivers, compared field by field."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,13 +38,13 @@ WAYS = {"rsyslog": RSYSLOG, "syslog-ng": SYSLOG_NG}
 FEWER = 1_000  # still every kind of line
 BIG = 131_072
 BIG_DATAGRAM = 16_384
-DATAGRAMS_AT_ONCE = 40  # so many long ones fit into the least buffer that a receiver gets
+DATAGRAMS_AT_ONCE = 40  # 40 long datagrams fit into the smallest receive buffer
 
 
 async def send(
     receiver: Receiver, way: str, section: SyslogSection, lines: Sequence[HostileLine]
 ) -> None:
-    """Datagrams are sent no faster than they are taken: of those, any may be lost."""
+    """Send lines; datagrams no faster than the receiver writes them, or some would be lost."""
     async with sending(section) as sink:
         if not section.url[0].startswith("udp"):
             await sink.write(list(hostile_batches(lines)))
@@ -67,7 +67,7 @@ def expected_of(count: int, mode: ControlCharacters, *, may_hold_newlines: bool)
 def compared(
     name: str, way: Way, section: SyslogSection, got: list[Received], *, count: int
 ) -> list[str]:
-    """Everything that is not as it should be, in words."""
+    """Descriptions of all differences between received and expected messages."""
     counted = way.framing == "octet-counting" or way.scheme.startswith("relp")
     expected = expected_of(count, section.control_characters, may_hold_newlines=counted)
     wrong = [] if len(got) == count else [f"{len(got)} messages of {count}"]
@@ -85,7 +85,7 @@ def compared(
 async def send_and_compare(
     name: str, receiver: Receiver, certificates: Certificates, *, count: int, **choices: Any
 ) -> dict[str, list[str]]:
-    """By every way, one after the other; of what is wrong the first few, by way."""
+    """Send by every transport in turn; the first five differences of each transport."""
     sections = {}
     for way, how in WAYS[name].items():
         section = section_for(how, receiver.urls[way], certificates, **choices)

@@ -1,4 +1,4 @@
-"""What deploy/ promises of itself, of each receiver with the very file that is shipped."""
+"""The receiver configurations in deploy/, tested with the real receivers."""
 
 import subprocess
 from collections.abc import Iterator

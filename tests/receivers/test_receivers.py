@@ -1,4 +1,4 @@
-"""What the receivers make of frames sent by hand: what every other test here builds upon."""
+"""The test receivers themselves, tested with hand-made frames."""
 
 import os
 import selectors
@@ -144,7 +144,7 @@ def test_a_receiver_does_not_outlive_a_test_that_was_killed(tmp_path: Path, name
     {"rsyslog": find_rsyslog, "syslog-ng": find_syslog_ng}[name]()
     source = str(Path(__file__).parents[1])
     with (
-        TemporaryDirectory(prefix="tailer-") as short,  # who is killed cleans up nothing
+        TemporaryDirectory(prefix="tailer-") as short,  # a killed process does not clean up
         subprocess.Popen(
             [sys.executable, "-c", _HELD_BY_A_TEST, tmp_path, name],
             env={**os.environ, "PYTHONPATH": source, "TMPDIR": short},

@@ -1,4 +1,4 @@
-"""Who may talk to whom over TLS, as real receivers judge it and as the sink judges them."""
+"""TLS authentication between the syslog sink and real receivers, in both directions."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ MUTUAL = [(name, way) for name, way in ENCRYPTED if WAYS[way].asks_for_certifica
 BY_NAME = [(name, way) for name, way in MUTUAL if name == "rsyslog"]
 LINE = replace(hostile_lines(1)[0], entry=Entry(msg="hello"))
 # With TLS 1.3 a server judges our certificate after it has taken what we sent, in its own time;
-# without RELP that is a refusal only for who waits for it.
+# without RELP, only a sender that waits for the alert learns of the rejection.
 UNTIL_JUDGED_S = PATIENCE_S
 
 

@@ -1,4 +1,4 @@
-"""Break each thing under `tailer run` in turn, and write down what it says then and afterwards.
+"""Break each part under `tailer run` in turn, and print its reports during and after.
 
 Usage: PYTHONPATH=tests python tests/stress/break_each_part.py
            [BREAKAGE …]
@@ -191,7 +191,7 @@ class Bench:
         self.process.send_signal(number)
 
     def document(self) -> Document | None:
-        """None when nobody answers."""
+        """The /status document; None if the status page does not answer."""
         with suppress(NotFoundError):
             return ask_for_status(self.listen)[1]
         return None
@@ -513,7 +513,7 @@ def nothing_matching(it: Bench) -> Iterator[None]:
 
 @contextmanager
 def clock_right_after(it: Bench, seconds: float) -> Iterator[None]:
-    """From the start on it is off by so much; mended by a service whose clock is right."""
+    """A service clock off by `seconds` from the start; repaired by a correct service."""
     with another_service(it, clock_skew_s=seconds):
         it.begin()
         it.waits_until(reads_on(), "reads")
@@ -521,7 +521,7 @@ def clock_right_after(it: Bench, seconds: float) -> Iterator[None]:
 
 
 def reads_on() -> Callable[[Bench], bool]:
-    """All is well, and of every target there are more lines than at first."""
+    """Predicate: healthy, and every target has more lines than at the first call."""
     before: dict[str, int] = {}
 
     def claim(it: Bench) -> bool:
@@ -537,9 +537,9 @@ def reads_on() -> Callable[[Bench], bool]:
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """`breaks` holds for as long as it is broken. `disk`: a small one there, of so many MB.
+    """`breaks` is the context in which the part is broken.
 
-    `begins`: before it breaks there is a service that is well.
+    `disk`: mount point and size in MB of a small disk. `begins`: start a healthy service first.
     """
 
     name: str
@@ -607,10 +607,10 @@ BREAKAGES: Mapping[str, Breakage] = {
 
 
 def play(breakage: Breakage, *, until_mended: bool = True) -> Sequence[Told]:
-    """What is said while it is broken, and when it is mended.
+    """Reports while the part is broken, and after it is repaired.
 
     Raises:
-        TimeoutError: It never showed, or never mended.
+        TimeoutError: The failure or the recovery was not reported in time.
     """
     told: list[Told] = []
     with bench(breakage.more_config) as it:
@@ -642,7 +642,7 @@ def verdict(code: int | None, reasons: Sequence[str]) -> str:
 
 
 def brief(lines: Sequence[str]) -> Iterator[str]:
-    """Those that differ in numbers and ids alone are told once."""
+    """Group lines that differ only in numbers and ids."""
     seen: dict[str, int] = {}
     firsts: dict[str, str] = {}
     for line in lines:

@@ -1,4 +1,4 @@
-"""Let the disk fail under `tailer run` in every way we can cause; then compare line by line.
+"""Inject disk failures of every kind under `tailer run`; then compare line by line.
 
 Usage: PYTHONPATH=tests python tests/stress/break_the_disk.py
            [--seed 1] [SCENARIO …]
@@ -123,7 +123,7 @@ async def readonly_spool(world: Bench, rng: random.Random) -> None:
             inject = f"error=EROFS:when={rng.randint(1, 80)}+"
             await world.live_injected(8.0, "pwrite64,ftruncate", inject, *paths)
             if not disk.remount("ro"):
-                world.complain("somebody still has the spool open")
+                world.complain("a process still has the spool open")
             world.injected += 1
             if await world.live(8.0) != 5:
                 world.complain("a spool that cannot be written must be the end")

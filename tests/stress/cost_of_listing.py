@@ -1,12 +1,12 @@
-"""What it costs to look among two thousand workloads for the twenty that run.
+"""Cost of listing two thousand workloads to find the twenty running ones.
 
 Usage: PYTHONPATH=tests python tests/stress/cost_of_listing.py
            [--seconds 60] [--listed 2000] [--running 20] [--profile DIR]
 
-A simulator lists as many executions as told; all but the running ones ended a day ago.
+A simulator lists the given number of executions; all but the running ones ended a day ago.
 `tailer logs -f` and `tailer run`, one after the other, with their default intervals, follow
-those that run. Prints the requests per minute and the share of a processor that they took.
-`--profile` also has each of them leave a profile in that folder, which costs time of its own.
+the running executions. Prints the requests per minute and the share of a processor that they took.
+`--profile` makes each command write a profile to that directory, which takes extra time.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""A service whose disk fails on request, and the count in the end.
+"""A service whose disk fails on request, and the final balance of its lines.
 
 A Bench runs `tailer run` again and again against one live service, keeps what each run said
 and how it ended, and in the end has the files compared with what the service showed.
@@ -146,7 +146,7 @@ class Bench:
         return found
 
     def report(self, name: str) -> bool:
-        """Print how it went; whether all is well."""
+        """Print the balance; True if no line is lost or repeated."""
         shown = shown_by(self.simulator)
         figures = []
         for sink in SINKS:

@@ -4,7 +4,7 @@ This machine's own system, under a layer that is thrown away, stands in for the 
 every instruction is followed word by word, at its very paths: the build, then the process as
 number 1 of its own, as the user of the image, without any capability, on a read-only tree with
 the volumes as the only places to write. It follows a simulated service, has to write its lines
-and to be healthy, and has to end with 0 at SIGTERM. What an engine would add is not tried: the
+and to be healthy, and has to end with 0 at SIGTERM. Not covered are the
 base image itself, layers, seccomp, networks. Needs root, for namespaces and mounts.
 """
 

@@ -1,4 +1,4 @@
-"""Follow a service that misbehaves for a minute of real time, in real processes, and count.
+"""Follow a faulty service for a minute of real time in real processes, and compare lines.
 
 Usage: PYTHONPATH=tests python tests/stress/follow_through_faults.py
            [--seconds 60] [--seeds 1,2,3,4,5,6,7,8,9,10] [--at-once 5]

@@ -1,4 +1,4 @@
-"""Hit real syslog receivers in mid-stream, again and again; count what is lost and repeated.
+"""Kill and stop real syslog receivers in mid-stream; count lost and repeated messages.
 
 Usage: PYTHONPATH=tests python tests/stress/kill_syslog_receivers.py
            [--only 'rsyslog/*,syslog-ng/tcp'] [--faults kill,stop,freeze]

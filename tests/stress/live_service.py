@@ -1,4 +1,4 @@
-"""What the harnesses share that hurt `tailer run` on purpose: a live service, and the count.
+"""Shared by the stress tests of `tailer run`: a live service, and the balance of lines.
 
 The service is a simulator in real time, with late lines, twins, bursts and failing requests;
 the configuration has two file sinks with small files, one of them compressing.

@@ -1,10 +1,10 @@
-"""Two hundred executions that live for seconds: is every line of each one had, exactly once?
+"""Follow two hundred executions that live for seconds; compare their lines, each once.
 
 Usage: PYTHONPATH=tests python tests/stress/many_executions.py
            [--seeds 1,2,3] [--ways logs,run] [--at-once 2] [--folder DIR]
 
-They are born within a minute in three resource groups of a live simulator, while somebody
-looks for new ones every ten seconds; some lines come late, some twice, some requests fail.
+They are born within a minute in three resource groups of a live simulator, listed every
+ten seconds; some lines come late, some twice, some requests fail.
 `logs` is `tailer logs -f -o json` with selectors; `run` is `tailer run` with a file for each
 execution, killed by SIGKILL and ended by SIGTERM at random instants, and down each time for
 long enough that executions are born and end meanwhile. Exits with 1 when a line is lost or
@@ -191,7 +191,7 @@ GOOD_EXITS = {"logs": [[143]], "run": [[-9, 0, 0], [0, -9, 0]]}
 
 
 async def balance(way: str, seed: int, shape: Shape, folder: Path) -> bool:
-    """Print how it went; whether all is well."""
+    """Print the balance; True if no line is lost, repeated or foreign."""
     made = herd(seed, shape, SystemClock())
     async with made.simulator.serving() as url:
         environ = {**os.environ, **made.simulator.credentials(url)}

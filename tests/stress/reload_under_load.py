@@ -1,4 +1,4 @@
-"""Change the configuration of `tailer run` under load, again and again; then count its files.
+"""Reload `tailer run` under load with changed configurations; then compare its files.
 
 Usage: PYTHONPATH=tests python tests/stress/reload_under_load.py
            [--reloads 50] [--seed 1] [--folder DIR]
@@ -7,8 +7,8 @@ A live simulator with late lines, twins, bursts and failing requests. Each reloa
 watches (names and selectors) and other sinks; two sinks stay, one of which is changed now
 and then. In between come bad files, storms of signals, new service keys, and kills right
 after a signal. In the end everything is watched: the sinks that stayed must hold what the
-service showed, 0 lost and 0 repeated, and those that came and went no line twice. Exits with
-1 when they do not.
+service showed, 0 lost and 0 repeated; the removed sinks must hold no line twice. Exits with
+1 when a line is lost or repeated.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Many executions that come and go within seconds, in several resource groups of a live service.
 
-Among them are a few that nobody asks for: of another scenario, or deployments.
+A few of them match no selector: other scenarios, or deployments.
 """
 
 import random
@@ -52,7 +52,7 @@ class Herd:
     simulator: Simulator
     clock: Clock
     births: list[Birth]
-    born_s: dict[Target, float] = field(default_factory=dict)  # only those that are wanted
+    born_s: dict[Target, float] = field(default_factory=dict)  # only selected executions
 
     async def live(self) -> None:
         """Returns when the last one has been born."""
@@ -65,7 +65,7 @@ class Herd:
 
     @property
     def shown(self) -> Counter[Line]:
-        """What the service has shown of those that are wanted."""
+        """Lines of the selected executions that the service has shown."""
         return Counter(
             line_of({**entry, "resource_group": target.resource_group, "target": target.name})
             for target in self.born_s

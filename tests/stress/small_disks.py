@@ -1,4 +1,4 @@
-"""File systems of their own, to be filled, made read-only, and broken. Needs root."""
+"""Small file systems to be filled, remounted read-only, and damaged. Needs root."""
 
 import subprocess
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class SmallDisk:
         (self.path / "ballast").unlink()
 
     def remount(self, mode: str) -> bool:
-        """To "ro" or "rw". False while somebody has a file open for writing."""
+        """Remount "ro" or "rw". False while a file is open for writing."""
         command = ["mount", "-o", f"remount,{mode}", str(self.path)]
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
@@ -43,7 +43,7 @@ def small_disk(path: Path, *, megabytes: int) -> Iterator[SmallDisk]:
 
 @dataclass(frozen=True, slots=True)
 class BreakableDisk:
-    """ext4 in a file. When it finds an error it becomes read-only, whoever has files open."""
+    """ext4 in a file. After an error it becomes read-only, even with files open."""
 
     image: Path
     path: Path

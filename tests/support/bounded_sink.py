@@ -1,4 +1,4 @@
-"""A sink that keeps its lines in a list: as slow as its reader, and gone when that is."""
+"""A sink in memory with a limited capacity and a reader that can leave."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from tailer.sinks.lines import message_text
 
 
 class MemorySink:
-    """Holds `capacity_lines` until somebody takes them. Its mark counts the lines written."""
+    """Holds `capacity_lines` until `take` is called. Its mark counts the lines written."""
 
     def __init__(self, *, capacity_lines: int = 1000) -> None:
         self.name = "memory"
@@ -29,7 +29,7 @@ class MemorySink:
             while len(self._held) >= self._capacity_lines and not self._reader_gone:
                 await self._news.wait()
             if self._reader_gone:
-                raise ReaderGoneError("nobody reads memory any more")
+                raise ReaderGoneError("memory: the reader has left")
             self._held.append(message_text(entry.msg))
             self._written += 1
         return str(self._written).encode()
@@ -39,13 +39,13 @@ class MemorySink:
 
     def take(self) -> list[str]:
         taken, self._held = self._held, []
-        self._tell()
+        self._notify()
         return taken
 
     def lose_reader(self) -> None:
         self._reader_gone = True
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._news.set()
         self._news = anyio.Event()

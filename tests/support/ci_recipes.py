@@ -1,7 +1,7 @@
-"""Plays the recipes of docs/ci.md: a small runner, server or kubelet for each, and real commands.
+"""Runs the recipes of docs/ci.md: a small runner, server or kubelet for each, and real commands.
 
-What a recipe relies on is played as its maker documents it: which shell with which options,
-what of the environment is passed on, what happens after a failure. The rest is left out.
+Each runner follows the documentation of its CI system: the shell and its options, the
+environment that is passed on, and the steps after a failure. Nothing else is emulated.
 """
 
 import re
@@ -105,7 +105,7 @@ class Place:
         self.environ |= {
             "PATH": f"{self.bin}:/usr/bin:/bin",
             "HOME": str(self.folder),
-            "TAILER_LATENESS": "2s",  # nothing is late here, and nobody wants to wait for it
+            "TAILER_LATENESS": "2s",  # no line is late here
             "TAILER_DRAIN": "1s",
         }
 
@@ -135,7 +135,7 @@ class Place:
         return Played(done.returncode, done.stdout.decode(), self.kept)
 
     def start(self, script: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """In a shell which reads it from a file, so that it cannot know what comes last."""
+        """Run the script from a file, so that the shell does not exec its last command."""
         path = self.folder / "step.sh"
         path.write_text(script, encoding="utf-8")
         return subprocess.Popen(
@@ -148,7 +148,7 @@ class Place:
         )
 
     def keep(self, names: Sequence[str]) -> None:
-        """As a CI server does with artifacts; one that is missing is not there."""
+        """Copy artifacts as a CI server does; missing files are skipped."""
         for name in names:
             if (self.job / name).exists():
                 shutil.copy(self.job / name, self.kept)
@@ -160,7 +160,7 @@ class Place:
 
 
 def play_github(place: Place) -> Played:
-    """Each step in a shell of its own; after a failure only those that say `always()`."""
+    """Each step runs in its own shell; after a failure only `always()` steps run."""
     (job,) = yaml.safe_load(block("GitHub Actions", "yaml"))["jobs"].values()
 
     def resolved(text: str) -> str:
@@ -296,6 +296,6 @@ def pid_of(folder: Path, word: str) -> int:
             words = (path / "cmdline").read_bytes().decode().split("\0")
             if word in words and (path / "cwd").readlink() == folder:
                 return int(path.name)
-        except OSError:  # gone meanwhile, or somebody else's
+        except OSError:  # ended, or owned by another user
             continue
     return 0

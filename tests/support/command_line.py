@@ -1,4 +1,4 @@
-"""The command line from outside: processes, their streams, and a service that obeys the test."""
+"""The command line as processes: their streams, and a simulated service for the test."""
 
 import os
 import selectors
@@ -183,7 +183,7 @@ def shell(
 
 
 class Running:
-    """A process that goes on until the test ends it, and what it has said so far."""
+    """A running process and its output so far."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process

@@ -26,7 +26,7 @@ class Instruction:
 
 
 def stages(path: Path = DOCKERFILE) -> list[list[Instruction]]:
-    """One list for each FROM, which begins it. What stands before the first is left out."""
+    """One list for each FROM, including it. Instructions before the first FROM are left out."""
     text = path.read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     found: list[list[Instruction]] = []

@@ -1,4 +1,4 @@
-"""A service on loopback that answers by script and remembers what it was asked."""
+"""A scripted service on loopback that records its requests."""
 
 import json
 import random
@@ -54,7 +54,7 @@ def lines(*messages: str) -> Reply:
 
 @dataclass
 class FakeService:
-    """Replies come from `replies` and `token_replies`; when those are used up, all is well."""
+    """Replies come from `replies` and `token_replies`; then every reply is a success."""
 
     port: int = 0
     replies: deque[Reply] = field(default_factory=deque)

@@ -1,4 +1,4 @@
-"""Working stand-ins for the seams of the flow: a service in memory, a sink that remembers."""
+"""Working fakes: a log source in memory, and a sink that records its lines."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +48,7 @@ class MemorySource:
     denies: Callable[[int], bool] = lambda _: False
     requests: int = 0
     asked_starts_ns: list[int] = field(default_factory=list)
-    behind_ns: int = 0  # how far the service's clock is behind that of the test
+    behind_ns: int = 0  # lag of the service's clock behind the test's clock
     asked_only_status: list[bool] = field(default_factory=list)  # of each get that was answered
 
     def server_now_ns(self) -> int | None:

@@ -11,7 +11,7 @@ CALLS = frozenset(name for name in vars(Disk) if not name.startswith("_"))
 
 
 class PlugPulledError(BaseException):
-    """Nothing after this happens: nobody may catch it and tidy up."""
+    """A simulated power failure: code under test must not catch it."""
 
 
 class CountingDisk(Disk):

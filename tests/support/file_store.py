@@ -96,7 +96,7 @@ class Store:
         *,
         at_once: int = 1,
     ) -> None:
-        """All that are not committed yet, at most so many in one write."""
+        """Write all uncommitted batches, at most `at_once` in one write."""
         while some := batches[self.position : self.position + at_once]:
             mark = writer.write(some, now_ns=now_ns)
             self.position, self.mark = some[-1].position, mark

@@ -1,4 +1,4 @@
-"""A client without opinions: says what it was told, shows what came back."""
+"""A plain HTTP client for the simulator: sends given requests, returns raw answers."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""A terminal with a process in it: what is typed, and what is to be seen."""
+"""A process in a pseudo-terminal: keyboard input and screen contents."""
 
 import fcntl
 import os
@@ -56,7 +56,7 @@ class Terminal:
             return False
         try:
             piece = os.read(self._fd, _PIECE_BYTES)
-        except OSError:  # EIO: nobody has it open any more
+        except OSError:  # EIO: the other end is closed
             return False
         self._shown += piece
         return bool(piece)

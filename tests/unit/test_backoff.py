@@ -12,7 +12,7 @@ seeds = st.integers()
 
 
 @given(failures, seeds)
-def test_a_pause_is_anything_up_to_the_backoff(failures: int, seed: int) -> None:
+def test_a_pause_is_between_zero_and_the_maximum(failures: int, seed: int) -> None:
     pause_s = pause_before_retry(TransientApiError("x"), failures=failures, rng=random.Random(seed))
 
     assert 0 <= pause_s <= BACKOFF_MAX_S
@@ -33,7 +33,7 @@ def test_the_ceiling_doubles_with_each_failure(failures: int, ceiling_s: float) 
 
 
 @given(st.floats(0, 1e12), failures, seeds)
-def test_a_wish_is_granted_within_reason_and_never_undercut(
+def test_retry_after_is_a_lower_bound_up_to_its_maximum(
     wish_s: float, failures: int, seed: int
 ) -> None:
     error = TransientApiError("x", retry_after_s=wish_s)

@@ -62,7 +62,7 @@ async def test_a_sink_gets_back_its_last_mark(clock: VirtualClock) -> None:
     assert sink.opened_with == b"17"
 
 
-async def test_a_batch_without_a_wanted_line_is_passed_over_and_keeps_the_mark(
+async def test_a_batch_without_a_matching_line_is_skipped_and_keeps_the_mark(
     clock: VirtualClock,
 ) -> None:
     spool = await spool_with("a", "b")
@@ -79,7 +79,9 @@ async def test_a_batch_without_a_wanted_line_is_passed_over_and_keeps_the_mark(
     )
 
 
-async def test_a_hiccup_is_retried_until_the_batch_is_through(clock: VirtualClock) -> None:
+async def test_a_transient_failure_is_retried_until_the_batch_is_written(
+    clock: VirtualClock,
+) -> None:
     failures = iter([hiccup(), hiccup(), hiccup()])
     sink = MemorySink(fails=lambda: next(failures, None))
 
@@ -88,7 +90,7 @@ async def test_a_hiccup_is_retried_until_the_batch_is_through(clock: VirtualCloc
     assert lines(sink) == ["a", "b"]
 
 
-async def test_a_hundred_quiet_targets_do_not_outrun_a_sink_that_takes_its_time(
+async def test_small_batches_of_a_hundred_targets_are_written_together_to_a_slow_sink(
     clock: VirtualClock,
 ) -> None:
     targets = [Target("default", Kind.DEPLOYMENT, f"d{number}") for number in range(100)]
@@ -110,7 +112,7 @@ async def test_a_hundred_quiet_targets_do_not_outrun_a_sink_that_takes_its_time(
     assert clock.monotonic_s() < 10 + 2 * sink.write_s
 
 
-async def test_a_backlog_of_little_batches_takes_a_slow_sink_as_long_as_one_of_large_ones(
+async def test_a_backlog_of_small_batches_is_as_fast_as_one_of_large_batches(
     clock: VirtualClock,
 ) -> None:
     spool = await spool_with(*map(str, range(2 * MAX_TOP)), sinks=("slow",))
@@ -122,11 +124,11 @@ async def test_a_backlog_of_little_batches_takes_a_slow_sink_as_long_as_one_of_l
     assert clock.monotonic_s() == pytest.approx(2 * sink.write_s)
 
 
-async def test_several_batches_of_which_nothing_is_wanted_reach_no_sink(
+async def test_batches_without_a_matching_line_are_not_written(
     clock: VirtualClock,
 ) -> None:
     spool = await spool_with("a", "b")
-    sink = MemorySink(fails=lambda: SinkError("nobody should write"))
+    sink = MemorySink(fails=lambda: SinkError("unexpected write"))
 
     def nothing(batch: Batch) -> Batch:
         return replace(batch, entries=(), times_ns=())
@@ -136,7 +138,7 @@ async def test_several_batches_of_which_nothing_is_wanted_reach_no_sink(
     assert (await spool.sink_position("memory")).position == 2
 
 
-async def test_trouble_is_told_once_and_once_more_when_it_becomes_another(
+async def test_an_error_is_logged_once_and_again_when_it_changes(
     clock: VirtualClock,
 ) -> None:
     said = ["refused", "refused", "not trusted", "not trusted", "refused", "refused"]
@@ -150,7 +152,7 @@ async def test_trouble_is_told_once_and_once_more_when_it_becomes_another(
     assert told == ["refused", "not trusted", "refused"]
 
 
-async def test_the_same_trouble_is_told_again_after_the_sink_had_recovered(
+async def test_the_same_error_is_logged_again_after_a_recovery(
     clock: VirtualClock,
 ) -> None:
     failures = iter([hiccup(), None, hiccup(), None])
@@ -163,7 +165,7 @@ async def test_the_same_trouble_is_told_again_after_the_sink_had_recovered(
     assert [event["event"] for event in events] == ["sink_retrying", "sink_recovered"] * 2
 
 
-async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink(
+async def test_a_permanent_error_ends_the_delivery_and_closes_the_sink(
     clock: VirtualClock,
 ) -> None:
     sink = MemorySink(fails=lambda: SinkError("disk full"))
@@ -176,7 +178,7 @@ async def test_what_retrying_does_not_mend_ends_the_delivery_and_closes_the_sink
     assert (await spool.sink_position("memory")).position == 0
 
 
-async def test_a_sink_that_fails_for_long_holds_up_no_other(clock: VirtualClock) -> None:
+async def test_a_failing_sink_does_not_delay_another_sink(clock: VirtualClock) -> None:
     def forever() -> Iterator[SinkError]:
         while True:
             yield hiccup()
@@ -203,7 +205,7 @@ class MovedSink(MemorySink):
         return b"moved"
 
 
-async def test_a_mark_that_changes_with_the_opening_is_stored_before_any_line(
+async def test_a_mark_changed_by_open_is_stored_before_the_first_write(
     clock: VirtualClock,
 ) -> None:
     spool = await spool_with("a")

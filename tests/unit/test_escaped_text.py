@@ -1,4 +1,4 @@
-"""What is not shown as it is."""
+"""Escaping of unsafe characters."""
 
 import re
 
@@ -33,7 +33,7 @@ def test_an_unsafe_character_is_spelled_out(code: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["\t", "C:\\x1b", "höhe", "漢字", "😀", "🏳️", "─│", "\u00a0"])
-def test_what_can_be_read_is_left_alone(text: str) -> None:
+def test_printable_text_is_unchanged(text: str) -> None:
     assert visible(text) == text
 
 

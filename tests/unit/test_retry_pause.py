@@ -54,7 +54,7 @@ async def test_an_outage_after_a_recovery_is_reported_again(clock: VirtualClock)
     assert [one["event"] for one in events] == ["list_failed", "list_recovered"] * 2
 
 
-async def test_a_changed_error_is_reported_where_that_was_asked_for(clock: VirtualClock) -> None:
+async def test_a_changed_error_is_reported_if_configured(clock: VirtualClock) -> None:
     notice = listing_notice(clock, each_error=True)
 
     with capture_logs() as events:

@@ -23,7 +23,7 @@ def test_what_is_formatted_parses_to_the_same_nanosecond(ns: int) -> None:
     minutes=st.integers(-23 * 60 - 59, 23 * 60 + 59),
     digits=st.integers(0, 9),
 )
-def test_any_fraction_and_offset_means_what_datetime_says(
+def test_any_fraction_and_offset_equals_the_result_of_datetime(
     moment: datetime, minutes: int, digits: int
 ) -> None:
     zone = timezone(timedelta(minutes=minutes))
@@ -80,7 +80,7 @@ def test_what_is_not_a_time_is_refused_by_name(text: str) -> None:
 
 
 @given(st.text(max_size=40))
-def test_no_text_does_worse_than_a_value_error(text: str) -> None:
+def test_any_text_parses_or_raises_value_error(text: str) -> None:
     with suppress(ValueError):
         assert format_ns(parse_ns(text))
 
@@ -95,7 +95,7 @@ def test_no_text_does_worse_than_a_value_error(text: str) -> None:
         ("nonsense", NS_PER_S),
     ],
 )
-def test_the_digits_tell_the_step_of_the_store(text: str, step_ns: int) -> None:
+def test_the_digits_show_the_resolution_of_the_store(text: str, step_ns: int) -> None:
     assert resolution_ns(text) == step_ns
 
 

@@ -1,4 +1,4 @@
-"""Certificates for receivers and those who send to them, and some that must be refused."""
+"""Certificates for receivers and senders, and some that must be rejected."""
 
 import ssl
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """One authority for both sides. The strange ones are signed by one that nobody trusts."""
+    """One authority for both sides. The strange certificates have an untrusted authority."""
 
     ca_file: Path
     server: KeyPair  # localhost and 127.0.0.1

@@ -1,4 +1,4 @@
-"""What must arrive of a line, worked out from the documented rules and from nothing of tailer's.
+"""The message expected for a line, computed from the documented rules without tailer's code.
 
 Character by character, so it is slow; it is here to be right.
 """
@@ -21,7 +21,7 @@ _WARNING, _INFO = 4, 6
 _ID = re.compile(r"[0-9a-f]{16}-[0-9]+(-[0-9]+)?", re.ASCII)
 _LONGEST_TIMESTAMP = 40
 _QUOTED = str.maketrans({character: f"\\{character}" for character in '"]\\'})
-_CUT_ROOM = 64  # bytes that a cut may leave unused: the count of what is cut, a whole character
+_CUT_ROOM = 64  # bytes that a truncation may leave unused: the counter, a whole character
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Habits:
 
     drops_all_newlines: bool  # else one
     drops_byte_order_mark: bool
-    replaces_no_host: bool  # by that of the sender
+    replaces_no_host: bool  # with the sender's host name
 
     def kept(self, text: str) -> str:
         text = text.rstrip("\n") if self.drops_all_newlines else text.removesuffix("\n")
@@ -64,7 +64,7 @@ class Expected:
 
     @cached_property
     def head_bytes(self) -> int:
-        """Of the message without its id, its text and what is said of a cut."""
+        """Length of the message without its id, its text and its truncation notice."""
         time = NIL if self.time_us is None else "2026-01-02T03:04:05.123456Z"
         sd = "".join([f' {name}="{_quoted(value)}"' for name, value in self.params.items()])
         names = f"{self.hostname} {self.appname} {self.procid} {self.msgid}"

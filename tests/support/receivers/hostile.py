@@ -1,4 +1,4 @@
-"""Log lines that try to be something else, always the same ones: what strangers may send us."""
+"""Hostile log lines (forged records, escapes, odd encodings), the same in every run."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Ports and sockets that nobody else takes while a receiver comes and goes."""
+"""Ports and sockets that stay reserved while a receiver restarts."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -50,21 +50,21 @@ class Places:
 
 @contextmanager
 def reserved_places(ways: Mapping[str, Way]) -> Iterator[Places]:
-    """For as long as this lasts, also while nobody listens."""
+    """Reserve ports and socket paths, also while the receiver is down."""
     with ExitStack() as held:
         ports = {name: _reserve_port(held) for name, way in ways.items() if way.has_port}
-        # A socket's path must not be longer than 107 bytes, and those of pytest are long.
+        # A socket's path must not be longer than 107 bytes, and pytest's directories are long.
         folder = held.enter_context(TemporaryDirectory(prefix="tailer-"))
         sockets = {name: f"{folder}/{name}" for name, way in ways.items() if not way.has_port}
         yield Places(ways, ports, sockets)
 
 
 def _reserve_port(held: ExitStack) -> int:
-    """One for TCP whose number was free for UDP as well.
+    """Reserve a TCP port whose number is free for UDP as well.
 
-    A socket that is bound and never listens keeps everybody else off its port, except who
-    asks for it by number and says SO_REUSEADDR, as syslog services do. It must be said here
-    only after the kernel has chosen, or another reservation could get the same number.
+    A socket that is bound and never listens blocks its port for all processes except those
+    that bind the same number with SO_REUSEADDR, as syslog services do. This function sets
+    SO_REUSEADDR after bind(), or another reservation could get the same number.
     """
     while True:
         keeper = held.enter_context(socket.socket())

@@ -1,4 +1,4 @@
-"""Where the syslog services are on this machine, or what to do about it when they are not."""
+"""Finds the syslog services on this machine, or skips with the remedy."""
 
 import os
 import re
@@ -32,7 +32,7 @@ class Program:
 
 
 def give_up(what: str, remedy: str) -> NoReturn:
-    """A test that is left out says what it lacks. In CI that is a failure."""
+    """Skip the test with the missing program and the remedy. In CI, fail."""
     if os.environ.get(REQUIRED):
         pytest.fail(f"{what}, but {REQUIRED} is set: {remedy}", pytrace=False)
     pytest.skip(f"{what}: {remedy}")
@@ -49,7 +49,7 @@ def find_rsyslog() -> Program:
 
 
 def find_syslog_ng() -> Program:
-    """The tree that the variable names, else the one that .ci/install unpacks, else the PATH's."""
+    """The tree named by the variable, else the tree of .ci/install, else the one on PATH."""
     named = os.environ.get(SYSLOG_NG)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     root = Path(named) if named else cache / "tailer" / "syslog-ng"

@@ -99,7 +99,7 @@ class Receiver:
         self.start()
 
     def freeze(self) -> None:
-        """It goes on accepting, as far as the kernel does that for it, and does nothing."""
+        """SIGSTOP: the kernel still accepts connections; the process does nothing."""
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -115,7 +115,7 @@ class Receiver:
         return [self._read(transport, json.loads(line)) for line in lines]
 
     def wait_for(self, transport: str, count: int) -> list[Received]:
-        """At least `count` messages, as soon as so many are written."""
+        """Wait until at least `count` messages are written, and return them."""
         self.wait_to_have(transport, count)
         return self.received(transport)
 
@@ -170,7 +170,7 @@ class _GrowingFile:
 
 
 def minimal_environ(**more: str) -> dict[str, str]:
-    """The test's own time zone: RFC 3164 has local times and does not say of which place."""
+    """The test's own time zone: RFC 3164 has local times without an offset."""
     zone = {name: os.environ[name] for name in ("TZ",) if name in os.environ}
     return {**zone, "LC_ALL": "C.UTF-8", **more}
 

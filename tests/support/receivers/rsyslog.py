@@ -59,7 +59,7 @@ input(type="imtcp" name="tls-ossl" port="{tls-ossl}" address="127.0.0.1" ruleset
 input(type="imtcp" name="tls-gtls" port="{tls-gtls}" address="127.0.0.1" ruleset="write"
       streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="anon"
       streamDriver.CAFile="{ca}" streamDriver.certFile="{cert}" streamDriver.keyFile="{key}")
-# Not ossl: in 8.2302 it takes the certificate of anybody, now and then.
+# Not ossl: 8.2302 sometimes accepts a certificate of an untrusted authority.
 input(type="imtcp" name="mtls" port="{mtls}" address="127.0.0.1" ruleset="write"
       streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name"
       permittedPeer=["{client_name}"]

@@ -1,4 +1,4 @@
-"""Every way into the two receivers, by the names that their files have."""
+"""Every transport into the two receivers, by the names of their files."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,7 +19,7 @@ class Way:
 
     @property
     def is_stream(self) -> bool:
-        """Bytes one after the other, so that messages must be told apart by their framing."""
+        """True for byte streams, whose messages need framing."""
         return bool(self.framing)
 
     @property

@@ -91,7 +91,7 @@ def whole_messages(received: bytes) -> list[bytes]:
 
 
 class Keeper:
-    """Reads everything; but ends or resets its first connections after so many bytes each."""
+    """Reads everything; closes or resets its first connections after a number of bytes each."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class Keeper:
 
 
 class RelpServer:
-    """Answers `200 OK`, or what `judge` says of a message. Keeps what it took, in order."""
+    """Answers `200 OK`, or the result of `judge`. Keeps accepted messages in order."""
 
     def __init__(
         self,

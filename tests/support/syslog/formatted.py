@@ -1,4 +1,4 @@
-"""Syslog messages of made-up batches, as tests want them."""
+"""Syslog messages of made-up batches."""
 
 from collections.abc import Callable
 from datetime import UTC, tzinfo

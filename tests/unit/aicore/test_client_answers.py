@@ -26,7 +26,7 @@ from tailer.errors import NotFoundError, PermanentApiError, TransientApiError, U
 from tailer.model import Kind, Order, Target
 
 
-async def test_a_page_is_asked_for_in_the_documented_words(
+async def test_a_page_request_has_the_documented_parameters(
     service: FakeService, caller: Caller
 ) -> None:
     await caller.client.logs(
@@ -122,7 +122,7 @@ FAULTS: dict[str, tuple[Reply, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_any_passing_fault_is_told_and_retried_until_the_lines_come(
+async def test_any_transient_fault_is_reported_and_retried(
     fault: str, service: FakeService, caller: Caller
 ) -> None:
     reply, words = FAULTS[fault]
@@ -145,7 +145,7 @@ async def test_a_slow_drip_ends_at_the_total_timeout(service: FakeService, calle
 
 
 @pytest.mark.parametrize("status", [400, 403, 405, 410, 413, 301, 307])
-async def test_what_will_not_pass_is_raised_at_once(
+async def test_a_permanent_error_is_raised_at_once(
     status: int, service: FakeService, caller: Caller
 ) -> None:
     body = {"error": {"code": "7", "message": "no such thing", "requestId": "r1"}}
@@ -158,7 +158,7 @@ async def test_what_will_not_pass_is_raised_at_once(
     assert caller.troubles.errors == []
 
 
-async def test_a_404_is_for_the_caller_to_judge(service: FakeService, caller: Caller) -> None:
+async def test_a_404_is_raised_to_the_caller(service: FakeService, caller: Caller) -> None:
     service.replies.append(says({"error": {"code": "7", "message": "no such thing"}}, 404))
 
     with pytest.raises(NotFoundError, match="no such thing"):
@@ -197,7 +197,7 @@ def gaps(asked: list[Asked]) -> list[float]:
     return [later.at_s - sooner.at_s for sooner, later in itertools.pairwise(asked)]
 
 
-async def test_a_wish_to_wait_is_granted(service: FakeService, caller: Caller) -> None:
+async def test_retry_after_is_obeyed(service: FakeService, caller: Caller) -> None:
     service.replies.append(says("", 429, Retry_After="7"))
 
     await caller.logs()
@@ -206,7 +206,7 @@ async def test_a_wish_to_wait_is_granted(service: FakeService, caller: Caller) -
     assert 7 <= caller.troubles.waits_s[0] < 8
 
 
-async def test_a_wish_by_date_counts_from_the_services_own_clock(
+async def test_a_retry_after_date_is_relative_to_the_services_clock(
     service: FakeService, caller: Caller
 ) -> None:
     """Its clock is a year ahead of ours."""
@@ -225,7 +225,7 @@ async def test_a_wish_by_date_counts_from_the_services_own_clock(
     assert 9 <= gaps(service.asked)[0] < 10
 
 
-async def test_an_absurd_wish_is_cut(service: FakeService, caller: Caller) -> None:
+async def test_an_excessive_retry_after_is_limited(service: FakeService, caller: Caller) -> None:
     service.replies.append(says("", 503, Retry_After="86400"))
 
     await caller.logs()
@@ -233,7 +233,7 @@ async def test_an_absurd_wish_is_cut(service: FakeService, caller: Caller) -> No
     assert RETRY_AFTER_MAX_S <= gaps(service.asked)[0] < RETRY_AFTER_MAX_S + 1
 
 
-async def test_a_wrong_address_is_told_within_seconds(service: FakeService) -> None:
+async def test_a_wrong_address_is_reported_within_seconds(service: FakeService) -> None:
     """A port that is free, because its server was there and is gone."""
     async with FakeService().serving() as gone:
         url = gone.url
@@ -246,7 +246,7 @@ async def test_a_wrong_address_is_told_within_seconds(service: FakeService) -> N
     assert caller.troubles.errors != []
 
 
-async def test_a_wrong_token_address_is_told_within_seconds(service: FakeService) -> None:
+async def test_a_wrong_token_address_is_reported_within_seconds(service: FakeService) -> None:
     async with FakeService().serving() as gone:
         url = gone.url
     async with calling(service.credentials(token_url=f"{url}/oauth/token")) as caller:
@@ -264,7 +264,7 @@ async def test_a_name_that_does_not_resolve_is_unreachable(service: FakeService)
             await caller.logs()
 
 
-async def test_once_reached_the_service_may_be_away_for_as_long_as_it_likes() -> None:
+async def test_an_outage_after_a_success_is_retried_without_limit() -> None:
     service = FakeService()
     async with service.serving():
         credentials = service.credentials()

@@ -41,7 +41,7 @@ def lines_of(line_bytes: int, *, available: int = 10**6) -> Reply:
     return reply
 
 
-async def test_a_page_past_the_limit_is_asked_again_for_half_as_many_lines(
+async def test_a_page_over_the_limit_is_requested_again_with_half_the_lines(
     service: FakeService, small_caller: Caller
 ) -> None:
     service.usual_reply = lines_of(100)
@@ -79,7 +79,7 @@ async def test_other_targets_keep_their_full_pages(
     assert page.top == MAX_TOP
 
 
-async def test_one_line_past_the_limit_is_told_and_asked_for_without_end(
+async def test_one_line_over_the_limit_is_reported_and_retried(
     service: FakeService, small_caller: Caller
 ) -> None:
     service.usual_reply = lines_of(MAX_BODY_BYTES, available=2)
@@ -90,7 +90,9 @@ async def test_one_line_past_the_limit_is_told_and_asked_for_without_end(
     assert small_caller.troubles.errors[-1].hint == "one log line is larger than max_body_bytes"
 
 
-async def test_a_bomb_is_not_unpacked_whole(service: FakeService, small_caller: Caller) -> None:
+async def test_a_decompression_bomb_is_not_unpacked(
+    service: FakeService, small_caller: Caller
+) -> None:
     bomb = gzip.compress(b'{"data":{"result":[{"msg":"' + b"0" * (64 << 20), compresslevel=9)
     service.replies.append(says(bomb, Content_Encoding="gzip"))
     await small_caller.logs(top=1)
@@ -143,7 +145,7 @@ async def test_all_targets_share_one_budget_first_come_first_served(service: Fak
 
 
 @pytest.mark.parametrize(("status", "slower"), [(429, True), (503, True), (500, False)])
-async def test_a_service_that_is_asked_too_much_is_asked_half_as_much(
+async def test_a_429_halves_the_request_rate(
     status: int,
     slower: bool,
     service: FakeService,
@@ -161,7 +163,7 @@ async def test_a_service_that_is_asked_too_much_is_asked_half_as_much(
     assert (took_s > 3) is slower
 
 
-async def test_the_services_clock_is_known_from_its_answers(caller: Caller) -> None:
+async def test_the_services_clock_is_read_from_its_responses(caller: Caller) -> None:
     assert caller.client.server_now_ns() is None
     await pass_time(100.7)
 
@@ -172,7 +174,7 @@ async def test_the_services_clock_is_known_from_its_answers(caller: Caller) -> N
     assert caller.client.server_now_ns() == START_NS + 150 * 10**9
 
 
-async def test_a_pages_time_is_that_of_its_question(service: FakeService, caller: Caller) -> None:
+async def test_a_page_has_the_time_of_its_request(service: FakeService, caller: Caller) -> None:
     """Lines may have arrived while the answer was on its way."""
 
     async def slow(request: web.Request) -> web.StreamResponse:

@@ -30,7 +30,7 @@ async def listed(caller: Caller) -> list[Workload]:
     return await caller.client.list(Kind.DEPLOYMENT, "team-a", on_retry=caller.troubles)
 
 
-async def test_a_list_is_asked_for_with_its_filters(service: FakeService, caller: Caller) -> None:
+async def test_a_list_request_has_its_filters(service: FakeService, caller: Caller) -> None:
     service.usual_reply = listing(1)
 
     await caller.client.list(
@@ -74,7 +74,7 @@ async def test_a_service_with_smaller_pages_is_read_whole(
     assert len(await listed(caller)) == 2500
 
 
-async def test_a_service_that_ignores_skip_does_not_keep_us_for_ever(
+async def test_a_service_that_ignores_skip_does_not_cause_a_loop(
     service: FakeService, caller: Caller
 ) -> None:
     service.usual_reply = says({"count": 5, "resources": [deployment(1), deployment(2)]})
@@ -83,7 +83,7 @@ async def test_a_service_that_ignores_skip_does_not_keep_us_for_ever(
     assert len(service.asked) <= 6
 
 
-async def test_what_slid_across_the_border_of_two_pages_is_found_by_a_second_pass(
+async def test_an_item_that_moved_between_pages_is_found_by_a_second_pass(
     service: FakeService, caller: Caller
 ) -> None:
     """After the first page one deployment on it is deleted, so all the others move up."""
@@ -127,7 +127,7 @@ async def test_a_workload_is_got_whole_or_by_its_status(
     ]
 
 
-async def test_a_count_is_asked_for_with_its_filters(service: FakeService, caller: Caller) -> None:
+async def test_a_count_request_has_its_filters(service: FakeService, caller: Caller) -> None:
     service.usual_reply = says("17")
 
     plain = await caller.client.count(Kind.EXECUTION, "g", on_retry=caller.troubles)
@@ -155,7 +155,7 @@ async def test_resource_groups_usually_come_in_one_answer(
     assert [asked.raw_path for asked in service.asked] == ["/v2/admin/resourceGroups"]
 
 
-async def test_a_split_list_of_groups_goes_on_with_the_token_but_not_with_the_address(
+async def test_a_paged_list_of_groups_uses_the_token_but_not_the_address(
     service: FakeService, caller: Caller
 ) -> None:
     link = '<https://evil.example.com/v2/admin/resourceGroups?continueToken=a%2Fb>; rel="next"'
@@ -165,7 +165,7 @@ async def test_a_split_list_of_groups_goes_on_with_the_token_but_not_with_the_ad
     assert service.asked[1].raw_path == "/v2/admin/resourceGroups?continueToken=a%2Fb"
 
 
-async def test_a_list_of_groups_shorter_than_its_count_goes_on_with_skip(
+async def test_a_list_of_groups_shorter_than_its_count_is_continued_with_skip(
     service: FakeService, caller: Caller
 ) -> None:
     service.replies.extend([says(groups("a", "b", count=3)), says(groups("c", count=3))])
@@ -173,7 +173,7 @@ async def test_a_list_of_groups_shorter_than_its_count_goes_on_with_skip(
     assert await caller.client.resource_groups(on_retry=caller.troubles) == ["a", "b", "c"]
 
 
-async def test_a_service_that_repeats_its_groups_does_not_keep_us_for_ever(
+async def test_a_service_that_repeats_its_groups_does_not_cause_a_loop(
     service: FakeService, caller: Caller
 ) -> None:
     link = '<x?continueToken=same>; rel="next"'

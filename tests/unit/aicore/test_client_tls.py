@@ -126,7 +126,7 @@ async def test_a_plain_port_spoken_to_with_tls_is_unreachable(service: FakeServi
             await caller.logs()
 
 
-async def test_a_certificate_in_the_key_is_shown_to_the_token_endpoint(
+async def test_a_certificate_in_the_key_is_presented_to_the_token_endpoint(
     service: FakeService, authority: Authority
 ) -> None:
     proof = CertificateText(authority.certificate, Secret(authority.key))
@@ -172,7 +172,7 @@ def of_a_stranger() -> CertificateText:
 
 @contextmanager
 def strict_server(context: ssl.SSLContext) -> Iterator[str]:
-    """One that sends its alert before it hangs up, which asyncio's servers do not."""
+    """A TLS server that sends its alert before it closes, which asyncio's servers do not."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def shake_hands_once() -> None:
@@ -187,7 +187,7 @@ def strict_server(context: ssl.SSLContext) -> Iterator[str]:
 
 
 @pytest.mark.real_time  # a thread has no part in virtual time
-async def test_a_certificate_that_the_endpoint_does_not_know_is_wrong_credentials(
+async def test_a_certificate_unknown_to_the_endpoint_is_a_credentials_error(
     service: FakeService, authority: Authority
 ) -> None:
     context = authority.server_context(wants_certificate=True)
@@ -199,7 +199,7 @@ async def test_a_certificate_that_the_endpoint_does_not_know_is_wrong_credential
                 await caller.logs()
 
 
-async def test_an_endpoint_that_hangs_up_on_our_certificate_is_retried_with_a_hint(
+async def test_a_connection_closed_after_the_client_certificate_is_retried_with_a_hint(
     service: FakeService, authority: Authority
 ) -> None:
     """With TLS 1.3 it judges after the handshake, and its alert gets lost in a reset."""
@@ -222,7 +222,7 @@ async def test_a_missing_certificate_file_is_named(service: FakeService, tmp_pat
             await caller.logs()
 
 
-async def test_a_key_that_belongs_to_another_certificate_is_told_without_showing_it(
+async def test_a_key_of_another_certificate_is_reported_without_its_content(
     service: FakeService, authority: Authority
 ) -> None:
     other = authority.clients.issue_cert("other").private_key_pem.bytes().decode()

@@ -22,7 +22,7 @@ async def pass_time(seconds: float) -> None:
     await VirtualClock().sleep(seconds)
 
 
-async def test_the_token_is_asked_for_with_a_form(service: FakeService, caller: Caller) -> None:
+async def test_the_token_request_is_a_form(service: FakeService, caller: Caller) -> None:
     await caller.logs()
 
     (asked,) = service.token_requests
@@ -73,7 +73,7 @@ async def test_fifty_refused_callers_cause_one_refresh(
     assert caller.troubles.errors == []
 
 
-async def test_who_waits_long_for_a_turn_is_given_the_token_of_that_moment(
+async def test_a_request_that_was_queued_uses_the_current_token(
     service: FakeService, caller: Caller
 ) -> None:
     """Four hundred at once wait for twenty seconds; a token lives for ten."""
@@ -99,7 +99,7 @@ async def test_fifty_callers_without_a_token_cause_one_fetch(
     assert len(service.token_requests) == 1
 
 
-async def test_a_service_that_never_took_a_token_means_wrong_credentials(
+async def test_a_service_that_rejects_every_token_is_a_credentials_error(
     service: FakeService, caller: Caller
 ) -> None:
     service.good_tokens = set()
@@ -111,7 +111,7 @@ async def test_a_service_that_never_took_a_token_means_wrong_credentials(
     assert refused.value.exit_code == 3
 
 
-async def test_a_moment_of_refusals_by_a_service_that_knew_us_passes(
+async def test_transient_401s_after_a_success_are_retried(
     service: FakeService, caller: Caller
 ) -> None:
     await caller.logs()
@@ -123,7 +123,7 @@ async def test_a_moment_of_refusals_by_a_service_that_knew_us_passes(
     assert 1 <= len(caller.troubles.errors) <= 3
 
 
-async def test_a_service_that_goes_on_refusing_fresh_tokens_ends_it(
+async def test_repeated_401s_with_fresh_tokens_are_a_credentials_error(
     service: FakeService, caller: Caller
 ) -> None:
     await caller.logs()
@@ -144,7 +144,7 @@ WRONG_ADDRESSES = [(404, "<html>no such tenant</html>"), (302, ""), (405, "")]
 
 
 @pytest.mark.parametrize(("status", "body"), [*REFUSALS, *WRONG_ADDRESSES])
-async def test_credentials_refused_from_the_start_end_it(
+async def test_credentials_rejected_from_the_start_are_an_error(
     status: int, body: object, service: FakeService, caller: Caller
 ) -> None:
     service.token_replies.append(says(body, status))
@@ -154,7 +154,7 @@ async def test_credentials_refused_from_the_start_end_it(
 
 
 @pytest.mark.parametrize(("status", "body"), REFUSALS)
-async def test_credentials_refused_after_they_were_good_end_it_too(
+async def test_credentials_rejected_after_a_success_are_an_error(
     status: int, body: object, service: FakeService, caller: Caller
 ) -> None:
     await caller.logs()
@@ -166,7 +166,7 @@ async def test_credentials_refused_after_they_were_good_end_it_too(
 
 
 @pytest.mark.parametrize(("status", "body"), WRONG_ADDRESSES)
-async def test_a_token_address_that_was_right_before_is_only_out_of_order(
+async def test_a_404_of_a_token_address_that_worked_before_is_transient(
     status: int, body: object, service: FakeService, caller: Caller
 ) -> None:
     await caller.logs()
@@ -192,7 +192,7 @@ async def test_a_token_address_that_was_right_before_is_only_out_of_order(
         (200, b"[" * 100_000),
     ],
 )
-async def test_a_token_endpoint_in_trouble_is_asked_again(
+async def test_a_failing_token_endpoint_is_retried(
     status: int, body: bytes, service: FakeService, caller: Caller
 ) -> None:
     service.token_replies.extend([says(body, status)] * 2)
@@ -204,7 +204,7 @@ async def test_a_token_endpoint_in_trouble_is_asked_again(
 
 
 @pytest.mark.parametrize("expires_in", [None, "soon", [], "NaN", 1e999])
-async def test_a_token_without_a_stated_life_is_used_for_a_while(
+async def test_a_token_without_expires_in_has_a_default_lifetime(
     expires_in: object, service: FakeService, caller: Caller
 ) -> None:
     service.token_replies.append(says({"access_token": "t", "expires_in": expires_in}))
@@ -216,7 +216,7 @@ async def test_a_token_without_a_stated_life_is_used_for_a_while(
     assert len(service.token_requests) == 1
 
 
-async def test_a_life_given_as_text_counts(service: FakeService, caller: Caller) -> None:
+async def test_expires_in_may_be_text(service: FakeService, caller: Caller) -> None:
     service.token_replies.append(says({"access_token": "t", "expires_in": "100"}))
 
     await caller.logs()
@@ -274,7 +274,7 @@ def keeper(endpoint: Endpoint, clock: Clock) -> TokenCache:
     return TokenCache(endpoint.fetch, clock=clock)
 
 
-async def test_while_one_renews_early_the_others_go_on_with_the_old_token(
+async def test_during_an_early_refresh_other_requests_use_the_old_token(
     keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     await keeper.current()
@@ -292,7 +292,7 @@ async def test_while_one_renews_early_the_others_go_on_with_the_old_token(
     assert endpoint.fetches == 2
 
 
-async def test_an_early_renewal_that_fails_is_put_off_while_the_old_token_is_good(
+async def test_a_failed_early_refresh_is_postponed_while_the_old_token_is_valid(
     keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     await keeper.current()
@@ -305,7 +305,7 @@ async def test_an_early_renewal_that_fails_is_put_off_while_the_old_token_is_goo
     assert endpoint.fetches == 2
 
 
-async def test_an_expired_token_is_not_handed_out(keeper: TokenCache, endpoint: Endpoint) -> None:
+async def test_an_expired_token_is_not_used(keeper: TokenCache, endpoint: Endpoint) -> None:
     await keeper.current()
     await pass_time(101)
     endpoint.failure = TransientApiError("down")
@@ -314,7 +314,7 @@ async def test_an_expired_token_is_not_handed_out(keeper: TokenCache, endpoint: 
         await keeper.current()
 
 
-async def test_those_who_waited_for_a_failed_fetch_share_its_failure(
+async def test_callers_that_waited_for_a_failed_fetch_get_its_error(
     keeper: TokenCache, endpoint: Endpoint
 ) -> None:
     """Or fifty targets would try a hanging endpoint one after the other."""
@@ -336,7 +336,7 @@ async def test_those_who_waited_for_a_failed_fetch_share_its_failure(
     assert len({id(error) for error in failures}) == len(failures) == 50
 
 
-async def test_a_canceled_fetch_leaves_the_way_free_for_the_next_caller(
+async def test_a_canceled_fetch_releases_the_lock(
     keeper: TokenCache,
 ) -> None:
     with anyio.move_on_after(0.5):

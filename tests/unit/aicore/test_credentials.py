@@ -1,4 +1,4 @@
-"""The official SDK is the oracle: where it finds credentials, so do we, and the same ones."""
+"""Credentials are found where SAP's SDK finds them; the SDK is the oracle."""
 
 import copy
 import json
@@ -178,7 +178,7 @@ def test_any_mixture_of_sources_gives_what_the_official_sdk_finds(  # noqa: PLR0
         assert ours == by_the_sdk(environ, profile_flag)
 
 
-def test_a_service_key_file_named_explicitly_goes_before_everything(tmp_path: Path) -> None:
+def test_an_explicit_service_key_file_precedes_everything(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text(json.dumps(KEY))
     environ = {**VARIABLES, "AICORE_RESOURCE_GROUP": "team-a"}
@@ -199,7 +199,7 @@ def test_a_key_file_as_the_cf_command_prints_it_is_understood(tmp_path: Path) ->
     assert found.api_url == "https://api.key.example.com/v2"
 
 
-def test_the_config_file_of_the_home_directory_is_named_the_short_way(tmp_path: Path) -> None:
+def test_the_config_file_in_the_home_directory_is_named_with_a_tilde(tmp_path: Path) -> None:
     (tmp_path / ".aicore").mkdir()
     (tmp_path / ".aicore" / "config.json").write_text(json.dumps(VARIABLES))
 
@@ -268,7 +268,7 @@ def test_plain_http_is_allowed_on_this_machine(host: str, tmp_path: Path) -> Non
     assert find_credentials(environ, home=tmp_path).api_url == f"http://{host}/v2"
 
 
-def test_without_any_credentials_every_place_looked_at_is_named(tmp_path: Path) -> None:
+def test_without_credentials_every_searched_place_is_named(tmp_path: Path) -> None:
     with pytest.raises(AuthError) as refused:
         find_credentials({}, home=tmp_path)
 
@@ -291,14 +291,14 @@ def test_an_incomplete_source_is_not_filled_up_from_the_next_one(tmp_path: Path)
     assert "present AICORE_CLIENT_ID" in str(refused.value)
 
 
-def test_a_service_key_lacking_a_field_is_told_in_the_keys_own_words(tmp_path: Path) -> None:
+def test_an_incomplete_service_key_is_reported_with_its_own_field_names(tmp_path: Path) -> None:
     key = {name: value for name, value in KEY.items() if name != "serviceurls"}
 
     with pytest.raises(AuthError, match=r"missing serviceurls\.AI_API_URL"):
         find_credentials({"AICORE_SERVICE_KEY": json.dumps(key)}, home=tmp_path)
 
 
-def test_two_proofs_at_once_are_ambiguous(tmp_path: Path) -> None:
+def test_secret_and_certificate_together_are_ambiguous(tmp_path: Path) -> None:
     environ = {**ALL_VARIABLES, "AICORE_CERT_STR": ""}
 
     with pytest.raises(AuthError, match="more than one way: AICORE_CLIENT_SECRET; AICORE_CERT_F"):
@@ -365,7 +365,7 @@ def test_a_private_key_is_a_secret_too(tmp_path: Path) -> None:
     assert found.token_url == "https://cert.key.example.com/oauth/token"
 
 
-def test_a_secret_is_compared_by_its_text_and_leaves_no_other_way() -> None:
+def test_a_secret_compares_by_its_text_and_is_not_printable() -> None:
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a")}) == 1
@@ -373,6 +373,6 @@ def test_a_secret_is_compared_by_its_text_and_leaves_no_other_way() -> None:
 
 
 @pytest.mark.parametrize("take_apart", [pickle.dumps, copy.deepcopy])
-def test_a_secret_cannot_be_taken_apart(take_apart: Any) -> None:
+def test_a_secret_has_no_public_text(take_apart: Any) -> None:
     with pytest.raises(TypeError, match="does not leave"):
         take_apart(Secret("hunter2"))

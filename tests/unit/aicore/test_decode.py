@@ -47,7 +47,7 @@ def shown(entry: Entry) -> dict[str, Any]:
 
 
 @given(st.lists(plain_entries, max_size=5))
-def test_an_entry_of_the_known_shape_comes_out_as_it_went_in(entries: list[dict[str, Any]]) -> None:
+def test_a_known_entry_round_trips(entries: list[dict[str, Any]]) -> None:
     decoded = decode_page(page(*entries))
 
     assert [shown(entry) for entry in decoded] == entries
@@ -81,7 +81,7 @@ def test_unknown_fields_keep_their_order_and_every_digit() -> None:
     )
 
 
-def test_a_message_that_is_no_text_is_kept_as_its_json() -> None:
+def test_a_message_that_is_not_text_is_kept_as_json() -> None:
     (entry,) = decode_page(b'{"data":{"result":[{"msg": {"a": [1, 2.50]}, "pod": 7}]}}')
 
     assert entry == Entry(msg='{"a":[1,2.50]}', pod="7")
@@ -175,7 +175,7 @@ def test_anything_else_is_damaged_and_never_an_empty_page(body: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_at_all_make_the_decoder_fail_in_another_way(body: bytes) -> None:
+def test_any_bytes_decode_or_raise_the_documented_error(body: bytes) -> None:
     with contextlib.suppress(TransientApiError):
         decode_page(body)
 
@@ -206,7 +206,7 @@ def test_a_gateways_text_is_quoted_without_its_token_and_control_characters() ->
     assert len(message) < 250
 
 
-def test_an_html_page_is_called_that_and_the_address_doubted() -> None:
+def test_an_html_page_is_named_and_the_address_suspected() -> None:
     with pytest.raises(TransientApiError, match=r"an HTML page.*is the API address right"):
         decode_page(b"\n<!doctype html><title>Launchpad</title>")
 
@@ -240,7 +240,7 @@ def test_a_workload_is_read_with_its_details() -> None:
 
 
 @pytest.mark.parametrize("status", ["HIBERNATING", "", None, 5])
-def test_a_status_of_the_future_is_unknown_and_no_end(status: object) -> None:
+def test_an_unknown_status_is_not_final(status: object) -> None:
     body = json.dumps({"id": "d1", "status": status}).encode()
 
     workload = decode_workload(body, resource_group="g", kind=Kind.DEPLOYMENT)
@@ -248,7 +248,7 @@ def test_a_status_of_the_future_is_unknown_and_no_end(status: object) -> None:
     assert workload.status is Status.UNKNOWN
 
 
-def test_a_list_brings_its_count_where_it_has_one() -> None:
+def test_a_list_has_its_count_if_present() -> None:
     one = b'{"id":"d1","status":"RUNNING"}'
 
     listed, count = decode_workloads(

@@ -17,19 +17,19 @@ def refused(status: int, body: str = "", **headers: str) -> ApiError:
 
 
 @pytest.mark.parametrize("status", [201, 204, 206, 401, 408, 425, 429, 500, 502, 503, 504, 599])
-def test_what_may_pass_is_asked_again(status: int) -> None:
+def test_a_transient_status_is_retried(status: int) -> None:
     assert type(refused(status)) is TransientApiError
 
 
 @pytest.mark.parametrize("status", [301, 302, 304, 307, 308, 400, 403, 405, 410, 413, 499])
-def test_what_will_not_pass_is_permanent(status: int) -> None:
+def test_a_permanent_status_is_not_retried(status: int) -> None:
     error = refused(status)
 
     assert type(error) is PermanentApiError
     assert error.status == status
 
 
-def test_a_404_leaves_its_meaning_to_the_caller() -> None:
+def test_a_404_is_left_to_the_caller() -> None:
     assert type(refused(404)) is NotFoundError
 
 
@@ -37,7 +37,7 @@ def test_a_redirect_is_a_wrong_address() -> None:
     assert "the API address is wrong" in refused(302, Location="https://elsewhere").hint
 
 
-def test_the_services_own_words_are_passed_on() -> None:
+def test_the_services_message_is_quoted() -> None:
     body = {
         "error": {"code": "01010076", "message": "bad start", "requestId": "r-7", "details": {}}
     }
@@ -64,12 +64,12 @@ def test_every_known_shape_of_an_error_is_read(body: str, words: str) -> None:
     assert str(refused(500, body)) == f"deployment/d1: 500 Internal Server Error{words}"
 
 
-def test_a_403_says_what_to_check() -> None:
+def test_a_403_names_the_remedy() -> None:
     assert "AI-Resource-Group" in refused(403, "RBAC: access denied").hint
 
 
 @given(st.integers(200, 599), st.text(), st.text(), st.text())
-def test_no_answer_breaks_the_one_who_explains_it(
+def test_no_response_body_breaks_the_error_message(
     status: int, body: str, wish: str, date: str
 ) -> None:
     headers = {"Retry-After": wish, "Date": date}
@@ -98,7 +98,7 @@ def test_no_answer_breaks_the_one_who_explains_it(
         ("9" * 400, "", None),
     ],
 )
-def test_a_wish_to_wait_is_seconds_or_a_date_by_the_services_own_clock(
+def test_retry_after_is_seconds_or_a_date_of_the_services_clock(
     wish: str, date: str, expected_s: float | None
 ) -> None:
     headers = {"Retry-After": wish, "Date": date}

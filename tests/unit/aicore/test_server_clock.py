@@ -59,7 +59,7 @@ def test_an_answer_from_a_replica_with_a_wrong_clock_has_no_weight() -> None:
     assert clock.bound_ns(99.0) == START_NS + 99 * NS_PER_S
 
 
-def test_a_clock_that_was_set_is_believed_once_most_answers_say_so() -> None:
+def test_a_changed_clock_is_accepted_after_most_responses_agree() -> None:
     clock = ServerClock()
     for second in range(SAMPLES):
         clock.observe(START_NS + second * NS_PER_S, received_s=float(second))
@@ -69,7 +69,7 @@ def test_a_clock_that_was_set_is_believed_once_most_answers_say_so() -> None:
     assert clock.bound_ns(0.0) == START_NS - 3600 * NS_PER_S
 
 
-def test_an_old_sample_gives_way() -> None:
+def test_an_old_sample_expires() -> None:
     clock = ServerClock()
     clock.observe(START_NS + 3600 * NS_PER_S, received_s=0.0)
 

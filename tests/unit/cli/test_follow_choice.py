@@ -29,7 +29,7 @@ SHOWN = [workload(id_) for id_ in ("d1", "d2", "d3", "d4")]
         ("ALL", "d1 d2 d3 d4"),
     ],
 )
-def test_numbers_ranges_and_a_mean_what_is_shown(answer: str, ids: str) -> None:
+def test_numbers_ranges_and_a_select_rows(answer: str, ids: str) -> None:
     chosen = picked(answer, SHOWN)
 
     assert chosen is not None
@@ -37,22 +37,22 @@ def test_numbers_ranges_and_a_mean_what_is_shown(answer: str, ids: str) -> None:
 
 
 @pytest.mark.parametrize("answer", ["0", "5", "1-5", "1 99", "1-999999999"])
-def test_a_number_that_is_not_shown_is_a_slip(answer: str) -> None:
+def test_a_number_without_a_row_is_a_mistake(answer: str) -> None:
     with pytest.raises(ValueError, match="not between 1 and 4"):
         picked(answer, SHOWN)
 
 
 @pytest.mark.parametrize("answer", ["churn", "d1", "1b", "-", "1-", "9" * 5000, "٣"])
-def test_anything_else_is_a_text_to_look_for(answer: str) -> None:
+def test_other_input_is_a_search_text(answer: str) -> None:
     assert picked(answer, SHOWN) is None
 
 
 @pytest.mark.parametrize("text", ["PRICES", "v2 d1", "deployment/d1 running", "default"])
-def test_a_text_is_looked_for_everywhere_word_by_word(text: str) -> None:
+def test_a_search_text_matches_word_by_word_in_all_columns(text: str) -> None:
     assert found(text, SHOWN)[:1] == SHOWN[:1]
 
 
-def test_a_word_that_is_nowhere_finds_nothing() -> None:
+def test_a_word_without_a_match_finds_nothing() -> None:
     assert found("prices nowhere", SHOWN) == []
 
 

@@ -1,4 +1,4 @@
-"""One look at what there is, when not everything may be seen."""
+"""Listing of workloads when some requests are forbidden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Service:
 QUESTIONS = [ListRequest(kind) for kind in Kind]
 
 
-async def test_what_may_be_seen_is_shown_where_another_kind_is_refused() -> None:
+async def test_permitted_kinds_are_listed_if_another_is_forbidden() -> None:
     client = cast(AiCoreClient, Service([Kind.EXECUTION]))
 
     seen = await query_inventory(client, ["default"], QUESTIONS)
@@ -39,6 +39,6 @@ async def test_what_may_be_seen_is_shown_where_another_kind_is_refused() -> None
     assert [*seen.refusals] == ["default"]
 
 
-async def test_where_nothing_may_be_seen_that_is_an_error() -> None:
+async def test_it_is_an_error_if_every_kind_is_forbidden() -> None:
     with pytest.raises(PermanentApiError):
         await query_inventory(cast(AiCoreClient, Service([])), ["default", "team-a"], QUESTIONS)

@@ -1,4 +1,4 @@
-"""A notice is one harmless line, whoever it is for, whatever strangers have put into it."""
+"""A notice is one line without control characters, for people and as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def written(style: Style, folder: Path, **fields: object) -> str:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_no_control_character_of_strangers_goes_out_raw(style: Style, tmp_path: Path) -> None:
+def test_control_characters_are_escaped(style: Style, tmp_path: Path) -> None:
     text = written(style, tmp_path, target=HOSTILE, reason=HOSTILE, names=[HOSTILE])
 
     assert text.endswith("\n")
@@ -38,7 +38,7 @@ def test_no_control_character_of_strangers_goes_out_raw(style: Style, tmp_path: 
     assert "ü" in text
 
 
-def test_json_means_the_same_as_before(tmp_path: Path) -> None:
+def test_json_keeps_its_value(tmp_path: Path) -> None:
     text = written("json", tmp_path, reason=HOSTILE)
 
     assert json.loads(text)["reason"] == HOSTILE

@@ -40,7 +40,7 @@ def test_a_variable_sets_what_the_file_does_not() -> None:
     assert config.aicore.service_key_file == Path("/run/secrets/key.json")
 
 
-def test_a_variable_mends_a_mistake_of_the_file() -> None:
+def test_a_variable_overrides_a_mistake_in_the_file() -> None:
     config = parsed({"TAILER_POLL__INTERVAL_S": "2"}, FILE.replace("1.0", '"often"'))
 
     assert config.poll.pace.interval_s == 2.0

@@ -44,7 +44,7 @@ def test_the_example_has_every_key_and_no_other(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*TABLE_KEYS, "watch", *(f"{kind} sink" for kind in SINK_KEYS)])
-def test_what_is_written_in_the_example_is_the_default(name: str) -> None:
+def test_the_values_in_the_example_are_the_defaults(name: str) -> None:
     table, keys = tables(WRITTEN)[name]
     optional = {key for key in table if keys[key].default not in (REQUIRED, None)}
     optional -= {"targets"} if name == "watch" else set()  # required, by way of a better message
@@ -69,23 +69,23 @@ def test_a_key_without_a_default_is_a_comment_in_the_example() -> None:
     assert commented == without_default
 
 
-def test_the_example_works_as_it_is() -> None:
+def test_the_unchanged_example_is_valid() -> None:
     assert parsed(TEXT).poll == PollSettings()
 
 
-def test_the_example_says_the_name_that_a_sink_has_without_one() -> None:
+def test_the_example_names_the_default_name_of_a_sink() -> None:
     nameless = re.sub(r"^name = .*\n", "", TEXT, flags=re.MULTILINE)
 
     assert parsed(nameless) == parsed(TEXT)
 
 
-def test_the_examples_of_keys_without_default_are_right() -> None:
+def test_examples_of_keys_without_default_are_valid() -> None:
     with_examples = WITH_EXAMPLES.replace('format = "json"', 'format = "text"')
 
     assert parsed(with_examples).watches[0].resource_group == ("team-a",)
 
 
-def test_every_key_is_explained_above_the_place_where_it_comes_first() -> None:
+def test_every_key_is_explained_above_its_first_use() -> None:
     lines = TEXT.split("\n")
     above: dict[str, str] = {}
     for before, line in itertools.pairwise(lines):

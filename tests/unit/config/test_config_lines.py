@@ -77,7 +77,7 @@ def places_in(value: object, place: Place = ()) -> Iterator[Place]:
 
 
 @given(documents())
-def test_a_line_is_one_on_which_a_statement_begins(document: tuple[str, list[int]]) -> None:
+def test_a_statement_has_the_number_of_its_first_line(document: tuple[str, list[int]]) -> None:
     text, began = document
     index = LineIndex(text)
 
@@ -85,7 +85,7 @@ def test_a_line_is_one_on_which_a_statement_begins(document: tuple[str, list[int
 
 
 @given(documents())
-def test_a_key_is_not_there_before_its_line_and_is_there_after_its_statement(
+def test_a_key_is_indexed_by_the_line_of_its_statement(
     document: tuple[str, list[int]],
 ) -> None:
     text, began = document
@@ -118,17 +118,17 @@ def test_any_text_has_an_index_or_an_explanation(text: str) -> None:
         assert all(1 <= index.of(place) <= text.count("\n") + 1 for place in places_in(parsed))
 
 
-def test_what_has_no_line_is_on_that_of_its_section() -> None:
+def test_a_missing_key_has_the_line_of_its_section() -> None:
     index = LineIndex("# one\n\n[poll]\ninterval_s = 1\n")
 
     assert index.of(("poll", "lateness_s")) == 3
 
 
-def test_what_has_no_section_either_is_on_the_first_line() -> None:
+def test_a_missing_section_has_the_first_line() -> None:
     assert LineIndex("\n\n[poll]\n").of(("spool", "path")) == 1
 
 
-def test_a_long_list_is_read_once_and_not_once_a_line() -> None:
+def test_a_long_list_is_parsed_once() -> None:
     targets = "".join(f'  "d{number}",\n' for number in range(20_000))
     index = LineIndex(f"[[watch]]\ntargets = [\n{targets}]\nresource_group = 1\n")
 

@@ -52,7 +52,7 @@ def test_every_mistake_is_reported_with_its_place_and_its_remedy(
         assert re.fullmatch(".*".join(map(re.escape, wanted.split("…"))), line), line
 
 
-def test_without_mistakes_the_rest_of_the_table_is_right() -> None:
+def test_the_table_is_valid_without_the_mistake() -> None:
     config = parse_config(completed(""), name="tailer.toml", environ={})
 
     assert [sink.name for sink in config.sinks] == ["file"]
@@ -120,5 +120,5 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
         *('[[sink]]\n"\\u0000" = 1', "poll.a.b = [{c = 1}]", "[sink.kind]", "[[watch.kind]]"),
     ],
 )
-def test_no_file_is_strange_enough_for_a_traceback(text: str) -> None:
+def test_no_file_causes_a_traceback(text: str) -> None:
     assert re.match(r"tailer\.toml:[12]\b", refusal_of(text))

@@ -1,4 +1,4 @@
-"""The configuration is below the parts it configures, so here they are compared."""
+"""Checks of the configuration layer agree with the parts that it configures."""
 
 import hypothesis.strategies as st
 import pytest
@@ -36,7 +36,7 @@ def test_a_template_has_the_fields_of_the_formatter() -> None:
 
 
 @given(PIECES)
-def test_a_template_is_right_when_the_formatter_takes_it(template: str) -> None:
+def test_a_template_is_valid_if_the_formatter_accepts_it(template: str) -> None:
     try:
         TemplateFormatter(template, timezone=None, escape=False)
     except ConfigError:
@@ -47,7 +47,7 @@ def test_a_template_is_right_when_the_formatter_takes_it(template: str) -> None:
 
 
 @given(st.text(alphabet="depxcution/s. 1é", max_size=12) | st.sampled_from(["deployments/d1"]))
-def test_a_target_is_right_when_it_could_be_looked_up(name: str) -> None:
+def test_a_target_is_valid_if_the_lookup_accepts_it(name: str) -> None:
     try:
         expected = kinds_and_id(name)
     except ConfigError:
@@ -60,7 +60,7 @@ def test_a_target_is_right_when_it_could_be_looked_up(name: str) -> None:
 
 
 @given(PATHS)
-def test_a_path_is_right_when_the_file_sink_accepts_it(path: str) -> None:
+def test_a_path_is_valid_if_the_file_sink_accepts_it(path: str) -> None:
     try:
         PathTemplate(path)
     except ConfigError:
@@ -70,9 +70,9 @@ def test_a_path_is_right_when_the_file_sink_accepts_it(path: str) -> None:
         assert PATH.read(path) == path
 
 
-def test_a_poll_section_without_keys_is_what_a_poller_does_anyway() -> None:
+def test_an_empty_poll_section_has_the_defaults_of_the_poller() -> None:
     assert polls("") == PollSettings()
 
 
-def test_an_ended_target_is_watched_for_as_long_as_lines_may_be_late() -> None:
+def test_the_default_drain_covers_the_lateness() -> None:
     assert polls("lateness_s = 90").drain_s == 90.0

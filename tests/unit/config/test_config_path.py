@@ -16,19 +16,19 @@ def found(*there: Path, given: Path | None = None, variable: str | None = None) 
     return find_config_path(given, environ, lambda path: path in there)
 
 
-def test_the_flag_comes_before_everything() -> None:
+def test_the_flag_precedes_everything() -> None:
     assert found(MINE, OTHER, HERE, SYSTEM, given=MINE, variable=str(OTHER)) == MINE
 
 
-def test_the_variable_comes_before_the_usual_places() -> None:
+def test_the_variable_precedes_the_default_paths() -> None:
     assert found(OTHER, HERE, SYSTEM, variable=str(OTHER)) == OTHER
 
 
-def test_the_working_directory_comes_before_the_system() -> None:
+def test_the_working_directory_precedes_etc() -> None:
     assert found(HERE, SYSTEM) == HERE
 
 
-def test_the_system_comes_last() -> None:
+def test_etc_is_the_last_path() -> None:
     assert found(SYSTEM) == SYSTEM
 
 
@@ -36,17 +36,17 @@ def test_an_empty_variable_is_none() -> None:
     assert found(SYSTEM, variable="") == SYSTEM
 
 
-def test_a_file_that_was_asked_for_is_never_replaced_by_another() -> None:
+def test_a_named_file_is_never_replaced_by_a_default_path() -> None:
     with pytest.raises(ConfigError, match=r"--config: /home/me/mine\.toml does not exist"):
         found(HERE, SYSTEM, given=MINE)
 
 
-def test_a_variable_that_leads_nowhere_is_named() -> None:
+def test_a_variable_with_a_missing_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"\$TAILER_CONFIG: /nowhere does not exist"):
         found(HERE, variable="/nowhere")
 
 
-def test_when_there_is_none_it_is_said_where_it_was_looked_for() -> None:
+def test_without_a_file_the_error_names_the_searched_paths() -> None:
     with pytest.raises(ConfigError) as refusal:
         found()
 

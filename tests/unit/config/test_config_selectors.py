@@ -25,7 +25,7 @@ def test_a_watch_of_targets_selects_nothing() -> None:
     assert selector('targets = ["d1"]') is None
 
 
-def test_one_or_several_may_be_written() -> None:
+def test_a_selector_accepts_one_value_or_a_list() -> None:
     one = selector('resource_group = "a"\nscenario = "churn"\nstatus = "DEAD"')
     several = selector(
         'resource_group = ["a", "b"]\nkind = "deployment"\nscenario = ["churn", "fraud"]\n'
@@ -43,7 +43,7 @@ def test_one_or_several_may_be_written() -> None:
 
 
 @pytest.mark.parametrize(("written", "groups"), [("", ("usual",)), ('resource_group = "*"', None)])
-def test_resource_groups_are_the_usual_one_or_all(
+def test_resource_groups_are_the_default_group_or_all(
     written: str, groups: tuple[str, ...] | None
 ) -> None:
     found = selector(f'{written}\nkind = "execution"')

@@ -79,7 +79,7 @@ async def test_a_target_is_followed_until_it_has_ended_and_drained(clock: Virtua
     assert await made.messages() == Counter(["one", "late"])
 
 
-async def test_a_target_that_is_refused_is_retried_and_misses_nothing(clock: VirtualClock) -> None:
+async def test_a_denied_target_is_retried_without_loss(clock: VirtualClock) -> None:
     async with following(clock) as made:
         await clock.sleep(10)
         made.service.refuses = PermanentApiError("403 Forbidden")
@@ -94,7 +94,7 @@ async def test_a_target_that_is_refused_is_retried_and_misses_nothing(clock: Vir
     assert await made.messages() == Counter(["while it was refused"])
 
 
-async def test_a_named_target_that_is_gone_is_asked_for_until_it_is_back(
+async def test_a_missing_named_target_is_requested_until_it_returns(
     clock: VirtualClock,
 ) -> None:
     async with following(clock) as made:
@@ -112,7 +112,7 @@ async def test_a_named_target_that_is_gone_is_asked_for_until_it_is_back(
     assert await made.messages() == Counter(["before", "after"])
 
 
-async def test_credentials_that_are_refused_at_the_first_contact_end_it(
+async def test_credentials_rejected_at_first_contact_end_the_follower(
     clock: VirtualClock,
 ) -> None:
     made = rig(clock)
@@ -122,7 +122,7 @@ async def test_credentials_that_are_refused_at_the_first_contact_end_it(
         await made.follower.follow(TARGET.name, TARGET.resource_group)
 
 
-async def test_credentials_that_are_refused_later_are_tried_again(clock: VirtualClock) -> None:
+async def test_credentials_rejected_later_are_retried(clock: VirtualClock) -> None:
     async with following(clock) as made:
         await clock.sleep(10)
         made.service.refuses = AuthError("401 Unauthorized")
@@ -133,7 +133,7 @@ async def test_credentials_that_are_refused_later_are_tried_again(clock: Virtual
         assert made.health.of(TARGET).phase is Phase.FOLLOWING
 
 
-async def test_a_found_target_is_retired_when_it_was_read_to_its_end(clock: VirtualClock) -> None:
+async def test_a_found_target_is_retired_when_it_is_finished(clock: VirtualClock) -> None:
     made = rig(clock)
     made.service.answered = True  # with the list that had the target
     async with anyio.create_task_group() as tasks:

@@ -75,7 +75,7 @@ class LockedSink(MemorySink):
         return await MemorySink.open(self, mark)
 
 
-async def test_a_slow_sink_holds_up_no_other(clock: VirtualClock) -> None:
+async def test_a_slow_sink_does_not_delay_another_sink(clock: VirtualClock) -> None:
     slow, quick = SlowSink("slow", clock=clock, write_s=60), MemorySink("quick")
     async with running(clock, slow, quick) as rig:
         await rig.add("one")
@@ -85,7 +85,7 @@ async def test_a_slow_sink_holds_up_no_other(clock: VirtualClock) -> None:
     assert (first, messages(slow)) == (["one"], ["one"])
 
 
-async def test_a_sink_that_stays_is_not_opened_again(clock: VirtualClock) -> None:
+async def test_an_unchanged_sink_is_not_reopened(clock: VirtualClock) -> None:
     stays, goes = MemorySink("stays"), MemorySink("goes")
     async with running(clock, stays, goes) as rig:
         await rig.add("one")
@@ -99,7 +99,7 @@ async def test_a_sink_that_stays_is_not_opened_again(clock: VirtualClock) -> Non
     assert (messages(stays), messages(goes)) == (["one", "two"], ["one"])
 
 
-async def test_a_changed_sink_goes_on_at_its_position_with_its_mark(clock: VirtualClock) -> None:
+async def test_a_changed_sink_resumes_at_its_position_with_its_mark(clock: VirtualClock) -> None:
     before, after = MemorySink("file"), MemorySink("file")
     async with running(clock, before) as rig:
         await rig.add("one", "two")
@@ -112,7 +112,7 @@ async def test_a_changed_sink_goes_on_at_its_position_with_its_mark(clock: Virtu
     assert (before.is_open, after.opened_with) == (False, b"2")
 
 
-async def test_a_new_sink_gets_what_comes_from_then_on(clock: VirtualClock) -> None:
+async def test_a_new_sink_gets_new_lines_only(clock: VirtualClock) -> None:
     old, new = MemorySink("old"), MemorySink("new")
     async with running(clock, old) as rig:
         await rig.add("before")
@@ -140,7 +140,7 @@ async def test_a_removed_sink_gets_ten_seconds_for_the_write_in_progress(
     assert not slow.is_open
 
 
-async def test_lines_that_a_removed_sink_has_not_taken_are_reported_as_a_gap(
+async def test_undelivered_lines_of_a_removed_sink_are_a_gap(
     clock: VirtualClock,
 ) -> None:
     stays = MemorySink("stays")
@@ -154,7 +154,7 @@ async def test_lines_that_a_removed_sink_has_not_taken_are_reported_as_a_gap(
     assert (gaps, sinks) == (1, {"stays"})
 
 
-async def test_a_sink_that_cannot_be_opened_is_tried_again_and_misses_nothing(
+async def test_a_sink_that_fails_to_open_is_retried_without_loss(
     clock: VirtualClock,
 ) -> None:
     locked = LockedSink("locked", clock=clock, until_s=40)
@@ -168,7 +168,7 @@ async def test_a_sink_that_cannot_be_opened_is_tried_again_and_misses_nothing(
     assert messages(locked) == ["one"]
 
 
-async def test_a_sink_that_cannot_be_opened_ends_a_strict_start(clock: VirtualClock) -> None:
+async def test_a_sink_that_fails_to_open_ends_a_strict_start(clock: VirtualClock) -> None:
     locked = LockedSink("locked", clock=clock, until_s=1e9)
 
     with pytest.RaisesGroup(pytest.RaisesExc(SinkUnavailableError, match="locked")):

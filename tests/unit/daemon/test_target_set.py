@@ -74,7 +74,7 @@ async def test_every_named_target_is_followed(clock: VirtualClock) -> None:
     assert await rig.messages() == Counter({"line": 2})
 
 
-async def test_a_target_that_is_no_longer_wanted_is_left_and_the_other_goes_on(
+async def test_a_removed_target_is_stopped_and_the_other_continues(
     clock: VirtualClock,
 ) -> None:
     async with running(clock) as rig:
@@ -90,7 +90,7 @@ async def test_a_target_that_is_no_longer_wanted_is_left_and_the_other_goes_on(
     assert await rig.messages() == Counter({"line": 1})
 
 
-async def test_a_target_that_is_wanted_again_goes_on_at_its_position(clock: VirtualClock) -> None:
+async def test_a_target_that_is_added_again_resumes_at_its_position(clock: VirtualClock) -> None:
     async with running(clock) as rig:
         rig.add(1, "before")
         await rig.want(FIRST)
@@ -104,7 +104,7 @@ async def test_a_target_that_is_wanted_again_goes_on_at_its_position(clock: Virt
     assert await rig.messages() == Counter(["before", "between"])
 
 
-async def test_wanting_the_same_again_changes_nothing(clock: VirtualClock) -> None:
+async def test_setting_the_same_targets_changes_nothing(clock: VirtualClock) -> None:
     async with running(clock) as rig:
         await rig.want(FIRST)
         await clock.sleep(10)
@@ -128,7 +128,7 @@ async def test_other_poll_settings_apply_to_every_target_and_lose_nothing(
     assert await rig.messages() == Counter({"line": 2})
 
 
-async def test_what_a_selector_finds_is_followed(clock: VirtualClock) -> None:
+async def test_a_selected_target_is_followed(clock: VirtualClock) -> None:
     async with running(clock) as rig:
         await rig.want(selectors=(ALL,))
         await clock.sleep(10)
@@ -146,7 +146,7 @@ async def test_a_target_that_is_named_and_found_is_followed_once(clock: VirtualC
     assert await rig.messages() == Counter({"line": 2})  # of two targets
 
 
-async def test_a_found_target_goes_on_when_another_name_is_added(clock: VirtualClock) -> None:
+async def test_a_found_target_continues_when_another_name_is_added(clock: VirtualClock) -> None:
     async with running(clock) as rig:
         await rig.want(selectors=(ALL,))
         await clock.sleep(10)

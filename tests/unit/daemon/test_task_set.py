@@ -30,7 +30,7 @@ async def test_a_name_is_free_again_when_its_task_has_ended(clock: VirtualClock)
     assert (during, after) == ({"one"}, set())
 
 
-async def test_one_that_is_canceled_is_over_at_once_and_the_others_go_on(
+async def test_a_canceled_task_ends_at_once_and_the_others_continue(
     clock: VirtualClock,
 ) -> None:
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""Nothing that was there to be followed is missed, and nothing is followed twice."""
+"""Which listed workloads are new, lost or finished: none missed, none followed twice."""
 
 from dataclasses import dataclass, replace
 
@@ -103,26 +103,26 @@ class Looks:
 T = BEGAN_S
 
 
-def test_what_is_there_at_first_is_read_from_its_creation_or_as_far_back_as_is_wanted() -> None:
+def test_at_first_listing_targets_are_read_from_creation_or_backfill() -> None:
     young, old = workload(created_s=T - 100), workload(created_s=T - 9999, id_="e2")
 
     assert Looks().look(T, young, old) == {"e1": -105, "e2": -BACKFILL_S}
 
 
-def test_what_ended_before_the_lines_that_are_wanted_is_left_alone() -> None:
+def test_a_target_that_ended_before_the_backfill_is_ignored() -> None:
     long_ago = workload(Status.DEAD, created_s=T - 9999, changed_s=T - BACKFILL_S - LATENESS_S - 1)
     lately = replace(long_ago, target=replace(long_ago.target, id="e2"), completion_time=time(T))
 
     assert Looks().look(T, long_ago, lately) == {"e2": -BACKFILL_S}
 
 
-def test_one_that_does_not_say_when_it_ended_ended_when_it_last_changed() -> None:
+def test_without_an_end_time_the_modification_time_is_the_end() -> None:
     long_ago = workload(Status.DEAD, created_s=T - 9999, changed_s=T - 9000)
 
     assert Looks().look(T, replace(long_ago, completion_time="")) == {}
 
 
-def test_one_that_came_and_went_between_two_looks_is_read_from_its_creation() -> None:
+def test_a_target_that_lived_between_two_listings_is_read_from_creation() -> None:
     looks = Looks(Status.RUNNING, backfill_s=0)
     looks.look(T)
 
@@ -131,7 +131,7 @@ def test_one_that_came_and_went_between_two_looks_is_read_from_its_creation() ->
     }
 
 
-def test_so_is_one_that_came_and_went_while_nobody_looked_for_a_day() -> None:
+def test_a_target_that_lived_during_a_downtime_of_a_day_is_read_from_creation() -> None:
     looks = Looks(Status.RUNNING)
     looks.look(T)
     looks.restart()
@@ -142,7 +142,7 @@ def test_so_is_one_that_came_and_went_while_nobody_looked_for_a_day() -> None:
     }
 
 
-def test_so_is_one_that_came_and_went_before_the_first_look_was_allowed() -> None:
+def test_a_target_that_lived_before_the_first_permitted_listing_is_read() -> None:
     looks = Looks(Status.RUNNING, backfill_s=0)
     looks.be_denied(T)
 
@@ -151,7 +151,7 @@ def test_so_is_one_that_came_and_went_before_the_first_look_was_allowed() -> Non
     }
 
 
-def test_one_that_comes_to_be_meant_is_found_then() -> None:
+def test_a_target_is_found_when_it_begins_to_match() -> None:
     looks = Looks(Status.RUNNING)
     before = looks.look(T, workload(Status.PENDING, created_s=T - 50))
 
@@ -159,7 +159,7 @@ def test_one_that_comes_to_be_meant_is_found_then() -> None:
     assert looks.look(T + 10, workload(created_s=T - 50, changed_s=T + 9)) == {"e1": -65}
 
 
-def test_one_that_ran_unseen_is_found_although_it_waited_at_the_look_before() -> None:
+def test_a_target_pending_in_the_last_listing_is_found_if_it_ran_since() -> None:
     looks = Looks(Status.RUNNING, backfill_s=0)
     looks.look(T, workload(Status.PENDING, created_s=T - 9999))
 
@@ -168,7 +168,7 @@ def test_one_that_ran_unseen_is_found_although_it_waited_at_the_look_before() ->
     }
 
 
-def test_also_when_the_process_was_another_one_then() -> None:
+def test_a_target_pending_before_a_restart_is_found_if_it_ran_since() -> None:
     looks = Looks(Status.RUNNING)
     looks.look(T, workload(Status.PENDING, created_s=T - 9999))
     looks.restart()
@@ -178,7 +178,7 @@ def test_also_when_the_process_was_another_one_then() -> None:
     }
 
 
-def test_one_that_had_ended_before_the_first_look_never_ran_for_us() -> None:
+def test_a_target_that_ended_before_the_first_listing_is_not_found() -> None:
     looks = Looks(Status.RUNNING)
     dead = workload(Status.DEAD, created_s=T - 500, changed_s=T - 200)
     looks.look(T, dead)
@@ -187,7 +187,7 @@ def test_one_that_had_ended_before_the_first_look_never_ran_for_us() -> None:
     assert looks.look(T + 10, dead) == {}
 
 
-def test_one_that_does_not_say_when_it_was_created_is_found_when_it_is_new() -> None:
+def test_without_a_creation_time_a_new_target_is_found() -> None:
     looks = Looks(Status.RUNNING, backfill_s=0)
     looks.look(T)
     timeless = Workload(Target(GROUP, KIND, "e1"), Status.COMPLETED)
@@ -195,7 +195,7 @@ def test_one_that_does_not_say_when_it_was_created_is_found_when_it_is_new() -> 
     assert looks.look(T + 10, timeless) == {"e1": -75}
 
 
-def test_what_is_followed_is_found_again_by_the_next_process_until_it_is_retired() -> None:
+def test_a_restart_finds_followed_targets_until_they_are_retired() -> None:
     looks = Looks(Status.RUNNING)
     ended = workload(Status.DEAD, created_s=T - 100, changed_s=T + 5)
     looks.look(T, workload(created_s=T - 100))
@@ -208,7 +208,7 @@ def test_what_is_followed_is_found_again_by_the_next_process_until_it_is_retired
     assert looks.look(T + 20, ended) == {}
 
 
-def test_what_is_retired_is_forgotten_only_when_no_list_has_shown_it_for_long() -> None:
+def test_a_retired_target_is_forgotten_after_a_long_absence_from_listings() -> None:
     looks = Looks()
     ended = workload(Status.DEAD, created_s=T - 100, changed_s=T)
     looks.look(T, ended)
@@ -226,7 +226,7 @@ def test_what_is_retired_is_forgotten_only_when_no_list_has_shown_it_for_long() 
     assert looks.look(T + 3020 + 3710, ended) == {}
 
 
-def test_what_is_retired_is_found_again_when_list_after_list_says_that_it_lives() -> None:
+def test_a_retired_target_is_found_again_after_several_active_listings() -> None:
     looks = Looks()
     alive = workload(created_s=T - 100)
     looks.look(T, alive)
@@ -241,7 +241,7 @@ def test_what_is_retired_is_found_again_when_list_after_list_says_that_it_lives(
     assert looks.look(T + 300, alive) == {}
 
 
-def test_what_is_retired_and_listed_as_ended_in_between_is_not_found_again() -> None:
+def test_a_retired_target_listed_as_ended_in_between_is_not_found_again() -> None:
     looks = Looks()
     alive, ended = (workload(status, created_s=T - 100) for status in (Status.RUNNING, Status.DEAD))
     looks.look(T, alive)
@@ -267,7 +267,7 @@ def lost(looks: Looks, at_s: int, *listed: Workload) -> dict[str, int]:
     return {target.id: read_ns // NS_PER_S for target, read_ns in changes.lost.items()}
 
 
-def test_what_was_deleted_while_nobody_looked_is_lost_once_list_after_list_lacks_it() -> None:
+def test_a_target_deleted_during_a_downtime_is_lost_after_several_listings() -> None:
     looks = left_behind()
 
     assert [lost(looks, T + at_s) for at_s in (1000, 1059, 1061, 1200)] == [
@@ -278,13 +278,13 @@ def test_what_was_deleted_while_nobody_looked_is_lost_once_list_after_list_lacks
     ]
 
 
-def test_two_lists_however_far_apart_are_not_enough_to_call_it_lost() -> None:
+def test_two_listings_are_not_enough_to_report_a_loss() -> None:
     looks = left_behind()
 
     assert [lost(looks, T + at_s) for at_s in (1000, 5000)] == [{}, {}]
 
 
-def test_what_any_list_shows_again_is_not_lost() -> None:
+def test_a_target_that_is_listed_again_is_not_lost() -> None:
     looks = left_behind()
     listed = workload(created_s=T - 100)
 
@@ -292,14 +292,14 @@ def test_what_any_list_shows_again_is_not_lost() -> None:
     assert [lost(looks, T + at_s) for at_s in (1061, 1100, 1200)] == [{}, {}, {}]
 
 
-def test_what_was_read_to_its_end_is_not_lost_when_it_is_deleted() -> None:
+def test_a_finished_target_is_not_lost_when_it_is_deleted() -> None:
     looks = left_behind()
     looks.memory.retire(Target(GROUP, KIND, "e1"))
 
     assert [lost(looks, T + at_s) for at_s in (1000, 1030, 1061)] == [{}, {}, {}]
 
 
-def test_what_somebody_read_to_its_end_meanwhile_is_not_lost() -> None:
+def test_a_target_that_finishes_meanwhile_is_not_lost() -> None:
     looks = left_behind()
     before = [lost(looks, T + at_s) for at_s in (1000, 1030)]
     looks.memory.retire(Target(GROUP, KIND, "e1"))
@@ -307,14 +307,14 @@ def test_what_somebody_read_to_its_end_meanwhile_is_not_lost() -> None:
     assert [*before, lost(looks, T + 1061)] == [{}, {}, {}]
 
 
-def test_what_this_process_has_found_itself_is_for_its_follower_to_call_lost() -> None:
+def test_the_scanner_does_not_report_losses_of_targets_that_it_found() -> None:
     looks = Looks()
     looks.look(T, workload(created_s=T - 100))
 
     assert [lost(looks, T + at_s) for at_s in (10, 50, 100)] == [{}, {}, {}]
 
 
-def test_all_there_is_must_be_listed_only_as_long_as_something_left_behind_is_unheard_of() -> None:
+def test_full_listings_are_needed_only_while_old_targets_are_missing() -> None:
     looks = left_behind(workload(created_s=T - 100, id_="e2"))
     needs_all = [looks.known_targets.needs_all]
     for at_s in (1000, 1030, 1061):
@@ -325,7 +325,7 @@ def test_all_there_is_must_be_listed_only_as_long_as_something_left_behind_is_un
 
 
 @pytest.mark.parametrize("text", ["", "yesterday"])
-def test_a_time_that_cannot_be_understood_costs_no_target(text: str) -> None:
+def test_an_unreadable_time_does_not_lose_a_target(text: str) -> None:
     odd = replace(workload(created_s=T), created_at=text, modified_at=text)
 
     assert Looks().look(T, odd) == {"e1": -BACKFILL_S}

@@ -1,4 +1,4 @@
-"""Listing on an interval: new workloads are reported once, refusals stay where they are."""
+"""Listing on an interval: new workloads are reported once; a denied group affects no other."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -94,7 +94,7 @@ async def test_a_new_workload_is_reported_within_one_interval_from_its_creation_
     assert found.start_ns <= START_NS + 100 * NS_PER_S
 
 
-async def test_what_no_selector_means_is_not_reported(clock: VirtualClock) -> None:
+async def test_an_unselected_workload_is_not_reported(clock: VirtualClock) -> None:
     only_team_a = Selector(resource_groups=("team-a",), kinds=(Kind.EXECUTION,))
     service = ListedService(clock, groups=["default", "team-a"])
     service.listed = [execution("e1"), execution("e2", group="team-a")]
@@ -115,7 +115,7 @@ async def test_a_retired_workload_is_not_reported(clock: VirtualClock) -> None:
     assert rig.found == []
 
 
-async def test_a_resource_group_that_is_denied_holds_up_no_other_and_is_logged_once(
+async def test_a_denied_resource_group_affects_no_other_and_is_logged_once(
     clock: VirtualClock,
 ) -> None:
     service = ListedService(clock, groups=["default", "secret"], refused_groups={"secret"})
@@ -162,7 +162,7 @@ async def test_failing_requests_are_retried_and_shown_in_health(clock: VirtualCl
 @pytest.mark.parametrize(
     "error", [AuthError("401 Unauthorized"), PermanentApiError("403 Forbidden")]
 )
-async def test_a_refusal_at_the_first_contact_ends_the_scanner(
+async def test_credentials_rejected_at_first_contact_end_the_scanner(
     error: AuthError | PermanentApiError, clock: VirtualClock
 ) -> None:
     service = ListedService(clock, refuses=error)
@@ -172,7 +172,7 @@ async def test_a_refusal_at_the_first_contact_ends_the_scanner(
             await clock.sleep(1)
 
 
-async def test_credentials_that_are_refused_later_are_tried_again(clock: VirtualClock) -> None:
+async def test_credentials_rejected_later_are_retried(clock: VirtualClock) -> None:
     service = ListedService(clock)
     async with scanning(service, clock) as rig:
         await clock.sleep(1)
@@ -185,7 +185,7 @@ async def test_credentials_that_are_refused_later_are_tried_again(clock: Virtual
     assert rig.found_ids == ["e1"]
 
 
-async def test_one_that_an_earlier_process_left_unfinished_and_that_is_gone_is_a_gap(
+async def test_a_deleted_target_of_an_earlier_process_is_a_gap(
     clock: VirtualClock, tmp_path: Path
 ) -> None:
     left = execution("e1").target

@@ -36,7 +36,7 @@ def selector(**what: Any) -> Selector:
         {"scenarios": ("churn",), "ids": (re.compile("3$"),), "statuses": (Status.RUNNING,)},
     ],
 )
-def test_a_workload_is_meant_by_what_is_true_of_it(what: dict[str, Any]) -> None:
+def test_a_selector_matches_the_properties_of_a_workload(what: dict[str, Any]) -> None:
     assert selector(**what).matches(WORKLOAD)
 
 
@@ -54,11 +54,11 @@ def test_a_workload_is_meant_by_what_is_true_of_it(what: dict[str, Any]) -> None
         {"scenarios": ("churn",), "statuses": (Status.DEAD,)},
     ],
 )
-def test_one_thing_that_is_not_true_is_enough(what: dict[str, Any]) -> None:
+def test_one_different_property_does_not_match(what: dict[str, Any]) -> None:
     assert not selector(**what).matches(WORKLOAD)
 
 
-def test_what_is_said_of_a_workload_is_its_status_apart() -> None:
+def test_the_properties_match_independently_of_the_status() -> None:
     assert selector(statuses=(Status.DEAD,)).describes(WORKLOAD)
 
 
@@ -68,12 +68,12 @@ def ended(status: Status) -> Workload:
 
 @pytest.mark.parametrize("wanted", [Status.UNKNOWN, Status.PENDING, Status.RUNNING])
 @pytest.mark.parametrize("end", [Status.COMPLETED, Status.DEAD, Status.STOPPED])
-def test_one_that_is_new_was_in_every_status_on_its_way(wanted: Status, end: Status) -> None:
+def test_a_new_workload_has_passed_every_earlier_status(wanted: Status, end: Status) -> None:
     assert selector(statuses=(wanted,)).has_matched(ended(end), since=None)
 
 
 @pytest.mark.parametrize("other", [Status.COMPLETED, Status.STOPPED, Status.STOPPING])
-def test_one_that_died_was_never_in_a_status_of_another_end(other: Status) -> None:
+def test_a_dead_workload_has_not_passed_another_final_status(other: Status) -> None:
     assert not selector(statuses=(other,)).has_matched(ended(Status.DEAD), since=None)
 
 
@@ -89,13 +89,13 @@ def test_one_that_died_was_never_in_a_status_of_another_end(other: Status) -> No
         (Status.COMPLETED, Status.RUNNING, True),
     ],
 )
-def test_only_what_lay_between_two_statuses_was_passed(
+def test_only_statuses_between_two_listings_were_passed(
     since: Status, now: Status, has_run: bool
 ) -> None:
     assert selector(statuses=(Status.RUNNING,)).has_matched(ended(now), since=since) is has_run
 
 
-def test_a_selector_says_what_it_means() -> None:
+def test_a_selector_has_a_readable_description() -> None:
     wanted = selector(
         kinds=(Kind.EXECUTION,),
         scenarios=("churn", "fraud"),
@@ -111,7 +111,7 @@ def test_a_selector_says_what_it_means() -> None:
     )
 
 
-def test_what_there_is_is_counted_by_kind_scenario_and_status() -> None:
+def test_workloads_are_counted_by_kind_scenario_and_status() -> None:
     dead = Workload(Target("g", Kind.EXECUTION, "e2"), Status.DEAD, scenario_id="churn")
     serving = Workload(Target("g", Kind.DEPLOYMENT, "d1"), Status.RUNNING)
 
@@ -121,7 +121,7 @@ def test_what_there_is_is_counted_by_kind_scenario_and_status() -> None:
     assert summarize_workloads([]) == "nothing"
 
 
-def test_of_many_scenarios_only_the_largest_are_told() -> None:
+def test_only_the_largest_scenarios_are_listed() -> None:
     many = [
         Workload(Target("g", Kind.EXECUTION, f"e{n}"), Status.DEAD, scenario_id=f"s{n}")
         for n in range(9)

@@ -7,7 +7,7 @@ from tailer.health.targets import Phase, TargetHealth
 from tailer.model import Gap, GapReason
 
 
-def test_entering_the_same_phase_again_is_no_news() -> None:
+def test_entering_the_same_phase_again_is_no_change() -> None:
     health = TargetHealth(TARGET)
 
     assert health.enter(Phase.FOLLOWING, now_s=1)
@@ -33,7 +33,7 @@ def test_a_gap_found_again_by_every_read_counts_once() -> None:
     assert health.gaps == {GapReason.SATURATED: 1}
 
 
-def test_of_very_many_targets_that_are_retired_only_the_sums_are_kept() -> None:
+def test_many_retired_targets_are_kept_only_as_sums() -> None:
     health = Health()
     for number in range(1500):
         target = replace(TARGET, id=f"e{number}")

@@ -1,4 +1,4 @@
-"""Quiet is well when somebody has said why; silence without a reason is not."""
+"""Liveness: a task may be idle with a recorded reason; without one it is stalled."""
 
 from math import inf
 
@@ -22,21 +22,21 @@ def health() -> Health:
     return health
 
 
-def test_a_request_that_never_ends_is_a_reason_with_the_name_of_its_target(health: Health) -> None:
+def test_a_hanging_request_is_a_stall_with_its_target(health: Health) -> None:
     health.of(TARGET).activity.start("asking the service", now_s=0)
 
     assert stalled(health, LONG_S) == ["deployment/d1 in default: asking the service for 301 s"]
     assert stalled(health, STALL_S) == []
 
 
-def test_a_long_pause_is_none(health: Health) -> None:
+def test_a_long_pause_is_no_stall(health: Health) -> None:
     health.of(TARGET).activity.start("pausing", now_s=0, within_s=3600)
 
     assert stalled(health, 3600 + STALL_S) == []
     assert stalled(health, 3600 + LONG_S) != []
 
 
-def test_backing_off_is_none_as_long_as_the_next_try_comes(health: Health) -> None:
+def test_backing_off_is_no_stall_until_the_next_try_is_overdue(health: Health) -> None:
     one = health.of(TARGET)
     for now_s in range(0, 10_000, 300):
         one.fail(now_s=now_s, retry_in_s=300, reason="503")
@@ -44,13 +44,13 @@ def test_backing_off_is_none_as_long_as_the_next_try_comes(health: Health) -> No
     assert stalled(health, 10_000) == []
 
 
-def test_what_is_finished_may_be_silent_for_ever(health: Health) -> None:
+def test_a_finished_target_is_no_stall(health: Health) -> None:
     health.of(TARGET).activity.idle("finished", now_s=0)
 
     assert stalled(health, 1e9) == []
 
 
-def test_a_full_spool_excuses_whoever_waits_for_it_and_for_a_while_after(health: Health) -> None:
+def test_waiting_for_a_full_spool_is_no_stall_with_a_grace_period(health: Health) -> None:
     health.of(TARGET).activity.start("storing lines", now_s=0)
     health.spool.last_blocked_s = 5000
 
@@ -58,7 +58,7 @@ def test_a_full_spool_excuses_whoever_waits_for_it_and_for_a_while_after(health:
     assert stalled(health, 5000 + LONG_S) != []
 
 
-def test_queueing_for_a_turn_is_no_hanging(health: Health) -> None:
+def test_waiting_for_the_rate_limit_is_no_stall(health: Health) -> None:
     health.of(TARGET).activity.start("asking the service", now_s=0)
     health.requests.longest_wait_s = 1000
 
@@ -66,13 +66,13 @@ def test_queueing_for_a_turn_is_no_hanging(health: Health) -> None:
     assert stalled(health, 1000 + LONG_S) != []
 
 
-def test_a_sink_whose_write_never_ends_is_a_reason(health: Health) -> None:
+def test_a_hanging_sink_write_is_a_stall(health: Health) -> None:
     health.of_sink("file").activity.start("writing", now_s=0)
 
     assert stalled(health, LONG_S) == ["sink file: writing for 301 s"]
 
 
-def test_a_sink_that_waits_for_lines_although_there_are_some_is_a_reason(health: Health) -> None:
+def test_an_idle_sink_with_pending_lines_is_a_stall(health: Health) -> None:
     sink = health.of_sink("file")
     sink.activity.idle("waiting for lines", now_s=0)
     sink.lag_lines, sink.lag_s = 7, LONG_S
@@ -80,7 +80,7 @@ def test_a_sink_that_waits_for_lines_although_there_are_some_is_a_reason(health:
     assert stalled(health, LONG_S) == ["sink file is idle although 7 lines are pending"]
 
 
-def test_lines_that_came_a_moment_ago_are_none(health: Health) -> None:
+def test_lines_pending_for_a_moment_are_no_stall(health: Health) -> None:
     sink = health.of_sink("file")
     sink.activity.idle("waiting for lines", now_s=0)
     sink.lag_lines, sink.lag_s = 7, 0.1
@@ -88,14 +88,14 @@ def test_lines_that_came_a_moment_ago_are_none(health: Health) -> None:
     assert stalled(health, 1e6) == []
 
 
-def test_a_loop_that_does_not_turn_is_the_reason_and_hides_all_others(health: Health) -> None:
+def test_a_blocked_event_loop_hides_all_other_stalls(health: Health) -> None:
     health.of(TARGET).activity.start("asking the service", now_s=0)
     health.loop.tick(now_s=1000, next_s=1002)
 
     assert stalled(health, 1020) == ["event loop blocked for 18 s"]
 
 
-def test_a_loop_that_has_just_stood_still_says_so_to_who_asked_meanwhile(health: Health) -> None:
+def test_a_past_block_of_the_event_loop_is_reported_to_waiting_requests(health: Health) -> None:
     health.loop.tick(now_s=0, next_s=2)
     health.loop.tick(now_s=17, next_s=19)
 
@@ -103,7 +103,7 @@ def test_a_loop_that_has_just_stood_still_says_so_to_who_asked_meanwhile(health:
     assert stalled(health, 28) == []
 
 
-def test_after_a_sleep_of_the_whole_machine_everybody_gets_time_to_go_on(health: Health) -> None:
+def test_after_a_suspend_of_the_machine_tasks_get_a_grace_period(health: Health) -> None:
     health.of(TARGET).activity.start("pausing", now_s=0, within_s=15)
     health.loop.tick(now_s=0, next_s=2)
     health.loop.tick(now_s=7200, next_s=7202)
@@ -112,18 +112,18 @@ def test_after_a_sleep_of_the_whole_machine_everybody_gets_time_to_go_on(health:
     assert stalled(health, 7200 + LONG_S) != []
 
 
-def test_who_reads_no_more_because_of_a_stop_does_not_hang(health: Health) -> None:
+def test_a_task_stopped_by_the_shutdown_is_no_stall(health: Health) -> None:
     health.of(TARGET).activity.start("asking the service", now_s=0)
     health.is_stopping = True
 
     assert stalled(health, LONG_S) == []
 
 
-def test_nobody_is_ready_before_the_spool_is_open() -> None:
+def test_it_is_not_ready_before_the_spool_is_open() -> None:
     assert not_ready(Health()) == ["the spool is not open yet"]
 
 
-def test_readiness_comes_step_by_step() -> None:
+def test_readiness_requires_every_step() -> None:
     health = Health(has_begun=True)
     sink, named = health.of_sink("file"), health.named("d1", "default")
     look = health.of_listing("executions in default")
@@ -148,23 +148,21 @@ def test_readiness_comes_step_by_step() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, Phase.FAILED, Phase.ENDED, Phase.GONE])
-def test_a_target_that_has_nothing_to_read_does_not_keep_it_from_being_ready(
-    health: Health, phase: Phase
-) -> None:
+def test_a_target_without_logs_does_not_delay_readiness(health: Health, phase: Phase) -> None:
     health.named("d1", "default").targets = (TARGET,)
     health.of(TARGET).enter(phase, now_s=0)
 
     assert not_ready(health) == []
 
 
-def test_a_target_that_is_backing_off_from_its_first_read_does(health: Health) -> None:
+def test_a_target_whose_first_read_fails_delays_readiness(health: Health) -> None:
     health.named("d1", "default").targets = (TARGET,)
     health.of(TARGET).fail(now_s=0, retry_in_s=1, reason="503")
 
     assert not_ready(health) == ["d1 in default was not read yet"]
 
 
-def test_the_worst_delay_of_the_loop_is_remembered_for_a_minute(health: Health) -> None:
+def test_the_maximum_event_loop_lag_covers_a_minute(health: Health) -> None:
     for now_s in (0.0, 2.0, 7.0, 9.0):
         health.loop.tick(now_s=now_s, next_s=now_s + 2)
 

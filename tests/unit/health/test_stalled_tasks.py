@@ -1,4 +1,4 @@
-"""Tasks whose questions are never answered are told; those that only wait are not."""
+"""Tasks with a request that never ends are stalled; pausing and retrying tasks are not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ EXECUTIONS = Selector(
 async def reasons_after(
     seconds: float, source: MemorySource, clock: VirtualClock
 ) -> tuple[list[str], Health]:
-    """What there is to say of a target that is followed from `source`."""
+    """Reasons for a stall of a target that is followed from `source`."""
     health = Health()
     poller = Poller(
         target=TARGET,
@@ -59,7 +59,7 @@ async def reasons_after(
     return reasons, health
 
 
-async def test_logs_that_never_come_are_told_after_five_minutes(clock: VirtualClock) -> None:
+async def test_a_hanging_log_request_is_a_stall_after_five_minutes(clock: VirtualClock) -> None:
     hanging = MemorySource(clock, latency_s=1e9)
 
     early, _ = await reasons_after(STALL_S - 1, hanging, clock)
@@ -69,14 +69,14 @@ async def test_logs_that_never_come_are_told_after_five_minutes(clock: VirtualCl
     assert late == [f"deployment/d1 in default: asking the service for {STALL_S + 1:.0f} s"]
 
 
-async def test_an_hour_between_two_reads_is_a_pause(clock: VirtualClock) -> None:
+async def test_an_hour_between_two_reads_is_no_stall(clock: VirtualClock) -> None:
     reasons, health = await reasons_after(10_000, MemorySource(clock), clock)
 
     assert reasons == []
     assert health.of(TARGET).pause_s == SETTINGS.pace.idle_interval_s
 
 
-async def test_half_an_hour_of_failures_is_known(clock: VirtualClock) -> None:
+async def test_half_an_hour_of_failures_is_no_stall(clock: VirtualClock) -> None:
     failing = MemorySource(clock, fails=lambda _: True)
 
     reasons, health = await reasons_after(2000, failing, clock)
@@ -141,7 +141,7 @@ async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     return health
 
 
-async def test_a_list_that_never_comes_is_told(clock: VirtualClock) -> None:
+async def test_a_hanging_list_request_is_a_stall(clock: VirtualClock) -> None:
     health = await looked(STALL_S + 1, Lists(clock, [["a"]]), clock)
 
     reasons = stalled(health, clock.monotonic_s())
@@ -149,21 +149,21 @@ async def test_a_list_that_never_comes_is_told(clock: VirtualClock) -> None:
     assert not health.listings["executions in a"].is_done
 
 
-async def test_a_list_that_fails_for_hours_is_known(clock: VirtualClock) -> None:
+async def test_a_list_that_fails_for_hours_is_no_stall(clock: VirtualClock) -> None:
     health = await looked(7200, Lists(clock, [["a"]], fails=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
     assert health.listings["executions in a"].reason == "502 Bad Gateway"
 
 
-async def test_a_list_that_is_refused_is_known_and_an_answer(clock: VirtualClock) -> None:
+async def test_a_denied_list_is_no_stall_and_counts_as_done(clock: VirtualClock) -> None:
     health = await looked(7200, Lists(clock, [["a"]], refuses=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
     assert health.listings["executions in a"].is_done
 
 
-async def test_a_group_that_is_no_more_is_not_missed(clock: VirtualClock) -> None:
+async def test_a_removed_group_is_no_stall(clock: VirtualClock) -> None:
     health = await looked(STALL_S * 2, Lists(clock, [["a", "b"], ["a"]], refuses=True), clock)
 
     assert health.listings.keys() == {"resource groups", "executions in a"}

@@ -33,7 +33,7 @@ FOLLOW = ReadRequest(E1, START_NS - NS_PER_S, None)
 
 @dataclass(slots=True)
 class Output(MemorySink):
-    """A sink whose reader leaves when the test says so."""
+    """A sink whose reader leaves when the test sets `has_left`."""
 
     has_left: anyio.Event = field(default_factory=anyio.Event)
 
@@ -90,7 +90,7 @@ def rig(clock: VirtualClock) -> Rig:
     return Rig(clock)
 
 
-async def test_it_ends_with_the_execution_and_with_its_verdict(rig: Rig) -> None:
+async def test_the_run_ends_with_the_execution_and_its_verdict(rig: Rig) -> None:
     rig.say("at work", "last words")
 
     await rig.run_while(lambda: setattr(rig.source, "status", Status.DEAD), at_s=60)
@@ -100,7 +100,7 @@ async def test_it_ends_with_the_execution_and_with_its_verdict(rig: Rig) -> None
     assert rig.copy.lines == rig.output.lines
 
 
-async def test_one_that_is_deleted_while_it_is_followed_leaves_a_gap(rig: Rig) -> None:
+async def test_a_target_deleted_while_followed_is_a_gap(rig: Rig) -> None:
     rig.say("at work")
 
     await rig.run_while(lambda: setattr(rig.source, "is_gone", True), at_s=60)
@@ -109,7 +109,7 @@ async def test_one_that_is_deleted_while_it_is_followed_leaves_a_gap(rig: Rig) -
     assert rig.report(quiet=True) == ["execution/e1: deleted while it was followed, no lines"]
 
 
-async def test_one_that_is_still_running_at_the_timeout_is_named(
+async def test_a_target_that_still_runs_at_the_timeout_is_named(
     rig: Rig, clock: VirtualClock
 ) -> None:
     await rig.run(stops=[timed_out(60, clock)])
@@ -118,7 +118,7 @@ async def test_one_that_is_still_running_at_the_timeout_is_named(
     assert rig.report(quiet=True) == ["execution/e1: still RUNNING at the timeout, no lines"]
 
 
-async def test_a_copy_that_cannot_be_written_stops_nobody_else_but_is_in_the_exit_code(
+async def test_a_failed_tee_file_affects_only_the_exit_code(
     rig: Rig,
 ) -> None:
     rig.copy.fails = lambda: SinkError("the disk is full")
@@ -132,7 +132,7 @@ async def test_a_copy_that_cannot_be_written_stops_nobody_else_but_is_in_the_exi
     assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.FAILED, 5)
 
 
-async def test_an_output_that_cannot_be_written_ends_the_run_and_the_copy_gets_what_was_read(
+async def test_a_failed_output_ends_the_run_and_the_tee_file_gets_all_read_lines(
     rig: Rig,
 ) -> None:
     rig.output.fails = lambda: SinkError("the disk is full")
@@ -146,7 +146,7 @@ async def test_an_output_that_cannot_be_written_ends_the_run_and_the_copy_gets_w
 
 
 @pytest.mark.parametrize("at_a_write", [True, False])
-async def test_a_reader_who_leaves_ends_the_run_and_is_no_failure(
+async def test_a_reader_that_leaves_ends_the_run_without_failure(
     rig: Rig, at_a_write: bool
 ) -> None:
     rig.say("one", "two")
@@ -160,7 +160,9 @@ async def test_a_reader_who_leaves_ends_the_run_and_is_no_failure(
     assert rig.outcome.cause is Cause.READER_GONE
 
 
-async def test_targets_may_come_while_others_are_followed(rig: Rig, clock: VirtualClock) -> None:
+async def test_targets_can_be_added_while_others_are_followed(
+    rig: Rig, clock: VirtualClock
+) -> None:
     e2 = Target("default", Kind.EXECUTION, "e2")
     rig.say("one")
 

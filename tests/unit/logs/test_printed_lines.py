@@ -1,4 +1,4 @@
-"""What is remembered of the lines that were printed."""
+"""Counters and last lines of the printed output."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ def batch(*entries: Entry, from_ns: int = 1) -> Batch:
     return Batch(1, TARGET, entries, tuple(range(from_ns, from_ns + len(entries))))
 
 
-def test_the_last_words_are_the_last_by_their_own_time() -> None:
+def test_the_last_lines_are_ordered_by_their_timestamps() -> None:
     last = LastLines(2)
     for time_ns, message in ((3, "third"), (1, "first, late"), (2, "second, late"), (3, "fourth")):
         last.record(time_ns, message)
@@ -23,14 +23,14 @@ def test_the_last_words_are_the_last_by_their_own_time() -> None:
     assert last.lines == ["third", "fourth"]
 
 
-def test_of_an_endless_line_only_the_beginning_is_kept() -> None:
+def test_only_the_beginning_of_a_long_line_is_kept() -> None:
     last = LastLines(1)
     last.record(1, "x" * 1_000_000)
 
     assert len(last.lines[0]) == 2001
 
 
-def test_stderr_is_known_by_a_container_runtimes_prefix_too() -> None:
+def test_stderr_is_also_recognized_by_a_container_runtimes_prefix() -> None:
     printed_lines = PrintedLines(context=5)
     prefixed = Entry(msg="2022-11-04T12:49:51.440561519Z stderr F wrapped\n")
 
@@ -51,7 +51,7 @@ def test_lines_are_counted_with_the_first_and_the_last_time() -> None:
 
 
 @pytest.mark.parametrize("sizes", [(5,), (2, 2, 2), (3, 1)])
-def test_every_outlet_gets_the_same_lines_and_no_more_than_enough(sizes: tuple[int, ...]) -> None:
+def test_every_output_gets_the_same_lines_up_to_max_lines(sizes: tuple[int, ...]) -> None:
     printed_lines = PrintedLines(max_lines=3)
     batches = [batch(*[ERRORS] * size) for size in sizes]
 
@@ -59,7 +59,7 @@ def test_every_outlet_gets_the_same_lines_and_no_more_than_enough(sizes: tuple[i
         assert sum(len(narrow(one).entries) for one in batches) == 3
 
 
-def test_however_many_targets_there_are_their_last_words_are_bounded() -> None:
+def test_the_last_lines_of_many_targets_are_bounded() -> None:
     printed_lines = PrintedLines(context=5, max_size=10_000)
     targets = [replace(TARGET, id=f"e{number}") for number in range(100)]
     for target in targets:
@@ -74,7 +74,7 @@ def test_however_many_targets_there_are_their_last_words_are_bounded() -> None:
     assert printed_lines.lines == 900
 
 
-def test_the_only_one_keeps_its_last_words_whatever_they_take() -> None:
+def test_a_single_target_keeps_its_last_lines_of_any_length() -> None:
     printed_lines = PrintedLines(context=5, max_size=1)
     printed_lines.record(batch(ERRORS))
 

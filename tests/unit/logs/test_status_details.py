@@ -1,4 +1,4 @@
-"""What a failure's free-form JSON is understood to say."""
+"""Failure reasons extracted from the free-form JSON of a status."""
 
 from typing import Any
 
@@ -40,15 +40,15 @@ def test_a_reason_is_found_in_any_shape(details: object, said: str) -> None:
 
 
 @pytest.mark.parametrize("details", [None, {}, [], "", {"exitCode": 0, "reason": "Completed"}])
-def test_where_all_is_well_nothing_is_said(details: Any) -> None:
+def test_a_healthy_status_has_no_details(details: Any) -> None:
     assert reasons(details, reported="x") == ()
 
 
-def test_what_was_told_already_is_not_told_again() -> None:
+def test_reported_details_are_not_repeated() -> None:
     assert reasons({"message": "no node"}, reported="no node") == ()
 
 
-def test_the_same_reason_of_many_retries_is_told_once() -> None:
+def test_the_same_reason_of_many_retries_is_reported_once() -> None:
     assert reasons([{"reason": "BackOff"}] * 50) == ("BackOff",)
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_shape_is_shown_as_it_is() -> None:
     assert reasons({"verdict": "kaputt"}) == ('{"verdict": "kaputt"}',)
 
 
-def test_however_much_it_says_a_screen_holds_it() -> None:
+def test_details_are_limited_to_a_screen() -> None:
     said = reasons([{"name": f"pod-{number}", "message": "x" * 10_000} for number in range(500)])
 
     assert len(said) == 11
@@ -64,7 +64,7 @@ def test_however_much_it_says_a_screen_holds_it() -> None:
     assert max(len(line) for line in said) <= 301
 
 
-def test_depth_without_end_does_no_harm() -> None:
+def test_deeply_nested_details_are_bounded() -> None:
     details: object = {"message": "bottom"}
     for _ in range(100_000):
         details = [details]
@@ -72,7 +72,7 @@ def test_depth_without_end_does_no_harm() -> None:
     assert reasons(details, reported="x") == ()
 
 
-def test_nor_does_depth_where_nothing_looks_like_a_reason() -> None:
+def test_deep_nesting_without_a_reason_is_bounded() -> None:
     details: object = "bottom"
     for _ in range(5_000):
         details = [details]

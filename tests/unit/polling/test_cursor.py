@@ -50,7 +50,7 @@ def test_twins_are_two_lines() -> None:
     assert taken(cursor, shown(*[(995, entry("a"))] * 3)) == [entry("a"), entry("a")]
 
 
-def test_the_same_words_of_another_pod_are_another_line() -> None:
+def test_the_same_message_of_another_pod_is_another_line() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown((995, entry("a", "p"))))
 
@@ -73,21 +73,21 @@ def test_a_step_that_is_not_committed_changes_nothing() -> None:
     assert taken(cursor, shown((995, entry("a")))) == [entry("a")]
 
 
-def test_a_whole_read_settles_all_but_the_lateness() -> None:
+def test_a_complete_read_moves_the_watermark_to_the_lateness() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown(end_s=1060, now_s=1000))
 
     assert cursor.watermark_ns == 990 * NS_PER_S
 
 
-def test_a_page_settles_no_more_than_it_shows() -> None:
+def test_a_page_moves_the_watermark_only_to_its_last_line() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown(end_s=50, now_s=1000))
 
     assert cursor.watermark_ns == 50 * NS_PER_S
 
 
-def test_a_read_that_began_behind_the_watermark_settles_nothing() -> None:
+def test_a_read_from_after_the_watermark_does_not_move_it() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown(start_s=1, end_s=1060))
 
@@ -112,14 +112,14 @@ def test_late_lines_are_counted_as_such() -> None:
     assert (len(step.late_ns), step.repeated) == (1, 1)
 
 
-def test_what_is_settled_is_forgotten() -> None:
+def test_lines_before_the_watermark_are_discarded() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown(*[(second, entry("a")) for second in range(900, 1000)]))
 
     assert len(cursor) <= 11
 
 
-def test_a_full_memory_shrinks_the_lateness_and_says_so() -> None:
+def test_a_full_memory_shortens_the_lateness_and_reports_it() -> None:
     cursor = Cursor(0, lateness_ns=1000 * NS_PER_S, max_keys=40)
     step = cursor.observe(shown(*[(second, entry("a")) for second in range(100)], now_s=500))
     cursor.commit(step)
@@ -132,7 +132,7 @@ def test_a_full_memory_shrinks_the_lateness_and_says_so() -> None:
 
 
 @given(LINES, LINES)
-def test_two_reads_give_together_what_the_richer_one_shows_of_each_line(
+def test_two_reads_give_the_higher_count_of_each_line(
     first: list[tuple[int, str, str]], second: list[tuple[int, str, str]]
 ) -> None:
     cursor = Cursor(0, lateness_ns=10**6 * NS_PER_S)

@@ -1,4 +1,4 @@
-"""The shell around the core: what reaches the spool, when requests are sent, when it ends."""
+"""The poller: lines that reach the spool, timing of requests, end of a target."""
 
 import random
 from collections import Counter
@@ -92,7 +92,7 @@ def fill(store: MemoryService, *, seed: int, seconds: int, per_s: int, late_s: f
             store.add(time_ns, f"line {number % 50}", visible_from_ns=time_ns + late_ns)
 
 
-async def test_a_service_whose_clock_is_set_back_behind_what_is_read_is_a_gap_told_once(
+async def test_a_service_clock_set_back_before_the_watermark_is_one_gap(
     rig: Rig,
 ) -> None:
     async def set_back() -> None:
@@ -191,7 +191,7 @@ async def test_more_last_lines_than_a_page_are_read_backwards_page_by_page(rig: 
     assert [entry.msg for entry in rig.taken] == [*map(str, range(750, 1000))]
 
 
-async def test_following_goes_on_behind_the_last_lines(rig: Rig) -> None:
+async def test_following_continues_after_the_last_lines(rig: Rig) -> None:
     for number in range(20):
         rig.source.store.add(START_NS - 10 * NS_PER_S + number, f"old {number}")
     rig.source.store.add(START_NS + NS_PER_S, "new", visible_from_ns=START_NS + NS_PER_S)
@@ -291,7 +291,7 @@ async def test_a_second_poller_on_the_same_spool_repeats_nothing(rig: Rig) -> No
     assert Counter(rig.taken) == rig.written
 
 
-async def test_a_target_that_runs_again_is_followed_on(rig: Rig) -> None:
+async def test_a_target_that_runs_again_is_followed_further(rig: Rig) -> None:
     rig.source.status = Status.DEAD
     rig.source.store.add(START_NS + 100 * NS_PER_S, "alive")
 
@@ -306,7 +306,7 @@ async def test_a_target_that_runs_again_is_followed_on(rig: Rig) -> None:
     assert messages(rig.taken) == ["alive"]
 
 
-async def test_an_end_that_is_dated_before_it_was_seen_running_is_not_believed(rig: Rig) -> None:
+async def test_an_end_time_before_the_last_running_status_is_ignored(rig: Rig) -> None:
     last_ns = START_NS + 25 * NS_PER_S
     rig.source.store.add(last_ns, "last words", visible_from_ns=last_ns + 12 * NS_PER_S)
 
@@ -322,7 +322,7 @@ async def test_an_end_that_is_dated_before_it_was_seen_running_is_not_believed(r
     assert messages(rig.taken) == ["last words"]
 
 
-async def test_one_404_between_two_pages_cuts_nothing_short(rig: Rig) -> None:
+async def test_one_404_between_two_pages_loses_nothing(rig: Rig) -> None:
     rig.source.status = Status.COMPLETED
     rig.source.completion_time = format_ns(START_NS - 1800 * NS_PER_S)
     for number in range(100):
@@ -335,7 +335,7 @@ async def test_one_404_between_two_pages_cuts_nothing_short(rig: Rig) -> None:
     assert messages(rig.taken) == [*map(str, range(100))]
 
 
-async def test_a_one_shot_read_asks_again_after_a_404(rig: Rig) -> None:
+async def test_a_one_shot_read_retries_after_a_404(rig: Rig) -> None:
     for number in range(100):
         rig.source.store.add(START_NS - NS_PER_S + number, f"{number}")
     rig.source.top = 30
@@ -353,7 +353,7 @@ async def test_an_ended_target_that_never_had_logs_is_left(rig: Rig) -> None:
     assert await rig.follow(for_s=120) is Status.DEAD
 
 
-async def test_a_target_that_is_not_found_for_a_moment_is_followed_on(rig: Rig) -> None:
+async def test_a_target_with_a_transient_404_is_followed_further(rig: Rig) -> None:
     rig.source.store.add(START_NS + 30 * NS_PER_S, "afterwards")
 
     async def blink() -> None:
@@ -370,7 +370,7 @@ async def test_a_target_that_is_not_found_for_a_moment_is_followed_on(rig: Rig) 
     assert rig.health.gaps == []
 
 
-async def test_an_unknown_target_is_an_error_after_a_hiccup_too(rig: Rig) -> None:
+async def test_an_unknown_target_is_an_error_after_a_transient_failure(rig: Rig) -> None:
     rig.source.is_gone = True
     rig.source.fails = lambda request: request == 1
 
@@ -413,7 +413,7 @@ async def test_the_last_lines_of_a_service_that_ignores_the_order_are_the_last(r
     assert messages(rig.taken) == ["45", "46", "47", "48", "49"]
 
 
-async def test_last_lines_that_an_instant_keeps_out_of_reach_are_a_gap(rig: Rig) -> None:
+async def test_last_lines_of_a_saturated_instant_are_a_gap(rig: Rig) -> None:
     rig.source.store.store_step_ns = NS_PER_MS
     for number in range(60):
         rig.source.store.add(START_NS - NS_PER_S, f"{number}")

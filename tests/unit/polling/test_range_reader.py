@@ -1,4 +1,4 @@
-"""The conversation of one read, against stores of every dialect that do not change meanwhile."""
+"""Requests of one read, against unchanging stores of every dialect."""
 
 from collections import Counter
 from itertools import pairwise
@@ -54,7 +54,7 @@ def copy_of(service: MemoryService) -> MemoryService:
 
 
 @given(dialect=st.sampled_from(DIALECTS), moments=MOMENTS, top=st.integers(2, 6))
-def test_a_read_shows_every_line_once_in_order_or_says_where_it_cannot(
+def test_a_read_returns_every_line_once_in_order_or_names_the_unread_part(
     dialect: MemoryService, moments: list[tuple[int, int]], top: int
 ) -> None:
     service = copy_of(dialect)
@@ -129,7 +129,7 @@ def test_an_instant_with_more_lines_than_a_page_gives_both_ends_and_is_never_sil
     assert messages[-2:] == [f"{lines - 1}", "after"]
 
 
-def test_a_crowd_within_two_pages_is_told_whole_by_where_they_overlap() -> None:
+def test_overlapping_ends_prove_that_an_instant_is_complete() -> None:
     service = MemoryService(store_step_ns=NS_PER_MS)
     for number in range(170):
         service.add(START_NS, f"{number}")
@@ -140,7 +140,7 @@ def test_a_crowd_within_two_pages_is_told_whole_by_where_they_overlap() -> None:
     assert all(one.hole is None for one in slices)
 
 
-def test_a_crowd_of_one_repeated_line_proves_nothing_and_is_a_gap() -> None:
+def test_an_instant_of_one_repeated_line_is_a_gap() -> None:
     service = MemoryService(store_step_ns=NS_PER_MS)
     for _ in range(170):
         service.add(START_NS, "again")
@@ -167,7 +167,7 @@ def test_a_service_that_ignores_the_order_is_read_in_shorter_parts() -> None:
     assert [entry.msg for entry in entries(slices)] == [f"{number}" for number in range(100)]
 
 
-def test_an_empty_window_asks_nothing() -> None:
+def test_an_empty_window_sends_no_request() -> None:
     assert RangeReader(Window(5, 5), ServiceDialect()).query is None
 
 
@@ -237,7 +237,7 @@ def test_a_store_that_sorts_by_milliseconds_but_shows_nanoseconds_is_complete() 
     assert Counter(shown) == Counter(line.entry for line in service.lines)
 
 
-def test_the_hole_is_where_the_crowd_is() -> None:
+def test_the_gap_is_at_the_saturated_instant() -> None:
     service = MemoryService(store_step_ns=NS_PER_MS)
     for number in range(30):
         service.add(START_NS + 5 * NS_PER_MS, f"{number}")
@@ -249,7 +249,7 @@ def test_the_hole_is_where_the_crowd_is() -> None:
     ]
 
 
-def test_both_ends_of_a_crowd_in_a_service_that_ignores_the_order_are_a_gap() -> None:
+def test_a_saturated_instant_is_a_gap_if_the_service_ignores_the_order() -> None:
     service = MemoryService(overlooks_order=True, store_step_ns=NS_PER_MS)
     service.add(START_NS + 4 * NS_PER_MS, "before")
     for number in range(30):

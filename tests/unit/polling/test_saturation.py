@@ -7,7 +7,7 @@ from tailer.polling.saturation import join_ends
 
 
 @given(st.integers(100, 197))
-def test_two_ends_that_overlap_in_distinct_lines_are_the_whole(count: int) -> None:
+def test_ends_that_overlap_in_distinct_lines_are_complete(count: int) -> None:
     lines = list(range(count))
     head, tail = lines[:100], lines[-100:]
 
@@ -18,7 +18,7 @@ def test_two_ends_that_overlap_in_distinct_lines_are_the_whole(count: int) -> No
 
 
 @given(st.integers(), st.integers(0, 99))
-def test_twins_among_the_lines_do_not_disturb_the_fit(seed: int, overlap: int) -> None:
+def test_identical_lines_do_not_disturb_the_overlap(seed: int, overlap: int) -> None:
     rng = random.Random(seed)
     lines = [
         rng.randrange(1000) if rng.random() < 0.1 else -number for number in range(200 - overlap)
@@ -32,13 +32,13 @@ def test_twins_among_the_lines_do_not_disturb_the_fit(seed: int, overlap: int) -
     assert len(joined) >= len(lines) - 3
 
 
-def test_ends_that_do_not_meet_are_both_given_and_not_the_whole() -> None:
+def test_ends_that_do_not_overlap_are_returned_as_incomplete() -> None:
     head, tail = list(range(100)), list(range(200, 300))
 
     assert join_ends(head, tail, head_keys=head, tail_keys=tail) == ([*head, *tail], False)
 
 
-def test_a_service_whose_two_ends_are_one_gives_each_line_once() -> None:
+def test_identical_ends_give_each_line_once() -> None:
     head = list(range(100))
     tail = list(reversed(head))
 
@@ -47,7 +47,7 @@ def test_a_service_whose_two_ends_are_one_gives_each_line_once() -> None:
     assert (sorted(joined), is_whole) == (head, False)
 
 
-def test_pages_of_one_repeated_line_prove_nothing() -> None:
+def test_pages_of_one_repeated_line_are_incomplete() -> None:
     joined, is_whole = join_ends(
         ["x"] * 100, ["x"] * 100, head_keys=["x"] * 100, tail_keys=["x"] * 100
     )

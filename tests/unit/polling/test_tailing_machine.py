@@ -58,7 +58,7 @@ class TailingWithCrashes(RuleBasedStateMachine):
     def line_arrives(self, message: str, late_ms: int, ns: int, twins: int) -> None:
         time_ns = max(START_NS, self.now_ns - late_ms * NS_PER_MS) + ns
         arrived = [self.service.add(time_ns, message) for _ in range(twins)]
-        # A twin that stands in for a hidden brother cannot be told from him.
+        # A twin cannot be distinguished from the hidden line that it equals: show both.
         for line in self.service.lines:
             line.is_hidden = line.is_hidden and line.entry not in arrived
 

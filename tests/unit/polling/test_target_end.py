@@ -20,14 +20,14 @@ def ending(workload: Workload) -> Drain:
 
 
 @pytest.mark.parametrize("status", [one for one in Status if not one.is_terminal])
-def test_what_may_still_run_does_not_end(status: Status) -> None:
+def test_a_target_that_may_still_run_does_not_end(status: Status) -> None:
     one = ending(ended(ago_s=1000, status=status))
 
     assert not one.has_begun
     assert not one.is_over_after(10_000, found_lines=False)
 
 
-def test_a_target_is_left_when_a_drain_time_has_passed_in_silence() -> None:
+def test_a_target_ends_after_a_drain_time_without_lines() -> None:
     one = ending(ended())
 
     assert not one.is_over_after(109, found_lines=False)

@@ -1,4 +1,4 @@
-"""How the status of a target is asked for: cheaply while nothing changes."""
+"""Status requests of a target: details once, then the status field only."""
 
 import pytest
 from support.fakes import TARGET, MemorySource
@@ -32,7 +32,9 @@ class Rig:
         )
 
 
-async def test_everything_is_asked_for_once_and_then_the_status_alone(clock: VirtualClock) -> None:
+async def test_details_are_requested_once_and_then_the_status_field_only(
+    clock: VirtualClock,
+) -> None:
     rig = Rig(clock)
 
     for _ in range(3):
@@ -43,7 +45,7 @@ async def test_everything_is_asked_for_once_and_then_the_status_alone(clock: Vir
     assert rig.health.details.scenario_id == "churn"
 
 
-async def test_what_it_died_of_is_asked_for_when_it_has_died(clock: VirtualClock) -> None:
+async def test_details_are_requested_again_after_a_failure(clock: VirtualClock) -> None:
     rig = Rig(clock)
     await rig.tracker.refresh()
     rig.source.status, rig.source.status_message = Status.DEAD, "out of memory"
@@ -55,7 +57,7 @@ async def test_what_it_died_of_is_asked_for_when_it_has_died(clock: VirtualClock
     assert (rig.health.status, rig.health.details.status_message) == (Status.DEAD, "out of memory")
 
 
-async def test_a_target_that_was_just_found_is_not_asked_for_again(clock: VirtualClock) -> None:
+async def test_a_target_from_a_listing_is_not_requested_again(clock: VirtualClock) -> None:
     rig = Rig(clock, known=Workload(TARGET, Status.RUNNING))
 
     await rig.tracker.start()
@@ -64,7 +66,7 @@ async def test_a_target_that_was_just_found_is_not_asked_for_again(clock: Virtua
     assert rig.health.status is Status.RUNNING
 
 
-async def test_a_404_just_after_it_was_found_is_a_replica_that_lags(clock: VirtualClock) -> None:
+async def test_a_404_soon_after_the_listing_is_retried(clock: VirtualClock) -> None:
     rig = Rig(clock, known=Workload(TARGET, Status.PENDING))
     rig.source.is_gone = True
 

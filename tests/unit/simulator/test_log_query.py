@@ -82,7 +82,7 @@ def test_a_store_of_milliseconds_cuts_the_bounds_to_milliseconds(
     assert asked(store, 1 * MS + 999_999, 3 * MS + 999_999) == expected
 
 
-def test_a_store_of_nanoseconds_takes_the_bounds_at_their_word() -> None:
+def test_a_store_of_nanoseconds_uses_exact_bounds() -> None:
     store = filled(Dialect(), *(line(ms * MS, str(ms)) for ms in range(5)))
 
     assert asked(store, 1 * MS + 1, 3 * MS + 1) == ["2", "3"]
@@ -102,7 +102,7 @@ def test_lines_of_one_instant_keep_their_order_and_desc_reverses_it() -> None:
     assert asked(store, 0, 9, order=Order.DESC) == ["z", "c", "b", "a"]
 
 
-def test_a_late_line_is_missing_until_it_arrives_and_then_lies_in_its_place() -> None:
+def test_a_late_line_is_missing_until_it_arrives_and_then_is_in_order() -> None:
     store = filled(Dialect(), line(1, "a"), line(2, "late", visible_ns=50), line(3, "c"))
 
     assert asked(store, 0, 9, now_ns=49) == ["a", "c"]
@@ -110,7 +110,7 @@ def test_a_late_line_is_missing_until_it_arrives_and_then_lies_in_its_place() ->
 
 
 @pytest.mark.parametrize(("now_ns", "is_there"), [(19, True), (20, False), (29, False), (30, True)])
-def test_a_line_can_vanish_for_a_while_and_come_back(now_ns: int, is_there: bool) -> None:
+def test_a_line_can_be_hidden_for_a_while(now_ns: int, is_there: bool) -> None:
     store = filled(Dialect(), line(1, "shy", hidden=(20, 30)))
 
     assert bool(asked(store, 0, 9, now_ns=now_ns)) is is_there
@@ -170,7 +170,7 @@ def test_a_query_is_a_filter_a_sort_and_a_cut(
     assert found == [text for _, _, text in expected[:top]]
 
 
-def test_forgetting_what_was_still_to_be_said_spares_what_a_test_has_put_in() -> None:
+def test_discarding_planned_lines_keeps_lines_added_by_a_test() -> None:
     scripted = msgspec.structs.replace(line(9, "scripted"), is_scripted=True)
     store = filled(Dialect(), line(1, "said"), line(8, "unsaid"), scripted)
     store.delete_after(5)

@@ -1,4 +1,4 @@
-"""SAP's own client finds in the simulator what it expects of the service. In real time."""
+"""SAP's own client works with the simulator. In real time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,12 +107,12 @@ def test_it_sees_the_resource_groups_and_what_is_in_the_other_one(client: AICore
     assert [it.id for it in found.resources] == [world.TEAM_TRAINING.id]
 
 
-def test_it_understands_that_something_does_not_exist(client: AICoreV2Client) -> None:
+def test_it_gets_an_error_for_a_missing_object(client: AICoreV2Client) -> None:
     with pytest.raises(AIAPINotFoundException, match="not found"):
         client.deployment.get("d0000000000404")
 
 
-def test_it_creates_an_execution_which_lives_as_was_planned() -> None:
+def test_it_creates_an_execution_with_the_planned_life_cycle() -> None:
     simulator = Simulator(SimulatorSettings(targets=()), SystemClock())
     with serving(simulator) as client:
         simulator.offer(TargetSettings(kind=Kind.EXECUTION, configuration_id="c-nightly"))

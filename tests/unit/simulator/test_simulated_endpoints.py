@@ -16,7 +16,7 @@ ALL = "start=2020-01-01T00:00:00Z&end=2030-01-01T00:00:00Z"
 SECOND = 10**9
 
 
-async def test_a_token_has_three_parts_like_a_jwt_and_says_how_long_it_is_good() -> None:
+async def test_a_token_has_three_parts_like_a_jwt_and_an_expiry() -> None:
     async with calling(simulator(), logged_in=False) as caller:
         token = (await caller.log_in()).json
 
@@ -24,7 +24,7 @@ async def test_a_token_has_three_parts_like_a_jwt_and_says_how_long_it_is_good()
     assert (token["token_type"], token["expires_in"]) == ("bearer", 43_199)
 
 
-async def test_the_client_may_prove_itself_by_basic_authentication() -> None:
+async def test_the_client_may_use_basic_authentication() -> None:
     sim = simulator(token=TokenSettings(client_id="me", client_secret="s3:cret"))
     basic = "Basic " + base64.b64encode(b"me:s3:cret").decode()
     async with calling(sim, logged_in=False) as caller, patient_session() as session:
@@ -114,7 +114,7 @@ async def test_an_impossible_log_query_is_a_bad_request(query: str) -> None:
 
 
 @pytest.mark.parametrize("dollar", ["$", "%24", ""])
-async def test_top_and_order_work_however_their_dollar_is_written(dollar: str) -> None:
+async def test_top_and_order_work_with_an_encoded_dollar(dollar: str) -> None:
     sim = simulator(targets=(quiet(),))
     async with calling(sim) as caller:
         for number in range(3):
@@ -133,7 +133,7 @@ async def test_an_encoded_plus_in_a_time_is_understood() -> None:
     assert reply.lines == ["here"]
 
 
-async def test_unasked_the_range_is_the_last_hour_and_the_page_a_thousand_lines() -> None:
+async def test_the_default_range_is_an_hour_and_the_default_page_1000_lines() -> None:
     sim = simulator(targets=(quiet(),))
     async with calling(sim) as caller:
         sim.add_line(D1, START_NS - 3601 * SECOND, "older than an hour")
@@ -174,7 +174,7 @@ async def test_timestamps_are_of_fixed_width_with_an_offset(
         ("top=2&skip=2", ["d3"]),
     ],
 )
-async def test_a_list_is_filtered_and_cut_as_asked(query: str, expected: list[str]) -> None:
+async def test_a_list_is_filtered_and_paged(query: str, expected: list[str]) -> None:
     stopped = (Stage(at_s=-5, status=Status.STOPPED),)
     targets = (
         quiet(id="d1", executable_id="x1"),
@@ -204,7 +204,7 @@ async def test_selecting_the_status_leaves_only_what_belongs_to_it() -> None:
     assert set(reply.json) == expected
 
 
-async def test_the_resource_groups_are_those_one_may_see() -> None:
+async def test_the_resource_groups_are_the_visible_ones() -> None:
     async with calling(simulator(forbidden_resource_groups=("team-a",))) as caller:
         reply = await caller.get("/v2/admin/resourceGroups", AI_Resource_Group=None)
 
@@ -221,7 +221,7 @@ async def test_the_date_is_the_services_own_not_the_machines() -> None:
 
 
 @pytest.mark.parametrize(("accepted", "expected"), [("gzip, deflate", "gzip"), ("identity", None)])
-async def test_a_page_is_compressed_for_whom_that_suits(
+async def test_a_page_is_compressed_if_the_client_accepts_gzip(
     accepted: str, expected: str | None
 ) -> None:
     async with calling(simulator()) as caller:
@@ -246,7 +246,7 @@ async def test_before_the_first_run_there_are_no_logs(wish: str, status: int) ->
     assert late.lines
 
 
-async def test_what_is_not_created_yet_is_unknown() -> None:
+async def test_a_future_target_is_unknown() -> None:
     target = quiet(life=(Stage(at_s=5, status=Status.UNKNOWN),))
     async with calling(simulator(targets=(target,))) as caller:
         early = await caller.get("/v2/lm/deployments/d1")

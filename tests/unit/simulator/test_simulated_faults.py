@@ -1,4 +1,4 @@
-"""The simulated service fails in every way that real ones do, and for certain when told to."""
+"""Faults of the simulated service: random shares, and faults ordered by a test."""
 
 import aiohttp
 import msgspec
@@ -24,7 +24,7 @@ LOGS = f"/v2/lm/deployments/{world.INFERENCE.id}/logs"
         (Fault.EXPIRED_TOKEN, 401),
     ],
 )
-async def test_a_refusal_comes_once_and_then_all_is_well(fault: Fault, status: int) -> None:
+async def test_an_ordered_refusal_occurs_once(fault: Fault, status: int) -> None:
     sim = simulator()
     async with calling(sim) as caller:
         sim.fail_next(fault)
@@ -36,7 +36,7 @@ async def test_a_refusal_comes_once_and_then_all_is_well(fault: Fault, status: i
 
 
 @pytest.mark.parametrize("fault", [Fault.TOO_MANY_REQUESTS, Fault.UNAVAILABLE])
-async def test_a_service_that_asks_for_patience_says_for_how_long(fault: Fault) -> None:
+async def test_a_429_has_a_retry_after_header(fault: Fault) -> None:
     sim = simulator(faults=FaultSettings(retry_after_s=7))
     async with calling(sim) as caller:
         sim.fail_next(fault)
@@ -102,7 +102,7 @@ async def test_a_wrong_shape_is_never_mistaken_for_an_empty_page(requests_before
     assert not has_list or not all(isinstance(it, dict) for it in content["data"]["result"])
 
 
-async def test_a_slow_answer_is_right_but_late() -> None:
+async def test_a_slow_answer_is_complete() -> None:
     sim = simulator(faults=FaultSettings(slow_s=40))
     async with calling(sim) as caller:
         before = (await caller.get("/v2/lm/meta")).headers["Date"]
@@ -132,7 +132,7 @@ async def test_an_ordered_fault_waits_for_its_kind_of_request() -> None:
     assert statuses == [200, 500, 500, 200]
 
 
-async def test_healing_calls_off_what_was_ordered() -> None:
+async def test_heal_removes_ordered_faults() -> None:
     sim = simulator()
     async with calling(sim) as caller:
         sim.fail_next(Fault.SERVER_ERROR, count=10**9)

@@ -1,4 +1,4 @@
-"""Targets live: they start, speak, end, and say the same for the same seed."""
+"""Life cycles and lines of simulated targets, reproducible from the seed."""
 
 from collections import Counter
 
@@ -54,7 +54,7 @@ async def test_the_built_in_world_has_every_kind_of_life(
     assert seen == statuses
 
 
-async def test_a_dead_execution_says_why_in_its_logs_and_in_its_status() -> None:
+async def test_a_dead_execution_has_its_reason_in_logs_and_status() -> None:
     sim = simulator()
     async with calling(sim) as caller:
         await pass_time(61)
@@ -66,7 +66,7 @@ async def test_a_dead_execution_says_why_in_its_logs_and_in_its_status() -> None
     assert dead["completionTime"] == "2023-11-14T22:14:20Z"
 
 
-async def test_nothing_is_said_after_the_end() -> None:
+async def test_no_lines_after_the_end() -> None:
     sim = simulator()
     async with calling(sim):
         await pass_time(61)
@@ -76,7 +76,7 @@ async def test_nothing_is_said_after_the_end() -> None:
     assert texts(sim, world.CRASHING) == at_the_end
 
 
-async def test_the_same_seed_tells_the_same_story_however_often_one_looks() -> None:
+async def test_the_same_seed_gives_the_same_lines_for_any_polling() -> None:
     often, once, other = simulator(seed=5), simulator(seed=5), simulator(seed=6)
     async with calling(often), calling(once), calling(other):
         for _ in range(7):
@@ -131,7 +131,7 @@ async def test_a_burst_can_fall_on_a_single_instant() -> None:
     }
 
 
-async def test_late_lines_are_as_many_and_as_late_as_asked() -> None:
+async def test_late_lines_have_the_configured_share_and_delay() -> None:
     lines = LineSettings(late_share=0.2, max_lateness_s=5)
     sim = simulator(targets=(quiet(rate_per_s=100),), lines=lines, backlog_s=0)
     async with calling(sim):
@@ -142,7 +142,7 @@ async def test_late_lines_are_as_many_and_as_late_as_asked() -> None:
     assert 4 < stats["largest_lateness_s"] <= 5
 
 
-async def test_twins_are_equal_in_everything_one_can_see() -> None:
+async def test_twins_are_equal_in_all_fields() -> None:
     lines = LineSettings(twin_share=0.1)
     sim = simulator(targets=(quiet(rate_per_s=100),), lines=lines, backlog_s=0)
     async with calling(sim):
@@ -154,7 +154,7 @@ async def test_twins_are_equal_in_everything_one_can_see() -> None:
     assert sim.stats()["twins"] == pairs
 
 
-async def test_hidden_lines_leave_the_pages_but_not_the_truth() -> None:
+async def test_hidden_lines_leave_the_pages_but_remain_in_the_shown_lines() -> None:
     lines = LineSettings(hidden_share=1.0, hidden_s=30)
     sim = simulator(targets=(quiet(rate_per_s=10),), lines=lines, backlog_s=0)
     async with calling(sim) as caller:
@@ -181,9 +181,7 @@ async def test_messages_are_as_awkward_as_real_ones() -> None:
     assert 0.85 < sum(it.endswith("\n") for it in said) / len(said) < 0.95
 
 
-async def test_the_stream_may_be_missing_and_the_container_runtime_may_speak_in_the_message() -> (
-    None
-):
+async def test_the_stream_may_be_missing_and_the_message_may_have_a_runtime_prefix() -> None:
     lines = LineSettings(without_stream_share=0.5, cri_prefix_share=0.5)
     sim = simulator(targets=(quiet(rate_per_s=50),), lines=lines, backlog_s=10)
     async with calling(sim):
@@ -193,7 +191,7 @@ async def test_the_stream_may_be_missing_and_the_container_runtime_may_speak_in_
     assert 100 < sum(" std" in it["msg"] and " F " in it["msg"] for it in shown) < 400
 
 
-async def test_a_store_of_milliseconds_tells_the_same_story_in_coarser_times() -> None:
+async def test_a_store_of_milliseconds_has_the_same_lines_with_coarser_times() -> None:
     fine = simulator(targets=(quiet(rate_per_s=50),), backlog_s=10)
     coarse = simulator(
         targets=(quiet(rate_per_s=50),), backlog_s=10, dialect=Dialect(resolution="ms")
@@ -203,7 +201,7 @@ async def test_a_store_of_milliseconds_tells_the_same_story_in_coarser_times() -
         assert len(coarse.shown(D1)[0]["timestamp"]) == len("2023-11-14T22:13:21.000+00:00")
 
 
-async def test_a_status_set_by_hand_ends_the_talking_with_last_words() -> None:
+async def test_a_status_set_by_a_test_ends_the_lines_with_a_reason() -> None:
     sim = simulator(targets=(quiet(rate_per_s=50),), backlog_s=0)
     async with calling(sim) as caller:
         await pass_time(3.21)
@@ -234,7 +232,7 @@ async def test_a_target_can_be_added_and_removed_while_others_live() -> None:
     assert texts(sim, target) == said != []
 
 
-async def test_memory_can_be_bounded_by_forgetting() -> None:
+async def test_memory_is_bounded_by_discarding_old_lines() -> None:
     sim = simulator(targets=(quiet(rate_per_s=10),), backlog_s=1000, keep_s=60)
     async with calling(sim):
         counts = []

@@ -1,4 +1,4 @@
-"""A test can say what the service says, and learn what it has shown."""
+"""Scripting the simulator: add lines, and query the lines that it has shown."""
 
 import ssl
 
@@ -55,7 +55,7 @@ async def test_an_entry_put_in_is_sent_as_it_is() -> None:
     assert sim.shown(D1) == [odd]
 
 
-async def test_the_truth_is_told_without_credentials_up_to_the_time_asked_for() -> None:
+async def test_shown_lines_are_served_without_credentials_up_to_a_given_time() -> None:
     sim = simulator(targets=(quiet(),))
     async with calling(sim, logged_in=False) as caller:
         sim.add_line(D1, START_NS - 2, "a")
@@ -72,7 +72,7 @@ async def test_the_truth_is_told_without_credentials_up_to_the_time_asked_for() 
     ("path", "status"),
     [("/simulator/truth?target=deployment/no", 404), (f"{TRUTH}&until=soon", 400)],
 )
-async def test_an_impossible_question_about_the_truth_is_refused(path: str, status: int) -> None:
+async def test_an_invalid_query_for_shown_lines_is_rejected(path: str, status: int) -> None:
     async with calling(simulator(targets=(quiet(),))) as caller:
         assert (await caller.get(path)).status == status
 
@@ -88,7 +88,7 @@ async def test_the_stats_count_requests_by_kind() -> None:
     assert reply.json["requests"] == {"token": 1, "logs": 2, "count": 1, "get": 1}
 
 
-async def test_the_credentials_open_the_simulator_that_gave_them() -> None:
+async def test_the_printed_credentials_are_accepted() -> None:
     sim = simulator(token=TokenSettings(client_id="me", client_secret="s3cret"))
     async with calling(sim, logged_in=False) as caller:
         given = sim.credentials(caller.url)

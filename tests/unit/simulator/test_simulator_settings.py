@@ -36,7 +36,7 @@ life = [{ at_s = 0, status = "PENDING" }, { at_s = 5, status = "RUNNING" }]
 """
 
 
-def test_a_file_says_only_what_differs_from_the_defaults(tmp_path: Path) -> None:
+def test_a_file_needs_only_values_that_differ_from_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "world.toml"
     path.write_text(EXAMPLE)
 
@@ -61,7 +61,7 @@ def test_a_file_says_only_what_differs_from_the_defaults(tmp_path: Path) -> None
     )
 
 
-def test_flags_lie_over_the_file_key_by_key(tmp_path: Path) -> None:
+def test_flags_override_single_keys_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "world.toml"
     path.write_text("seed = 7\n[lines]\nlate_share = 0.05\ntwin_share = 0.01\n")
     settings = load_settings(path, {"seed": 8, "lines": {"late_share": 0.5}})

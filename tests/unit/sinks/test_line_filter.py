@@ -23,12 +23,12 @@ def test_without_criteria_every_line_passes() -> None:
 @pytest.mark.parametrize(
     ("message", "passes"), [("an error", True), ("a fault", True), ("ok", False)]
 )
-def test_one_of_the_included_patterns_is_enough(message: str, *, passes: bool) -> None:
+def test_one_included_pattern_is_enough_to_pass(message: str, *, passes: bool) -> None:
     assert LineFilter(include=patterns("err", "fault")).passes(line(message)) is passes
 
 
 @pytest.mark.parametrize(("message", "passes"), [("GET /health", False), ("GET /v2", True)])
-def test_one_of_the_excluded_patterns_is_too_much(message: str, *, passes: bool) -> None:
+def test_one_excluded_pattern_is_enough_to_drop(message: str, *, passes: bool) -> None:
     assert LineFilter(exclude=patterns("/health", "/ready")).passes(line(message)) is passes
 
 
@@ -55,7 +55,7 @@ def test_a_missing_message_counts_as_empty() -> None:
         (Entry(pod=None), False),
     ],
 )
-def test_a_pod_pattern_wants_a_pod(entry: Entry, *, passes: bool) -> None:
+def test_a_pod_pattern_does_not_match_a_missing_pod(entry: Entry, *, passes: bool) -> None:
     assert LineFilter(pods=patterns("^web")).passes(entry) is passes
 
 
@@ -63,7 +63,9 @@ def test_a_pod_pattern_wants_a_pod(entry: Entry, *, passes: bool) -> None:
     ("entry", "passes"),
     [(line("x", container="main"), True), (line("x", container="wait"), False), (Entry(), False)],
 )
-def test_a_container_pattern_wants_a_container(entry: Entry, *, passes: bool) -> None:
+def test_a_container_pattern_does_not_match_a_missing_container(
+    entry: Entry, *, passes: bool
+) -> None:
     assert LineFilter(containers=patterns("main", "init")).passes(entry) is passes
 
 
@@ -77,7 +79,7 @@ def test_a_container_pattern_wants_a_container(entry: Entry, *, passes: bool) ->
         (Entry(msg="2022-11-04T12:49:51.440561519Z stdout F x"), False),
     ],
 )
-def test_a_stream_is_wanted_exactly(entry: Entry, *, passes: bool) -> None:
+def test_a_stream_matches_exactly(entry: Entry, *, passes: bool) -> None:
     assert LineFilter(streams=frozenset({"stderr"})).passes(entry) is passes
 
 
@@ -98,10 +100,12 @@ def test_lines_that_pass_keep_their_order_and_their_times() -> None:
         ("a{99999999999}", "--include .* is too large"),
     ],
 )
-def test_what_is_no_pattern_is_refused_by_flag_text_and_place(text: str, complaint: str) -> None:
+def test_an_invalid_pattern_is_rejected_with_flag_text_and_position(
+    text: str, complaint: str
+) -> None:
     with pytest.raises(ConfigError, match=complaint):
         compile_pattern(text, "--include")
 
 
-def test_a_doubtful_pattern_is_taken_without_a_warning() -> None:
+def test_a_deprecated_pattern_causes_no_warning() -> None:
     assert compile_pattern("[[a]", "--include").search("a") is not None

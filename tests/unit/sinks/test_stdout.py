@@ -1,4 +1,4 @@
-"""Standard output as it comes: pipes, terminals, files, and what they have shared with others."""
+"""Standard output as a pipe, terminal or file, also shared with other processes."""
 
 import os
 import pty
@@ -69,7 +69,7 @@ async def test_a_batch_larger_than_the_pipe_arrives_whole_at_a_slow_reader(
     assert b"".join(received) == RAW(BIG)
 
 
-async def test_other_tasks_go_on_while_nobody_reads(pipe: Pipe) -> None:
+async def test_other_tasks_run_while_the_pipe_is_full(pipe: Pipe) -> None:
     sink = await opened(pipe.writer.fileno())
     ticks = 0
 
@@ -84,7 +84,7 @@ async def test_other_tasks_go_on_while_nobody_reads(pipe: Pipe) -> None:
     await sink.aclose()
 
 
-async def test_what_a_canceled_write_has_left_in_the_pipe_is_the_beginning_of_its_batch(
+async def test_a_canceled_write_leaves_a_prefix_of_its_batch(
     pipe: Pipe,
 ) -> None:
     sink = await opened(pipe.writer.fileno())
@@ -97,7 +97,7 @@ async def test_what_a_canceled_write_has_left_in_the_pipe_is_the_beginning_of_it
 
 
 @pytest.mark.parametrize("make", [os.pipe, pty.openpty, socket.socketpair])
-async def test_processes_that_share_our_output_do_not_find_it_non_blocking(make: object) -> None:
+async def test_the_shared_output_stays_blocking_for_other_processes(make: object) -> None:
     assert callable(make)
     ends = [end if isinstance(end, int) else end.detach() for end in make()]
     sink = await opened(ends[1])
@@ -145,7 +145,7 @@ async def test_a_full_disk_is_a_failure_that_names_what_is_full() -> None:
     os.close(full)
 
 
-async def test_the_void_takes_everything() -> None:
+async def test_dev_null_accepts_everything() -> None:
     void = os.open(os.devnull, os.O_WRONLY)
     sink = await opened(void)
     await sink.write([BIG])
@@ -153,7 +153,7 @@ async def test_the_void_takes_everything() -> None:
     os.close(void)
 
 
-async def test_a_file_is_continued_where_its_owner_stands(tmp_path: Path) -> None:
+async def test_a_file_is_written_at_the_shared_offset(tmp_path: Path) -> None:
     path = tmp_path / "out.log"
     with path.open("wb", buffering=0) as file:
         file.write(b"banner\n")
@@ -165,7 +165,7 @@ async def test_a_file_is_continued_where_its_owner_stands(tmp_path: Path) -> Non
     await sink.aclose()
 
 
-async def test_we_notice_that_the_reader_has_left_without_writing(pipe: Pipe) -> None:
+async def test_a_reader_that_has_left_is_noticed_without_a_write(pipe: Pipe) -> None:
     sink = await opened(pipe.writer.fileno())
 
     async def leave_after_a_while() -> None:
@@ -181,7 +181,7 @@ async def test_we_notice_that_the_reader_has_left_without_writing(pipe: Pipe) ->
     await sink.aclose()
 
 
-async def test_we_notice_that_the_reader_has_left_though_the_pipe_is_full(
+async def test_a_reader_that_has_left_is_noticed_although_the_pipe_is_full(
     pipe: Pipe,
 ) -> None:
     sink = await opened(pipe.writer.fileno())
@@ -202,7 +202,7 @@ async def test_we_notice_that_the_reader_has_left_though_the_pipe_is_full(
 
 
 @pytest.mark.parametrize("writes", [True, False])
-async def test_a_reader_that_stays_is_not_taken_for_gone(pipe: Pipe, *, writes: bool) -> None:
+async def test_a_slow_reader_is_not_taken_for_gone(pipe: Pipe, *, writes: bool) -> None:
     sink = await opened(pipe.writer.fileno())
     if writes:
         await sink.write([lines("one")])
@@ -213,7 +213,7 @@ async def test_a_reader_that_stays_is_not_taken_for_gone(pipe: Pipe, *, writes: 
     await sink.aclose()
 
 
-async def test_a_file_never_loses_its_reader(tmp_path: Path) -> None:
+async def test_a_file_has_no_reader_to_lose(tmp_path: Path) -> None:
     with (tmp_path / "out.log").open("wb") as file:
         sink = await opened(file.fileno())
         with anyio.move_on_after(3600) as patience:
@@ -223,7 +223,7 @@ async def test_a_file_never_loses_its_reader(tmp_path: Path) -> None:
     await sink.aclose()
 
 
-async def test_a_named_pipe_whose_reader_has_left_already_is_an_end(tmp_path: Path) -> None:
+async def test_a_named_pipe_without_a_reader_is_an_end(tmp_path: Path) -> None:
     path = tmp_path / "fifo"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)

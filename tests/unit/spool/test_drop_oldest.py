@@ -1,4 +1,4 @@
-"""A full spool, and sinks that would rather lose lines than hold up all."""
+"""A full spool with `drop_oldest` sinks."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Rig:
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
-    """Two sinks that drop, one that waits."""
+    """Two `drop_oldest` sinks and one `wait` sink."""
     dropped: list[tuple[str, int]] = []
 
     def note(sink: str, batch: Batch) -> None:
@@ -54,20 +54,20 @@ async def take_some(rig: Rig, sink: str, times: int) -> None:
         await take(rig.spool, sink)
 
 
-async def test_while_there_is_room_nothing_is_dropped(rig: Rig) -> None:
+async def test_with_free_space_nothing_is_dropped(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
 
     assert rig.dropped == []
 
 
-async def test_a_sink_that_waits_is_never_robbed(rig: Rig) -> None:
+async def test_a_wait_sink_loses_no_batch(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
 
     assert not await rig.could_add(ROOM_FOR)
     assert rig.dropped == []
 
 
-async def test_the_oldest_goes_once_only_those_that_drop_still_lack_it(rig: Rig) -> None:
+async def test_the_oldest_batch_is_dropped_once_all_wait_sinks_have_it(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
     await take_some(rig, "waiting", ROOM_FOR)
 
@@ -75,7 +75,7 @@ async def test_the_oldest_goes_once_only_those_that_drop_still_lack_it(rig: Rig)
     assert sorted(rig.dropped) == [("lossy", 1), ("quick", 1)]
 
 
-async def test_a_sink_that_keeps_up_loses_nothing_to_one_that_does_not(rig: Rig) -> None:
+async def test_a_fast_sink_loses_nothing_because_of_a_slow_one(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
     await take_some(rig, "waiting", ROOM_FOR)
     await take_some(rig, "quick", 2)
@@ -84,7 +84,7 @@ async def test_a_sink_that_keeps_up_loses_nothing_to_one_that_does_not(rig: Rig)
     assert rig.dropped == [("lossy", 1), ("lossy", 2)]
 
 
-async def test_what_is_dropped_does_not_come_any_more(rig: Rig) -> None:
+async def test_a_dropped_batch_is_not_delivered(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
     await take_some(rig, "waiting", ROOM_FOR)
     await rig.add(ROOM_FOR)
@@ -93,7 +93,7 @@ async def test_what_is_dropped_does_not_come_any_more(rig: Rig) -> None:
     assert len(await take_all(rig.spool, "waiting")) == 1
 
 
-async def test_those_who_find_it_full_at_once_do_not_each_drop_the_same_batch(rig: Rig) -> None:
+async def test_concurrent_appends_to_a_full_spool_drop_each_batch_once(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
     await take_some(rig, "waiting", ROOM_FOR)
     await take_some(rig, "quick", ROOM_FOR)
@@ -104,7 +104,7 @@ async def test_those_who_find_it_full_at_once_do_not_each_drop_the_same_batch(ri
     assert rig.dropped == [("lossy", 1)]
 
 
-async def test_a_sink_that_wrote_a_dropped_batch_all_the_same_keeps_its_newest_mark(
+async def test_a_dropped_batch_that_was_written_keeps_the_newest_mark(
     rig: Rig,
 ) -> None:
     await rig.add(*range(ROOM_FOR))
@@ -119,7 +119,7 @@ async def test_a_sink_that_wrote_a_dropped_batch_all_the_same_keeps_its_newest_m
     assert place.mark == b"written"
 
 
-async def test_what_is_dropped_of_several_in_hand_is_not_taken_back_by_their_commit(
+async def test_a_commit_of_several_batches_does_not_undo_a_drop(
     rig: Rig,
 ) -> None:
     await rig.add(*range(ROOM_FOR))
@@ -134,7 +134,7 @@ async def test_what_is_dropped_of_several_in_hand_is_not_taken_back_by_their_com
     assert len(await take_all(rig.spool, "lossy")) == ROOM_FOR
 
 
-async def test_what_is_dropped_while_several_are_read_is_not_among_them(rig: Rig) -> None:
+async def test_a_batch_dropped_during_a_read_is_not_returned(rig: Rig) -> None:
     await rig.add(*range(ROOM_FOR))
     await take_some(rig, "waiting", ROOM_FOR)
     await take_some(rig, "quick", ROOM_FOR)

@@ -1,4 +1,4 @@
-"""Many changes in one transaction: all or nothing, in order, and nobody is forgotten."""
+"""Group commit: many changes in one transaction, atomic and in order."""
 
 import os
 import sqlite3
@@ -22,8 +22,8 @@ DEADLINE_S = 20.0  # of real time, so that a broken test ends
 
 
 @dataclass(slots=True)
-class ApiRequests:
-    """Work that stays in the database's thread until it is let go."""
+class ThreadGate:
+    """A change that blocks the database's thread until `opened` is set."""
 
     entered: Event = field(default_factory=Event)
     opened: Event = field(default_factory=Event)
@@ -38,7 +38,7 @@ class ApiRequests:
 
 @dataclass(slots=True)
 class Rig:
-    """A table of numbers, and those of which it was said that they are stored."""
+    """A table of numbers, and the numbers reported as stored."""
 
     connection: sqlite3.Connection
     store: GroupCommit
@@ -47,7 +47,7 @@ class Rig:
     async def put(self, number: int) -> None:
         await self.store.commit(inserting(number), lambda _: self.stored.append(number))
 
-    async def hold(self, gate: ApiRequests) -> None:
+    async def hold(self, gate: ThreadGate) -> None:
         await self.store.commit(gate, lambda _: None)
 
     def rows(self) -> list[object]:
@@ -73,8 +73,8 @@ def is_full(connection: sqlite3.Connection, *, pages: int | None) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages or 1_000_000}")
 
 
-async def test_who_waits_meanwhile_goes_along_with_the_next_transaction(rig: Rig) -> None:
-    gate = ApiRequests()
+async def test_commits_that_wait_share_the_next_transaction(rig: Rig) -> None:
+    gate = ThreadGate()
     commits: list[None] = []
     rig.connection.set_trace_callback(
         lambda statement: commits.append(None) if statement == "COMMIT" else None
@@ -91,7 +91,7 @@ async def test_who_waits_meanwhile_goes_along_with_the_next_transaction(rig: Rig
     assert len(commits) == 2
 
 
-async def test_they_are_told_in_the_order_in_which_they_came(rig: Rig) -> None:
+async def test_commits_are_confirmed_in_order(rig: Rig) -> None:
     async with anyio.create_task_group() as tasks:
         for number in range(50):
             tasks.start_soon(rig.put, number)
@@ -99,8 +99,8 @@ async def test_they_are_told_in_the_order_in_which_they_came(rig: Rig) -> None:
     assert rig.stored == rig.rows() == list(range(50))
 
 
-async def test_one_that_is_canceled_while_it_waits_leaves_nothing_behind(rig: Rig) -> None:
-    gate = ApiRequests()
+async def test_a_commit_canceled_in_the_queue_stores_nothing(rig: Rig) -> None:
+    gate = ThreadGate()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.hold, gate)
         await gate.is_entered()
@@ -115,8 +115,8 @@ async def test_one_that_is_canceled_while_it_waits_leaves_nothing_behind(rig: Ri
     assert rig.stored == rig.rows() == [2]
 
 
-async def test_one_that_is_canceled_under_way_takes_no_other_with_it(rig: Rig) -> None:
-    first, second = ApiRequests(), ApiRequests()
+async def test_a_commit_canceled_in_its_transaction_does_not_cancel_others(rig: Rig) -> None:
+    first, second = ThreadGate(), ThreadGate()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rig.hold, first)
         await first.is_entered()
@@ -135,7 +135,7 @@ async def test_one_that_is_canceled_under_way_takes_no_other_with_it(rig: Rig) -
     assert rig.stored == rig.rows() == [1, 2]
 
 
-async def test_a_transaction_that_finds_no_room_changes_nothing_and_is_tried_again(
+async def test_a_transaction_on_a_full_disk_is_rolled_back_and_retried(
     rig: Rig, clock: VirtualClock
 ) -> None:
     big = bytes(50_000)
@@ -183,7 +183,7 @@ async def test_positions_are_in_the_order_of_delivery(tmp_path: Path) -> None:
     assert positions == list(range(1, 31))
 
 
-async def test_a_line_that_waited_for_room_on_the_disk_is_stored_once(
+async def test_a_line_that_waited_for_disk_space_is_stored_once(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
     message = os.urandom(25_000).hex()  # which does not compress
@@ -201,7 +201,7 @@ async def test_a_line_that_waited_for_room_on_the_disk_is_stored_once(
     assert kept == [message]
 
 
-async def test_a_target_may_ask_for_its_place_while_its_batches_go(tmp_path: Path) -> None:
+async def test_a_position_can_be_read_while_batches_are_taken(tmp_path: Path) -> None:
     path = tmp_path / "spool.db"
     async with opening(path) as opened:
         for number in range(40):

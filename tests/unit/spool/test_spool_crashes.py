@@ -1,4 +1,4 @@
-"""The machine stops between any two statements: what is found then was true once, whole."""
+"""A power failure between any two statements leaves a consistent spool."""
 
 import os
 import shutil
@@ -55,9 +55,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "copies")
 
 
-async def test_a_mark_is_that_of_its_position_wherever_the_machine_stopped(
-    tmp_path: Path, folder: Path
-) -> None:
+async def test_mark_and_position_are_atomic_at_any_crash(tmp_path: Path, folder: Path) -> None:
     photographer = await a_day(tmp_path / "spool.db", folder)
 
     pairs = []
@@ -72,9 +70,7 @@ async def test_a_mark_is_that_of_its_position_wherever_the_machine_stopped(
     assert sorted({position for position, _ in pairs}) == list(range(21))
 
 
-async def test_lines_and_watermark_are_together_wherever_the_machine_stopped(
-    tmp_path: Path, folder: Path
-) -> None:
+async def test_lines_and_watermark_are_atomic_at_any_crash(tmp_path: Path, folder: Path) -> None:
     photographer = await a_day(tmp_path / "spool.db", folder)
 
     found = []
@@ -88,7 +84,7 @@ async def test_lines_and_watermark_are_together_wherever_the_machine_stopped(
     assert [each for each in found if each[0] and each[1] != [f"other {each[0]}"]] == []
 
 
-async def test_what_is_not_taken_comes_again_wherever_the_machine_stopped(
+async def test_unacknowledged_batches_are_delivered_again_after_any_crash(
     tmp_path: Path, folder: Path
 ) -> None:
     photographer = await a_day(tmp_path / "spool.db", folder)

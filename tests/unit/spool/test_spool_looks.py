@@ -1,4 +1,4 @@
-"""What a spool on disk knows of looks and of retired targets after a restart, of any version."""
+"""Listings and retired targets in a spool on disk, after a restart and from old versions."""
 
 import shutil
 import sqlite3
@@ -23,7 +23,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "spool.db"
 
 
-async def test_a_retired_target_is_retired_after_a_restart_and_repeats_nothing(path: Path) -> None:
+async def test_a_retired_target_stays_retired_after_a_restart_and_repeats_nothing(
+    path: Path,
+) -> None:
     async with opening(path) as opened:
         await add(opened.spool, 5, "a")
         await take(opened.spool)
@@ -46,7 +48,7 @@ async def test_lines_of_a_retired_target_that_no_sink_has_taken_survive_a_restar
         assert await take_all(opened.spool) == ["a"]
 
 
-async def test_a_look_and_what_it_found_are_there_after_a_restart(path: Path) -> None:
+async def test_a_listing_and_its_targets_survive_a_restart(path: Path) -> None:
     async with opening(path) as opened:
         await opened.spool.record_listing(
             Listing("team-a", Kind.EXECUTION, at_ns=7, starts={EXECUTION: 3})
@@ -59,7 +61,7 @@ async def test_a_look_and_what_it_found_are_there_after_a_restart(path: Path) ->
         assert (await opened.spool.target_position(EXECUTION, start_ns=0)).watermark_ns == 3
 
 
-async def test_a_forgotten_target_is_forgotten_after_a_restart(path: Path) -> None:
+async def test_a_forgotten_target_stays_forgotten_after_a_restart(path: Path) -> None:
     async with opening(path) as opened:
         await opened.spool.retire(EXECUTION)
         await opened.spool.record_listing(
@@ -70,7 +72,7 @@ async def test_a_forgotten_target_is_forgotten_after_a_restart(path: Path) -> No
         assert not opened.spool.targets.is_known(EXECUTION)
 
 
-async def test_a_retired_target_that_is_found_again_stands_where_it_stood_after_a_restart(
+async def test_a_retired_target_found_again_keeps_its_position_after_a_restart(
     path: Path,
 ) -> None:
     async with opening(path) as opened:
@@ -87,7 +89,7 @@ async def test_a_retired_target_that_is_found_again_stands_where_it_stood_after_
         assert (await opened.spool.target_position(EXECUTION, start_ns=0)).watermark_ns == 5
 
 
-async def test_a_spool_of_version_1_goes_on_where_it_stood(path: Path) -> None:
+async def test_a_spool_of_version_1_keeps_its_positions(path: Path) -> None:
     shutil.copy(VERSION_1, path)
 
     async with opening(path, sinks=("file", "syslog")) as opened:
@@ -106,7 +108,7 @@ async def test_a_spool_of_version_1_goes_on_where_it_stood(path: Path) -> None:
     assert rest == ["one", "two"]
 
 
-async def test_a_spool_of_version_1_is_of_this_version_from_then_on(path: Path) -> None:
+async def test_a_spool_of_version_1_is_upgraded(path: Path) -> None:
     shutil.copy(VERSION_1, path)
     async with opening(path, sinks=("file", "syslog")) as opened:
         await opened.spool.retire(EXECUTION)

@@ -1,4 +1,4 @@
-"""What is found where the spool should be, and what is said about it."""
+"""Opening a spool: locked, damaged, newer, unreadable, or not a file."""
 
 import os
 import sqlite3
@@ -52,7 +52,7 @@ def contents(path: Path) -> bytes:
     return path.read_bytes()
 
 
-async def test_a_spool_that_another_process_has_is_refused_with_its_pid(path: Path) -> None:
+async def test_a_spool_locked_by_another_process_is_rejected_with_its_pid(path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:  # noqa: ASYNC220 - ends with the block
         assert other.stdout is not None
@@ -66,7 +66,7 @@ async def test_a_spool_that_another_process_has_is_refused_with_its_pid(path: Pa
     assert refused.value.exit_code == 2
 
 
-async def test_a_spool_is_free_again_when_its_process_is_gone(path: Path) -> None:
+async def test_a_lock_ends_with_its_process(path: Path) -> None:
     await fill(path)
 
     async with opening(path) as opened:
@@ -144,7 +144,7 @@ async def test_a_new_spool_in_place_of_a_damaged_one_is_there_at_the_next_start(
         assert await remembered(opened.spool) == ["new"]
 
 
-async def test_a_loss_is_told_again_until_a_place_is_stored(path: Path) -> None:
+async def test_a_loss_is_reported_at_each_start_until_a_position_is_stored(path: Path) -> None:
     await fill(path)
     truncate(path)
     async with opening(path) as first:
@@ -158,7 +158,7 @@ async def test_a_loss_is_told_again_until_a_place_is_stored(path: Path) -> None:
     assert third.set_aside is None
 
 
-async def test_a_loss_is_told_although_the_machine_stopped_before_there_was_a_new_spool(
+async def test_a_loss_is_reported_after_a_crash_before_the_new_spool(
     path: Path,
 ) -> None:
     await fill(path)
@@ -177,7 +177,7 @@ async def test_a_whole_spool_is_not_set_aside(path: Path) -> None:
     assert not [name for name in parts(path) if "damaged" in name]
 
 
-async def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
+async def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("", encoding="utf-8")
 
     with pytest.raises(SinkError, match="cannot be opened") as refused:
@@ -220,13 +220,13 @@ async def test_a_link_in_place_of_the_lock_is_not_followed(path: Path, tmp_path:
     assert not (tmp_path / "elsewhere").exists()
 
 
-async def test_only_its_owner_may_look_into_a_spool(path: Path) -> None:
+async def test_a_spool_is_readable_only_by_its_owner(path: Path) -> None:
     await fill(path)
 
     assert {each.stat().st_mode & 0o077 for each in (path, path.parent)} == {0}
 
 
-async def test_what_a_sink_that_is_no_more_had_still_to_take_is_told(path: Path) -> None:
+async def test_undelivered_lines_of_a_removed_sink_are_reported(path: Path) -> None:
     async with opening(path, sinks=("file", "old")) as opened:
         await add(opened.spool, 1, "one")
         await add(opened.spool, 2, "two")
@@ -238,7 +238,7 @@ async def test_what_a_sink_that_is_no_more_had_still_to_take_is_told(path: Path)
     assert abandoned == {"old": 1}
 
 
-async def test_one_spool_has_one_lock_whatever_links_lead_to_it(path: Path) -> None:
+async def test_one_spool_has_one_lock_also_through_links(path: Path) -> None:
     link = path.with_name("link.db")
     async with opening(path):
         link.symlink_to(path)

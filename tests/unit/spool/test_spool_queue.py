@@ -1,4 +1,4 @@
-"""Who waits for room in a full spool, and for how long."""
+"""The queue of batches that wait for room in a full spool."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tailer.model import Kind, Target
 OTHER = Target("default", Kind.EXECUTION, "e1")
 
 
-async def test_a_large_batch_is_not_overtaken_by_small_ones_for_ever(
+async def test_a_large_batch_is_not_starved_by_small_ones(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
     arrived: list[str] = []

@@ -1,4 +1,4 @@
-"""The status as one document: stable, bounded, and without other people's secrets."""
+"""The /status document: documented, bounded in size, and without secrets."""
 
 import re
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_a_target_is_catching_up_when_pauses_do_not_explain_how_far_it_is_behind
     assert phases == ["catching_up", "following"]
 
 
-def test_addresses_lose_what_may_be_secret_and_other_words_stay() -> None:
+def test_secrets_are_removed_from_addresses_and_other_text_stays() -> None:
     health = Health()
     told = "https://me:pw@x.example/a?token=1 refused (is it running there?) by relp://x:1"
     health.of(TARGET).fail(now_s=0, retry_in_s=1, reason=told)

@@ -24,7 +24,7 @@ def page(listen: str, clock: VirtualClock) -> AbstractAsyncContextManager[None]:
     return status_page(listen, Health(), clock, lambda: None)
 
 
-async def test_a_socket_is_for_its_owner_and_group_and_gone_in_the_end(
+async def test_a_socket_is_for_owner_and_group_and_is_removed_at_the_end(
     folder: Path, clock: VirtualClock
 ) -> None:
     place = folder / "s.sock"

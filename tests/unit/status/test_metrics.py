@@ -71,7 +71,7 @@ def test_a_thousand_targets_make_no_more_series_than_none() -> None:
     assert found["tailer_gaps_total", "saturated"] == MANY
 
 
-def test_any_status_that_a_service_invents_is_one_series() -> None:
+def test_all_unknown_statuses_are_one_series() -> None:
     health = Health()
     health.requests.answers.update(range(900, 1000))
 

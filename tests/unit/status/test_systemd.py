@@ -286,7 +286,7 @@ def test_a_loop_that_hangs_in_a_call_sends_no_pings(tmp_path: Path) -> None:
     assert before.count("WATCHDOG=1") >= 3
 
 
-def test_a_status_counts_targets_by_phase_and_what_the_slowest_sink_lacks() -> None:
+def test_a_status_counts_targets_by_phase_and_undelivered_lines() -> None:
     health = Health(has_begun=True)
     for number, phase in enumerate([Phase.FOLLOWING, Phase.BACKING_OFF, Phase.FOLLOWING]):
         health.of(Target("default", Kind.DEPLOYMENT, f"d{number}")).phase = phase

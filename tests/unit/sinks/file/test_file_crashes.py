@@ -1,4 +1,4 @@
-"""The promise of the file sink: whatever dies when, each line is in the files exactly once."""
+"""The file sink writes each line exactly once, through a crash at any system call."""
 
 import errno
 from pathlib import Path
@@ -43,7 +43,7 @@ def calls_of_a_whole_run(at_once: int, housekeeper: type[Housekeeper] = PromptHo
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 @pytest.mark.parametrize("after", long_values_after(1, [False, True]), ids=["before", "after"])
-def test_dying_at_any_system_call_loses_and_repeats_nothing(*, after: bool, at_once: int) -> None:
+def test_a_crash_at_any_system_call_loses_and_repeats_nothing(*, after: bool, at_once: int) -> None:
     for at in range(1, calls_of_a_whole_run(at_once) + 1):
         with fast_folder() as folder:
             store = small_store(folder)
@@ -58,7 +58,7 @@ def test_dying_at_any_system_call_loses_and_repeats_nothing(*, after: bool, at_o
 
 
 @pytest.mark.parametrize("at_once", long_values_after(1, [1, 2, 3]))
-def test_failing_once_at_any_system_call_leaves_nothing_of_the_write(at_once: int) -> None:
+def test_one_failure_at_any_system_call_rolls_the_write_back(at_once: int) -> None:
     """It is undone at once; after a failed sync, of unknown outcome, by the next start."""
     for at in range(1, calls_of_a_whole_run(at_once, IdleHousekeeper) + 1):
         with fast_folder() as folder:
@@ -100,7 +100,7 @@ any_deaths = st.lists(st.tuples(st.integers(1, 200), st.booleans()), max_size=6)
     tracked_files=st.integers(1, 3),
     at_once=st.integers(1, 4),
 )
-def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
+def test_repeated_crashes_during_recovery_lose_and_repeat_nothing(
     *,
     batches: list[Batch],
     deaths: list[tuple[int, bool]],
@@ -129,10 +129,10 @@ def test_dying_again_and_again_also_while_recovering_loses_and_repeats_nothing(
 
 @settings(deadline=None)
 @given(any_batches, st.data())
-def test_what_is_not_committed_is_gone_after_the_start(
+def test_uncommitted_lines_are_truncated_at_the_start(
     batches: list[Batch], data: st.DataObject
 ) -> None:
-    """Also what somebody has added to a file, for nobody can tell it from half a line."""
+    """Text added by another process is cut as well: it looks like an incomplete line."""
     with fast_folder() as folder:
         store = Store(folder, rotate_bytes=20)
         committed = data.draw(st.integers(1, len(batches)))

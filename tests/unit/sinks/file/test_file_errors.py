@@ -44,7 +44,7 @@ PODS_TWO = batch(line("two\n", pod="a"), line("two\n", pod="b"))
 
 @pytest.mark.parametrize(("refused", "error"), TROUBLE)
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_trouble_that_passes_costs_nothing(
+async def test_a_transient_error_loses_nothing(
     *, bench: Bench, error: int, refused: str, restarted: bool
 ) -> None:
     disk = RefusingDisk(refused, error)
@@ -64,7 +64,7 @@ async def test_trouble_that_passes_costs_nothing(
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_files_that_are_out_of_sight_for_a_moment_are_not_taken_for_our_own_new_ones(
+async def test_a_transiently_unreadable_directory_is_not_taken_for_empty(
     *, bench: Bench, restarted: bool
 ) -> None:
     """As when a mount goes and comes back: whatever was begun there, these stay."""
@@ -82,7 +82,7 @@ async def test_files_that_are_out_of_sight_for_a_moment_are_not_taken_for_our_ow
     assert bench.joined("deployment/a") == bench.joined("deployment/b") == "one\ntwo\n"
 
 
-async def test_half_a_line_is_cut_off_before_the_sink_backs_off(bench: Bench) -> None:
+async def test_an_incomplete_line_is_truncated_before_the_retry(bench: Bench) -> None:
     disk = RefusingDisk("write", errno.ENOSPC)
     sink = await bench.opened(disk=disk)
     await sink.write([lines("one")])
@@ -93,7 +93,7 @@ async def test_half_a_line_is_cut_off_before_the_sink_backs_off(bench: Bench) ->
     assert (bench.folder / "d1a2.log").read_text() == "one\n"
 
 
-async def test_half_a_line_that_cannot_be_cut_off_now_is_cut_off_later(bench: Bench) -> None:
+async def test_an_incomplete_line_is_truncated_later_if_truncation_fails(bench: Bench) -> None:
     disk, cutting = RefusingDisk("write", errno.EIO), RefusingDisk("truncate", errno.EIO)
     disk.then = cutting
     sink = await bench.opened(disk=disk)
@@ -155,14 +155,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-async def test_a_full_disk_holds_whole_lines_and_goes_on_when_there_is_room(
+async def test_a_full_disk_holds_whole_lines_and_resumes_with_free_space(
     bench: Bench, small_disk: Path
 ) -> None:
     sink = await bench.opened()
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(40_000))
     written = 0
-    with pytest.raises(TransientSinkError):  # noqa: PT012 - nobody knows when
+    with pytest.raises(TransientSinkError):  # noqa: PT012 - the failing write is not predictable
         while True:
             await sink.write([lines(*[str(written)] * 1000)])
             written += 1
@@ -174,7 +174,7 @@ async def test_a_full_disk_holds_whole_lines_and_goes_on_when_there_is_room(
     assert (small_disk / "d1a2.log").read_text().splitlines() == before + [str(written)] * 1000
 
 
-async def test_a_read_only_disk_is_waited_for(bench: Bench, small_disk: Path) -> None:
+async def test_a_read_only_disk_is_retried(bench: Bench, small_disk: Path) -> None:
     sink = await bench.opened()
     await sink.write([lines("one")])
     remount(small_disk, "ro")
@@ -190,7 +190,7 @@ def remount(folder: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
 
 
-async def test_what_is_not_open_to_us_is_waited_for(bench: Bench) -> None:
+async def test_a_missing_permission_is_retried(bench: Bench) -> None:
     if os.geteuid() == 0:
         pytest.skip("everything is open to root")
     bench.folder.mkdir(mode=0o500)

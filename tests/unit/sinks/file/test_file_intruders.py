@@ -1,4 +1,4 @@
-"""The file sink among others: who cuts, moves and replaces files, and who sets traps."""
+"""Files that other processes truncate, move or replace, and hostile links and pipes."""
 
 import os
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ async def bench(tmp_path: Path, clock: Clock) -> AsyncIterator[Bench]:
     await bench.close()
 
 
-async def test_a_file_that_somebody_cut_is_a_gap_after_a_restart(bench: Bench) -> None:
+async def test_a_file_truncated_by_another_process_is_a_gap_after_a_restart(bench: Bench) -> None:
     sink = await bench.opened()
     mark = await sink.write([lines("one", "two")])
     (bench.folder / "d1a2.log").write_text("one\n")
@@ -32,7 +32,7 @@ async def test_a_file_that_somebody_cut_is_a_gap_after_a_restart(bench: Bench) -
     assert (bench.folder / "d1a2.log").read_text() == "one\nthree\n"
 
 
-async def test_a_file_that_somebody_cut_while_we_run_is_one_gap(bench: Bench) -> None:
+async def test_a_file_truncated_at_run_time_is_one_gap(bench: Bench) -> None:
     sink = await bench.opened()
     await sink.write([lines("one")])
     os.truncate(bench.folder / "d1a2.log", 0)
@@ -45,7 +45,7 @@ async def test_a_file_that_somebody_cut_while_we_run_is_one_gap(bench: Bench) ->
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-async def test_a_file_that_somebody_deleted_is_a_gap(*, bench: Bench, restarted: bool) -> None:
+async def test_a_deleted_file_is_a_gap(*, bench: Bench, restarted: bool) -> None:
     sink = await bench.opened()
     mark = await sink.write([lines("one")])
     (bench.folder / "d1a2.log").unlink()
@@ -57,7 +57,7 @@ async def test_a_file_that_somebody_deleted_is_a_gap(*, bench: Bench, restarted:
     assert (bench.folder / "d1a2.log").read_text() == "two\n"
 
 
-async def test_a_file_that_somebody_replaced_is_a_gap(bench: Bench, tmp_path: Path) -> None:
+async def test_a_replaced_file_is_a_gap(bench: Bench, tmp_path: Path) -> None:
     sink = await bench.opened()
     mark = await sink.write([lines("one")])
     (tmp_path / "other").write_text("something else\n")
@@ -82,7 +82,7 @@ async def test_a_file_that_logrotate_moved_is_no_gap(*, bench: Bench, restarted:
     assert (bench.folder / "d1a2.log").read_text() == "two\n"
 
 
-async def test_a_file_that_was_moved_far_away_is_no_gap_once_we_are_told(
+async def test_a_file_moved_to_another_directory_is_no_gap_after_a_reopen(
     bench: Bench, tmp_path: Path
 ) -> None:
     sink = await bench.opened()
@@ -95,7 +95,7 @@ async def test_a_file_that_was_moved_far_away_is_no_gap_once_we_are_told(
     assert (tmp_path / "archived").read_text() == "one\n"
 
 
-async def test_a_folder_that_vanished_is_made_again(bench: Bench, tmp_path: Path) -> None:
+async def test_a_missing_directory_is_created_again(bench: Bench, tmp_path: Path) -> None:
     sink = await bench.opened("{kind}/{id}.log")
     await sink.write([lines("one")])
     bench.folder.rename(tmp_path / "elsewhere")
@@ -137,7 +137,7 @@ async def test_a_base_behind_a_link_is_the_operators_choice(bench: Bench, tmp_pa
     assert (tmp_path / "real/d1a2.log").read_text() == "one\n"
 
 
-async def test_a_pipe_is_refused_and_does_not_hang_us(bench: Bench) -> None:
+async def test_a_pipe_is_rejected_without_blocking(bench: Bench) -> None:
     bench.folder.mkdir()
     os.mkfifo(bench.folder / "d1a2.log")
     sink = await bench.opened()

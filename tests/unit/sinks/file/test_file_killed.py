@@ -1,4 +1,4 @@
-"""A real process, killed for real."""
+"""A real process with a file sink, killed by SIGKILL."""
 
 import random
 import subprocess
@@ -28,7 +28,7 @@ def killed_after(folder: Path, lines: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_each_line_is_there_once_after_many_kills(tmp_path: Path, seed: int) -> None:
+def test_each_line_is_in_the_files_once_after_many_kills(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     said = []
     for _ in range(KILLS):

@@ -1,4 +1,4 @@
-"""A sink whose folder is another one than last time, and who comes after it."""
+"""A file sink whose directory or path has changed since the last run."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ async def bench(tmp_path: Path, clock: Clock) -> AsyncIterator[Bench]:
     await bench.close()
 
 
-async def test_a_sink_that_has_moved_is_done_with_its_old_folder_once_that_is_stored(
+async def test_a_moved_sink_forgets_its_old_directory_after_the_commit(
     bench: Bench,
 ) -> None:
     before = await bench.opened("old/{id}.log")
@@ -32,14 +32,14 @@ async def test_a_sink_that_has_moved_is_done_with_its_old_folder_once_that_is_st
     assert (bench.folder / "old/d1a2.log").read_text() == "mine\nthe heir's\n"
 
 
-async def test_a_sink_that_stays_keeps_its_mark(bench: Bench) -> None:
+async def test_an_unchanged_sink_keeps_its_mark(bench: Bench) -> None:
     sink = await bench.opened()
     mark = await sink.write([lines("one")])
 
     assert await sink.open(mark) == mark
 
 
-async def test_a_sink_with_another_path_in_its_folder_leaves_the_old_file_to_its_heir(
+async def test_a_new_path_in_the_same_directory_leaves_the_old_file_to_another_sink(
     bench: Bench,
 ) -> None:
     before = await bench.opened("all.log")
@@ -54,7 +54,7 @@ async def test_a_sink_with_another_path_in_its_folder_leaves_the_old_file_to_its
     assert (bench.folder / "all.log").read_text() == "mine\nthe heir's\n"
 
 
-async def test_a_sink_that_was_removed_and_comes_back_keeps_what_it_had_written(
+async def test_a_removed_sink_that_returns_keeps_its_written_lines(
     bench: Bench,
 ) -> None:
     first = await bench.opened()

@@ -1,4 +1,4 @@
-"""Which file a line belongs in, whatever other people call their pods."""
+"""Path templates: the file of a line, also for hostile pod names."""
 
 from collections import Counter
 
@@ -55,9 +55,7 @@ def path_of(template: str, entry: Entry, *, target: Target = TARGET, time_ns: in
         ("/logs/a/{date}/all.log", "/logs/a", "2024-09-18/all.log"),
     ],
 )
-def test_fields_are_filled_in_below_the_folder_before_the_first(
-    template: str, base: str, path: str
-) -> None:
+def test_fields_are_filled_in_below_the_base_directory(template: str, base: str, path: str) -> None:
     assert PathTemplate(template).base == base
     assert path_of(template, line("x")) == path
 
@@ -101,7 +99,7 @@ def test_two_values_never_get_one_name(one: str, other: str) -> None:
 
 
 @given(any_text | st.sampled_from(HOSTILE))
-def test_who_takes_the_name_of_a_hostile_value_gets_another(value: str) -> None:
+def test_a_value_equal_to_an_escaped_name_gets_another_name(value: str) -> None:
     name = safe_component(value)
 
     assert name in {value, "_"} or safe_component(name) != name
@@ -117,7 +115,7 @@ def test_any_path_has_the_components_of_its_template(group: str, id_: str, pod: 
 
 
 @pytest.mark.parametrize("pod", ["a.000001", "a.1234567"])
-def test_no_pod_writes_into_the_closed_file_of_another(pod: str) -> None:
+def test_a_pod_name_cannot_collide_with_a_closed_file(pod: str) -> None:
     name = path_of("/logs/{pod}.log", line("x", pod=pod))
 
     assert closed_number(name, "a.log") is None
@@ -141,13 +139,13 @@ def test_no_pod_writes_into_the_closed_file_of_another(pod: str) -> None:
         ("/logs/\0.log", "NUL"),
     ],
 )
-def test_what_is_no_path_is_refused(template: str, message: str) -> None:
+def test_an_invalid_path_is_rejected(template: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         PathTemplate(template)
 
 
 @given(st.text("{}/.poda-1"))
-def test_any_template_is_either_refused_or_works(template: str) -> None:
+def test_any_template_is_rejected_or_works(template: str) -> None:
     try:
         path = path_of(template, line("x"))
     except ConfigError:
@@ -165,7 +163,7 @@ def parts(max_new: int, there: str = "") -> dict[str, list[object]]:
     return {path: [entry.msg for entry in part.entries] for path, part in found}
 
 
-def test_lines_do_not_mint_files_without_end() -> None:
+def test_the_number_of_new_files_is_limited() -> None:
     assert parts(2) == {
         "p0.log": ["0", "4"],
         "p1.log": ["1", "5"],
@@ -173,14 +171,14 @@ def test_lines_do_not_mint_files_without_end() -> None:
     }
 
 
-def test_a_file_that_is_there_may_be_written_whatever_else_began() -> None:
+def test_existing_files_do_not_count_against_the_limit() -> None:
     assert parts(0, there="p3.log") == {
         "other.log": ["0", "1", "2", "4", "5", "6"],
         "p3.log": ["3", "7"],
     }
 
 
-def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
+def test_batches_of_one_write_share_the_limit_of_new_files() -> None:
     with fast_folder() as folder:
         store = Store(folder)
         store.deliver(
@@ -199,7 +197,7 @@ def test_batches_of_one_write_share_what_their_target_may_begin() -> None:
     assert len(found) == MAX_NEW_FILES + 1 + 2
 
 
-def test_a_target_may_begin_new_files_again_the_next_day() -> None:
+def test_the_limit_of_new_files_is_per_day() -> None:
     router = Router(PathTemplate("{pod}.log"), exists=lambda _: False)
     batches = [batch(line("x", pod="p"))]
     router.route(batches, now_ns=TIME_NS)
@@ -210,13 +208,13 @@ def test_a_target_may_begin_new_files_again_the_next_day() -> None:
     assert (then, next_day) == ("other.log", "p.log")
 
 
-def test_closed_files_come_before_the_active_one_and_in_order() -> None:
+def test_closed_files_are_listed_in_order_before_the_active_file() -> None:
     names = [closed_name("d1.log", 2), "d1.log", closed_name("d1.log", 1) + ".gz"]
 
     assert sorted(names) == ["d1.000001.log.gz", "d1.000002.log", "d1.log"]
 
 
-def test_only_its_own_closed_files_are_a_files() -> None:
+def test_closed_files_of_other_files_are_not_listed() -> None:
     names = ["d1.000007.log", "d1.000007.log.gz", "d1.1000000.log.gz", "d1.log", "d1.7.log"]
     others = ["d2.000003.log", "d1.x.000004.log", "d1.000005.txt", "d1.000006.log.gz.tmp"]
 

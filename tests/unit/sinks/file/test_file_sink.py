@@ -1,4 +1,4 @@
-"""The file sink when all is well: names, modes, rotation, and who may touch its files."""
+"""The file sink without failures: names, modes, rotation and compression."""
 
 import gzip
 import os
@@ -44,7 +44,7 @@ async def test_files_and_folders_are_for_their_owner_and_readable_by_the_group(
     assert stat.S_IMODE((bench.folder / "deployment/d1a2.log").stat().st_mode) == 0o640
 
 
-async def test_a_file_that_is_there_already_is_written_on(bench: Bench) -> None:
+async def test_an_existing_file_is_appended_to(bench: Bench) -> None:
     bench.folder.mkdir()
     (bench.folder / "d1a2.log").write_text("old\n")
     sink = await bench.opened()
@@ -53,7 +53,7 @@ async def test_a_file_that_is_there_already_is_written_on(bench: Bench) -> None:
     assert (bench.folder / "d1a2.log").read_text() == "old\nnew\n"
 
 
-async def test_what_several_batches_have_for_a_file_stands_there_in_their_order(
+async def test_several_batches_for_one_file_are_written_in_order(
     bench: Bench,
 ) -> None:
     other = replace(TARGET, id="other")
@@ -64,7 +64,7 @@ async def test_what_several_batches_have_for_a_file_stands_there_in_their_order(
     assert (bench.folder / "other.log").read_text() == "2\n"
 
 
-async def test_many_batches_in_one_write_cost_the_disk_no_more_than_one(bench: Bench) -> None:
+async def test_many_batches_in_one_write_need_the_disk_calls_of_one(bench: Bench) -> None:
     disk = CountingDisk()
     sink = await bench.opened(disk=disk)
     await sink.write([lines("begun")])
@@ -133,7 +133,7 @@ async def test_a_mark_stays_small_however_many_files_there_are(bench: Bench) -> 
     assert len(mark) < 1000
 
 
-async def test_after_a_change_of_the_path_the_old_files_are_cut_back_all_the_same(
+async def test_after_a_change_of_the_path_old_files_are_still_truncated(
     bench: Bench, tmp_path: Path
 ) -> None:
     sink = await bench.opened("{id}.log")
@@ -148,7 +148,7 @@ async def test_after_a_change_of_the_path_the_old_files_are_cut_back_all_the_sam
     assert bench.gaps == []
 
 
-async def test_a_reset_spool_does_not_take_back_what_was_committed(bench: Bench) -> None:
+async def test_a_reset_spool_does_not_truncate_committed_lines(bench: Bench) -> None:
     sink = await bench.opened()
     await sink.write([lines("one")])
     await sink.write([lines("two")])

@@ -40,7 +40,7 @@ def test_the_names_of_many_pods_use_every_color() -> None:
         ("aaa", ["a"], "[aaa]"),
     ],
 )
-def test_finds_are_marked_once(text: str, patterns: list[str], expected: str) -> None:
+def test_matches_are_marked_once(text: str, patterns: list[str], expected: str) -> None:
     marked = highlighted(text, [re.compile(pattern) for pattern in patterns])
 
     assert marked.replace("\x1b[7m", "[").replace("\x1b[0m", "]") == expected

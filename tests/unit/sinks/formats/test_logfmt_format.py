@@ -1,4 +1,4 @@
-"""logfmt: what its readers take apart again."""
+"""The logfmt format; every line can be parsed back."""
 
 import json
 import re

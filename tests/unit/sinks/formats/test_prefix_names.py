@@ -18,7 +18,7 @@ from tailer.sinks.formats.prefix import PrefixNames
         (["a-a", "a-a-a"], ["a", "a-a"]),
     ],
 )
-def test_what_all_share_at_hyphens_is_dropped(names: list[str], short: list[str]) -> None:
+def test_a_common_prefix_up_to_a_hyphen_is_dropped(names: list[str], short: list[str]) -> None:
     known = PrefixNames(names)
 
     assert [known.short(name) for name in names] == short
@@ -38,7 +38,7 @@ def test_there_are_several_names_once_two_differ(names: list[str]) -> None:
 
 
 @given(st.lists(st.text("ab-", max_size=6), min_size=1), st.text("ab-", max_size=6))
-def test_learning_is_news_exactly_if_an_answer_changes(names: list[str], another: str) -> None:
+def test_learn_returns_true_exactly_if_a_name_changes(names: list[str], another: str) -> None:
     known = PrefixNames(names)
     before = (known.several, [known.short(name) for name in names])
     news = known.learn(another)

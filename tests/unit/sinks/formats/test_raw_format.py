@@ -8,7 +8,7 @@ from tailer.sinks.formats.build import FormatSettings, build_formatter
 RAW = build_formatter(FormatSettings(format="raw", escape=True), [])
 
 
-def test_messages_come_as_they_were_even_to_a_terminal() -> None:
+def test_messages_are_unchanged_even_on_a_terminal() -> None:
     page = RAW(batch(line("\x1b[31mred\x1b[0m\n"), line("no newline"), line("höhe\r\n")))
 
     assert page == "\x1b[31mred\x1b[0m\nno newline\nhöhe\r\n".encode()

@@ -1,4 +1,4 @@
-"""A format of the user's own, and what it cannot be made to do."""
+"""Format templates of users, and rejected templates."""
 
 from datetime import UTC
 
@@ -38,7 +38,7 @@ def test_fields_are_filled_in(text: str, expected: str) -> None:
     assert template(text)(batch(line("hello\n"))).decode() == f"{expected}\n"
 
 
-def test_what_a_line_has_not_is_a_dash_and_its_message_is_empty() -> None:
+def test_missing_fields_are_dashes_and_a_missing_message_is_empty() -> None:
     assert template("{timestamp} {pod} {container} {stream}|{msg}|")(batch(Entry(pod=None))) == (
         b"- - - -||\n"
     )
@@ -48,7 +48,7 @@ def test_what_a_line_has_not_is_a_dash_and_its_message_is_empty() -> None:
     "text",
     ["{nope}", "{}", "{0}", "{msg.__class__}", "{msg[0]}", "{msg!r}", "{ msg}", "{MSG}", "{pod:x}"],
 )
-def test_what_is_not_a_field_is_refused(text: str) -> None:
+def test_an_invalid_field_is_rejected(text: str) -> None:
     with pytest.raises(ConfigError):
         template(text)
 
@@ -71,7 +71,7 @@ def test_a_width_is_a_small_number(width: str) -> None:
 
 
 @given(st.text("{}\\:nmsgpod25"))
-def test_any_template_is_either_refused_or_works(text: str) -> None:
+def test_any_template_is_rejected_or_works(text: str) -> None:
     try:
         formatter = template(text)
     except ConfigError:
@@ -80,7 +80,7 @@ def test_any_template_is_either_refused_or_works(text: str) -> None:
     assert formatter(batch(line("x"))).endswith(b"\n")
 
 
-def test_a_terminal_is_shown_values_spelled_out_and_the_template_as_it_is() -> None:
+def test_a_terminal_gets_escaped_values_and_the_template_unchanged() -> None:
     formatter = template("\x1b[1m{pod}\x1b[0m {msg}", escape=True)
 
     assert (

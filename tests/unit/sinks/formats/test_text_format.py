@@ -1,4 +1,4 @@
-"""Text, for people: no more before a line than needed, and nothing that drives a terminal."""
+"""The text format: shortest useful prefix, and no control characters to a terminal."""
 
 import re
 from datetime import UTC
@@ -32,7 +32,7 @@ def test_a_single_source_needs_no_prefix() -> None:
     assert shown(text(DEPLOYMENT), line("one\n"), line("two\n")) == "one\ntwo\n"
 
 
-def test_pods_are_named_by_what_tells_them_apart() -> None:
+def test_pods_are_named_by_their_differing_parts() -> None:
     page = shown(
         text(DEPLOYMENT),
         line("one", pod="d1a2-predictor-7d9f-abcde"),
@@ -108,13 +108,13 @@ def test_with_a_time_they_stand_under_the_message_too() -> None:
     assert page == "2024-09-18T16:06:50.914Z one\n" + " " * 25 + "two\n"
 
 
-def test_the_time_is_the_one_that_the_cursor_saw() -> None:
+def test_the_time_is_the_one_parsed_by_the_cursor() -> None:
     page = shown(text(DEPLOYMENT, timestamps=True, timezone=UTC), Entry(msg="undated"))
 
     assert page == "2024-09-18T16:06:50.914Z undated\n"
 
 
-def test_a_container_runtimes_prefix_is_taken_off() -> None:
+def test_a_container_runtimes_prefix_is_removed() -> None:
     page = shown(
         text(DEPLOYMENT),
         line("2022-11-04T12:49:51.440561519Z stderr F Starting\n"),
@@ -145,11 +145,11 @@ def test_a_terminal_shows_control_characters_spelled_out() -> None:
     assert page == "\\x1b[31mred\t\\x9b\\u202e\\u200b\n"
 
 
-def test_a_file_gets_control_characters_as_they_came() -> None:
+def test_a_file_gets_control_characters_unchanged() -> None:
     assert shown(text(DEPLOYMENT), line("\x1b[31mred\n")) == "\x1b[31mred\n"
 
 
-def test_names_cannot_drive_a_terminal_either() -> None:
+def test_names_cannot_control_a_terminal() -> None:
     page = shown(text(DEPLOYMENT), line("one", pod="a\x1b[2J"), line("two", pod="b\n"))
 
     assert page == "a\\x1b[2J │ one\nb\\x0a │ two\n"
@@ -216,7 +216,7 @@ def test_a_stream_is_recovered_from_a_container_runtimes_prefix() -> None:
 @pytest.mark.parametrize(
     ("in_color", "expected"), [(True, "an \x1b[7merror\x1b[0m\n"), (False, "an error\n")]
 )
-def test_finds_are_highlighted_where_there_is_color(*, in_color: bool, expected: str) -> None:
+def test_matches_are_highlighted_with_color(*, in_color: bool, expected: str) -> None:
     formatter = text(
         DEPLOYMENT, in_color=in_color, highlight=(re.compile("err"), re.compile("rror"))
     )

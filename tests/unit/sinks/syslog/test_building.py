@@ -31,9 +31,7 @@ from tailer.sinks.syslog.unix import UnixTransport
         ("unix:///dev/log", "unix:///dev/log", UnixTransport),
     ],
 )
-def test_a_url_says_which_transport_and_where_to(
-    url: str, server: str, kind: type[Transport]
-) -> None:
+def test_a_url_selects_transport_and_address(url: str, server: str, kind: type[Transport]) -> None:
     transport = build_transport(SyslogSection(url=(url,)), url, clock=VirtualClock())
 
     assert (transport.server, type(transport)) == (server, kind)
@@ -72,13 +70,13 @@ def test_a_message_is_no_longer_than_every_server_takes(
         (["tcp://h", "udp://h"], "auto", False),
     ],
 )
-def test_newlines_stay_only_where_nothing_takes_them_for_an_end(
+def test_newlines_are_kept_only_with_octet_counting(
     urls: list[str], framing: Any, may: bool
 ) -> None:
     assert may_hold_newlines(SyslogSection(url=tuple(urls), framing=framing)) == may
 
 
-def test_that_no_certificate_is_checked_is_said_aloud() -> None:
+def test_disabled_certificate_verification_is_logged() -> None:
     section = SyslogSection(url=("tls://h",), tls_dangerously_accept_any_certificate=True)
     with capture_logs() as logs:
         build_syslog_sink(

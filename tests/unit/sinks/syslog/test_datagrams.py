@@ -64,7 +64,7 @@ def say_too_long_for_a_router(sender: tuple[str, int], receiver: tuple[str, int]
         router.sendto(struct.pack(">BBH", 3, 4, checksum) + body, sender)
 
 
-async def test_what_a_router_said_of_one_datagram_is_not_held_against_the_next() -> None:
+async def test_an_icmp_error_of_one_datagram_does_not_fail_the_next() -> None:
     with udp_server() as server:
         connection = await transport_to(udp_url(server)).connect()
         await connection.send(UnconfirmedMessages([b"first"]))
@@ -87,7 +87,7 @@ async def test_each_message_is_a_datagram() -> None:
     assert not unconfirmed
 
 
-async def test_datagrams_keep_to_their_pace_over_connections_too() -> None:
+async def test_the_rate_limit_of_datagrams_spans_connections() -> None:
     with udp_server() as server:
         transport = transport_to(udp_url(server), datagrams_per_s=100.0)
         begun_s = anyio.current_time()
@@ -109,7 +109,7 @@ async def test_without_a_limit_nothing_waits() -> None:
     assert anyio.current_time() == begun_s
 
 
-async def test_where_nobody_listens_messages_wait_rather_than_be_thrown_away() -> None:
+async def test_without_a_listener_messages_are_kept() -> None:
     with udp_server() as server:
         url, port = udp_url(server), server.getsockname()[1]
     unconfirmed = UnconfirmedMessages(MESSAGES)
@@ -125,7 +125,7 @@ async def test_where_nobody_listens_messages_wait_rather_than_be_thrown_away() -
         assert received(server) == MESSAGES
 
 
-async def test_a_message_that_fits_into_no_datagram_is_refused_for_good_and_the_rest_sent() -> None:
+async def test_a_message_too_long_for_a_datagram_is_dropped_and_the_rest_sent() -> None:
     unconfirmed = UnconfirmedMessages([b"one", b"x" * 65_508, b"three"])
     with udp_server() as server:
         connection = await transport_to(udp_url(server)).connect()
@@ -154,7 +154,7 @@ async def test_the_log_socket_of_this_machine_takes_datagrams(tmp_path: Path) ->
         assert received(server) == MESSAGES
 
 
-async def test_a_daemon_that_is_slow_to_read_is_waited_for(tmp_path: Path) -> None:
+async def test_a_slow_daemon_is_waited_for(tmp_path: Path) -> None:
     messages = [b"%d" % number for number in range(500)]
     found: list[bytes] = []
 
@@ -173,7 +173,7 @@ async def test_a_daemon_that_is_slow_to_read_is_waited_for(tmp_path: Path) -> No
     assert found == messages
 
 
-async def test_a_daemon_that_does_not_read_at_all_is_left(tmp_path: Path) -> None:
+async def test_a_daemon_that_does_not_read_times_out(tmp_path: Path) -> None:
     unconfirmed = UnconfirmedMessages([b"x"] * 10_000)
     with log_socket(tmp_path / "log"):
         connection = await transport_to(f"unix://{tmp_path}/log", ack_timeout_s=5.0).connect()
@@ -185,9 +185,7 @@ async def test_a_daemon_that_does_not_read_at_all_is_left(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
-async def test_a_daemon_that_restarts_is_found_again(
-    tmp_path: Path, kind: socket.SocketKind
-) -> None:
+async def test_a_restarted_daemon_is_reconnected(tmp_path: Path, kind: socket.SocketKind) -> None:
     transport, unconfirmed = transport_to(f"unix://{tmp_path}/log"), UnconfirmedMessages(MESSAGES)
     with log_socket(tmp_path / "log", kind):
         connection = await transport.connect()
@@ -202,7 +200,7 @@ async def test_a_daemon_that_restarts_is_found_again(
         await connection.aclose()
 
 
-async def test_a_socket_that_was_left_behind_is_told_as_one_on_which_nobody_listens(
+async def test_a_stale_socket_is_reported_as_having_no_listener(
     tmp_path: Path,
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
@@ -211,7 +209,7 @@ async def test_a_socket_that_was_left_behind_is_told_as_one_on_which_nobody_list
         await transport_to(f"unix://{tmp_path}/log").connect()
 
 
-async def test_a_stream_socket_is_found_out_and_gets_lines(tmp_path: Path) -> None:
+async def test_a_stream_socket_is_detected_and_gets_lines(tmp_path: Path) -> None:
     unconfirmed, stream = UnconfirmedMessages([b"one", b"two"]), b""
 
     async def read_later(server: socket.socket) -> None:
@@ -237,7 +235,7 @@ async def test_a_stream_socket_is_found_out_and_gets_lines(tmp_path: Path) -> No
     assert not is_open
 
 
-async def test_a_stream_socket_with_no_room_for_another_connection_is_waited_for_in_bounds(
+async def test_a_stream_socket_with_a_full_backlog_times_out(
     tmp_path: Path,
 ) -> None:
     with log_socket(tmp_path / "log", socket.SOCK_STREAM) as server:

@@ -36,7 +36,7 @@ async def send_to(server: RelpServer, unconfirmed: UnconfirmedMessages, **settin
     ],
     ids=["usual", "byte by byte", "late", "backwards"],
 )
-async def test_all_is_delivered_however_the_answers_come(server: RelpServer) -> None:
+async def test_everything_is_delivered_for_any_order_of_responses(server: RelpServer) -> None:
     unconfirmed = UnconfirmedMessages(MESSAGES)
     await send_to(server, unconfirmed)
 
@@ -45,7 +45,7 @@ async def test_all_is_delivered_however_the_answers_come(server: RelpServer) -> 
 
 
 @pytest.mark.parametrize("window", [1, 2, 7])
-async def test_never_are_more_messages_under_way_than_the_window_allows(window: int) -> None:
+async def test_unacknowledged_messages_never_exceed_the_window(window: int) -> None:
     server = RelpServer()
     await send_to(server, UnconfirmedMessages([b"x"] * 50), relp_window=window)
 
@@ -53,7 +53,7 @@ async def test_never_are_more_messages_under_way_than_the_window_allows(window: 
     assert len(server.taken) == 50
 
 
-async def test_numbers_begin_again_at_one_after_the_last() -> None:
+async def test_transaction_numbers_wrap_around_to_one() -> None:
     server = RelpServer()
     async with serving(server) as port:
         section = SyslogSection(url=("relp://h",), ack_timeout_s=1.0)
@@ -71,7 +71,7 @@ async def test_numbers_begin_again_at_one_after_the_last() -> None:
     assert server.txnrs == [LAST_TXNR - 1, LAST_TXNR, 1, 2]
 
 
-async def test_what_a_server_refuses_is_named_and_stays_while_the_rest_goes_through() -> None:
+async def test_a_rejected_message_is_reported_and_kept_while_the_rest_is_sent() -> None:
     server = RelpServer(judge=lambda message: b"500 no \x1broom" if b"two" in message else b"200")
     unconfirmed = UnconfirmedMessages(MESSAGES)
     with pytest.raises(TransientSinkError, match=r"refused 1 messages: 500 no \?room"):
@@ -93,23 +93,21 @@ async def refused(
     return dropped
 
 
-async def test_a_message_that_is_refused_while_the_next_is_taken_is_dropped_the_fifth_time() -> (
-    None
-):
+async def test_a_message_rejected_five_times_while_others_pass_is_dropped() -> None:
     def judge(message: bytes) -> bytes:
         return b"500 no" if b"one" in message else b"200"
 
     assert await refused(UnconfirmedMessages([b"one", b"two"]), judge, times=5) == [0, 0, 0, 0, 1]
 
 
-async def test_a_server_that_refuses_everything_gets_nothing_dropped() -> None:
+async def test_no_message_is_dropped_if_the_server_rejects_all() -> None:
     unconfirmed = UnconfirmedMessages([b"%d" % number for number in range(20)])
 
     assert await refused(unconfirmed, lambda _: b"500 disk full", times=8) == [0] * 8
     assert not unconfirmed.drop_rejected(now_s=anyio.current_time() + 3600)
 
 
-async def test_a_message_that_is_refused_alone_is_dropped_after_ten_minutes() -> None:
+async def test_a_single_rejected_message_is_dropped_after_ten_minutes() -> None:
     unconfirmed = UnconfirmedMessages([b"one"])
 
     assert await refused(unconfirmed, lambda _: b"500 no", times=8) == [0] * 8
@@ -118,7 +116,7 @@ async def test_a_message_that_is_refused_alone_is_dropped_after_ten_minutes() ->
 
 @pytest.mark.parametrize("farewell", [True, False])
 @pytest.mark.parametrize("answers", [0, 1, 4])
-async def test_what_was_not_answered_is_sent_again_over_the_next_connection(
+async def test_unacknowledged_messages_are_sent_again_after_a_reconnect(
     answers: int, farewell: bool
 ) -> None:
     server = RelpServer(answers_before_end=answers, farewell=farewell)
@@ -139,7 +137,7 @@ async def test_what_was_not_answered_is_sent_again_over_the_next_connection(
     assert server.taken == MESSAGES
 
 
-async def test_a_server_that_says_goodbye_while_idle_is_not_written_to() -> None:
+async def test_after_serverclose_while_idle_nothing_is_written() -> None:
     async def welcome_and_leave(stream: ByteStream) -> None:
         await RelpServer().answer_command(stream, FrameReader().read(await stream.receive())[0])
         await anyio.sleep(0.5)  # noqa: TID251 - of virtual time
@@ -155,7 +153,7 @@ async def test_a_server_that_says_goodbye_while_idle_is_not_written_to() -> None
     assert not is_open
 
 
-async def test_a_server_that_never_answers_is_left_after_the_ack_timeout() -> None:
+async def test_a_server_without_responses_is_disconnected_after_the_ack_timeout() -> None:
     unconfirmed = UnconfirmedMessages(MESSAGES)
     with pytest.raises(TransientSinkError, match="no answer for 12 s"):
         await send_to(RelpServer(answers_at_once=99), unconfirmed, ack_timeout_s=12.0)
@@ -163,7 +161,7 @@ async def test_a_server_that_never_answers_is_left_after_the_ack_timeout() -> No
     assert len(unconfirmed) == len(MESSAGES)
 
 
-async def test_words_that_answer_nothing_do_not_make_a_server_seem_alive() -> None:
+async def test_unrelated_responses_do_not_extend_the_ack_timeout() -> None:
     async def chatter(stream: ByteStream) -> None:
         await RelpServer().answer_command(stream, FrameReader().read(await stream.receive())[0])
         while True:
@@ -179,14 +177,14 @@ async def test_words_that_answer_nothing_do_not_make_a_server_seem_alive() -> No
     assert len(unconfirmed) == len(MESSAGES)
 
 
-async def test_a_connection_is_closed_as_relp_asks_for() -> None:
+async def test_a_connection_is_closed_by_the_relp_protocol() -> None:
     server = RelpServer()
     await send_to(server, UnconfirmedMessages(MESSAGES))
 
     assert server.closed == 1
 
 
-async def test_a_server_that_does_not_answer_our_close_is_not_waited_for() -> None:
+async def test_a_missing_response_to_close_does_not_block() -> None:
     async def only_welcome(stream: ByteStream) -> None:
         await RelpServer().answer_command(stream, FrameReader().read(await stream.receive())[0])
         await anyio.sleep_forever()
@@ -210,7 +208,7 @@ async def test_a_server_that_does_not_answer_our_close_is_not_waited_for() -> No
         (b"hello", "does not speak RELP"),
     ],
 )
-async def test_a_server_that_does_not_agree_is_not_written_to(welcome: bytes, said: str) -> None:
+async def test_a_server_that_rejects_open_gets_no_messages(welcome: bytes, said: str) -> None:
     async with serving(RelpServer(welcome=welcome)) as port:
         with pytest.raises(TransientSinkError, match=said):
             await transport_to(f"relp://127.0.0.1:{port}").connect()
@@ -223,20 +221,20 @@ async def test_a_server_that_does_not_agree_is_not_written_to(welcome: bytes, sa
         (b"\x15\x03\x03\x00\x02\x02\x0a", "the server speaks TLS on that port"),
     ],
 )
-async def test_something_else_that_answers_is_recognized(banner: bytes, said: str) -> None:
+async def test_a_server_of_another_protocol_is_recognized(banner: bytes, said: str) -> None:
     async with serving(lambda stream: stream.send(banner)) as port:
         with pytest.raises(TransientSinkError, match=said):
             await transport_to(f"relp://127.0.0.1:{port}").connect()
 
 
-async def test_a_server_that_takes_the_connection_and_says_nothing_is_left() -> None:
+async def test_a_silent_server_is_disconnected() -> None:
     with deaf_server() as server:
         url = f"relp://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(TransientSinkError, match="no answer to RELP's open within 3 s"):
             await transport_to(url, connect_timeout_s=3.0).connect()
 
 
-async def test_a_reset_in_the_middle_leaves_all_that_was_not_answered() -> None:
+async def test_a_reset_keeps_all_unacknowledged_messages() -> None:
     async def answer_one_and_reset(stream: ByteStream) -> None:
         await RelpServer(answers_before_end=1)(stream)
         await reset(stream)
@@ -251,7 +249,7 @@ async def test_a_reset_in_the_middle_leaves_all_that_was_not_answered() -> None:
     assert [message for _, message in unconfirmed.pending] == MESSAGES[1:]
 
 
-async def test_a_send_that_waits_is_canceled_at_once() -> None:
+async def test_a_blocked_send_is_canceled_at_once() -> None:
     async with serving(RelpServer(answers_at_once=99)) as port:
         connection = await transport_to(f"relp://127.0.0.1:{port}").connect()
         with anyio.move_on_after(5) as waiting:
@@ -263,7 +261,7 @@ async def test_a_send_that_waits_is_canceled_at_once() -> None:
     assert not is_open
 
 
-async def test_a_server_that_says_goodbye_with_its_welcome_is_not_written_to() -> None:
+async def test_a_serverclose_with_the_open_response_stops_writing() -> None:
     async def welcome_and_leave(stream: ByteStream) -> None:
         (opening,) = FrameReader().read(await stream.receive())
         answer = encoded(Frame(opening.txnr, b"rsp", b"200 OK\nrelp_version=0\ncommands=syslog"))
@@ -274,7 +272,7 @@ async def test_a_server_that_says_goodbye_with_its_welcome_is_not_written_to() -
             await transport_to(f"relp://127.0.0.1:{port}").connect()
 
 
-async def test_answers_that_are_held_back_until_we_say_more_do_not_stop_us() -> None:
+async def test_delayed_responses_do_not_stop_the_window() -> None:
     """As a server's TCP does (Nagle): rsyslog took a tenth as many for half a window's wait."""
 
     async def answer_only_three_at_once(stream: ByteStream) -> None:

@@ -22,7 +22,7 @@ frames = st.builds(
 
 
 @given(st.lists(frames, max_size=5), st.lists(st.integers(1, 9)))
-def test_frames_come_out_as_they_went_in_however_they_are_cut(
+def test_frames_are_parsed_independently_of_packet_boundaries(
     sent: list[Frame], cuts: list[int]
 ) -> None:
     stream, reader, received = b"".join(map(encoded, sent)), FrameReader(), []
@@ -35,7 +35,7 @@ def test_frames_come_out_as_they_went_in_however_they_are_cut(
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))
-def test_whatever_comes_is_frames_or_a_clear_error_and_where_it_is_cut_does_not_matter(
+def test_any_input_is_frames_or_an_error_independently_of_packet_boundaries(
     noise: bytes, cut: int
 ) -> None:
     def outcome(*pieces: bytes) -> list[Frame] | str:
@@ -62,7 +62,7 @@ def test_whatever_comes_is_frames_or_a_clear_error_and_where_it_is_cut_does_not_
         (b"1 " + b"x" * 33, "not a frame"),
     ],
 )
-def test_what_is_not_relp_is_refused_at_its_first_wrong_byte(noise: bytes, said: str) -> None:
+def test_invalid_input_is_rejected_at_its_first_wrong_byte(noise: bytes, said: str) -> None:
     with pytest.raises(RelpError, match=said.replace(".", r"\.")):
         FrameReader().read(noise)
 

@@ -1,4 +1,4 @@
-"""RFC 3164, for receivers that know no other."""
+"""RFC 3164, for receivers without RFC 5424."""
 
 import re
 from datetime import UTC
@@ -33,7 +33,7 @@ def test_a_usual_line_is_written_as_documented() -> None:
     assert message == b"<14>Sep 18 16:06:50 pod-a d1a2[main]: started"
 
 
-def test_names_that_a_line_has_not_are_left_out_or_unknown() -> None:
+def test_missing_names_are_omitted_or_unknown() -> None:
     write = formatter(format="rfc3164", app_name="{pod}", procid="-")
 
     assert write(batch(Entry(msg="x"))) == [b"<134>Sep 18 16:06:50 unknown aicore: x"]
@@ -60,7 +60,7 @@ def test_the_machines_own_zone_is_taken_if_none_is_named() -> None:
     assert len(formatter(format="rfc3164", timezone=None)(lines("x"))) == 1
 
 
-def test_a_host_is_one_that_rsyslog_takes_for_one() -> None:
+def test_a_host_name_is_valid_for_rsyslog() -> None:
     write = formatter(format="rfc3164", hostname="{kind}/{pod}: é")
 
     assert b" deployment_pod-a d1a2[main]: " in write(lines("x"))[0]
@@ -98,7 +98,7 @@ def test_no_message_is_too_long_or_breaks_a_frame(
 
 
 @given(whole_batches)
-def test_a_truncated_line_says_how_much_was_cut(source: Batch) -> None:
+def test_a_truncated_line_states_the_number_of_removed_bytes(source: Batch) -> None:
     messages = formatter(format="rfc3164", max_bytes=480)(source)
 
     for entry, message in zip(source.entries, messages, strict=True):
@@ -109,7 +109,7 @@ def test_a_truncated_line_says_how_much_was_cut(source: Batch) -> None:
             assert len(whole.encode()) == len(kept.encode()) + int(cut)
 
 
-def test_the_parts_of_a_line_are_all_of_it() -> None:
+def test_the_parts_of_a_split_line_are_complete() -> None:
     whole = "".join(f"{number} größer," for number in range(500))
     messages = formatter(format="rfc3164", max_bytes=1024, oversize="split")(lines(whole))
 

@@ -1,4 +1,4 @@
-"""RFC 5424: whatever strangers log, what is sent reads back by the standard's own grammar."""
+"""RFC 5424: every message parses by the standard's grammar, also for hostile lines."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def printable(text: str, longest: int) -> str:
 
 
 @given(whole_batches)
-def test_everything_reads_back_as_it_was(source: Batch) -> None:
+def test_every_message_parses_back_unchanged(source: Batch) -> None:
     messages = [read(each) for each in formatter(scenario="churn")(source)]
 
     target = source.target
@@ -99,7 +99,7 @@ def test_no_message_is_too_long_or_breaks_a_frame(
 
 
 @given(whole_batches, st.sampled_from([480, 600, 1024]), control_characters)
-def test_the_parts_of_a_line_are_all_of_it(source: Batch, max_bytes: int, mode: str) -> None:
+def test_the_parts_of_a_split_line_are_complete(source: Batch, max_bytes: int, mode: str) -> None:
     settings: dict[str, Any] = {"control_characters": mode, "may_hold_newlines": True}
     whole = {
         found.params["id"]: found.msg
@@ -117,7 +117,7 @@ def test_the_parts_of_a_line_are_all_of_it(source: Batch, max_bytes: int, mode: 
 
 
 @given(whole_batches, st.sampled_from([480, 600, 1024]))
-def test_a_truncated_line_says_how_much_was_cut(source: Batch, max_bytes: int) -> None:
+def test_a_truncated_line_states_the_number_of_removed_bytes(source: Batch, max_bytes: int) -> None:
     whole = [read(each).msg for each in formatter(max_bytes=LARGE)(source)]
     cut = [read(each) for each in formatter(max_bytes=max_bytes)(source)]
 
@@ -180,7 +180,7 @@ def test_the_time_is_the_lines_own_cut_to_microseconds_or_none(
     assert read(message).time == shown
 
 
-def test_names_that_a_line_has_not_are_left_out() -> None:
+def test_missing_names_are_omitted() -> None:
     [message] = formatter()(batch(Entry(pod=None, msg="x")))
 
     found = read(message)
@@ -203,7 +203,7 @@ def test_a_long_name_is_left_out_and_the_others_stay() -> None:
     assert found.params["container"] == "main"
 
 
-def test_strangers_cannot_take_a_messages_room_for_its_text() -> None:
+def test_long_names_do_not_displace_the_text() -> None:
     source = batch(
         Entry('"' * 40, "p]" * 999, "c" * 999, "stderr", "m" * 999),
         target=Target("g" * 200, Kind.EXECUTION, "i" * 99),

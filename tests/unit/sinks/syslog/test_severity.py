@@ -1,4 +1,4 @@
-"""How severe a line is: its stream says so, or the line itself in a library's own form."""
+"""Severity of a line: by its stream, or by a level that the line states."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def severity(entry: Entry, **settings: Any) -> str:
         (Entry(msg="x"), "info"),
         (Entry(stream=None, msg=UNSET), "info"),
         (Entry(msg="2022-11-04T12:49:51.440561519Z stderr F Starting"), "warning"),
-        (line("ERROR: but nobody asked"), "info"),
+        (line("ERROR: not parsed by default"), "info"),
     ],
 )
 def test_the_stream_decides(entry: Entry, named: str) -> None:
@@ -54,7 +54,7 @@ def test_a_facility_has_its_code_of_the_standard(facility: str, code: int) -> No
     assert read(message).facility == code
 
 
-def test_a_line_that_states_its_level_is_believed_and_another_has_its_streams() -> None:
+def test_a_stated_level_wins_over_the_level_of_the_stream() -> None:
     assert severity(line("ERROR: no", stream="stdout"), severity="auto") == "err"
     assert severity(line("well", stream="stderr"), severity="auto") == "warning"
     assert severity(Entry(msg="2022-11-04T12:49:51Z stderr F INFO: x"), severity="auto") == "info"
@@ -143,7 +143,7 @@ def test_a_level_is_read_where_libraries_write_it(message: str, named: str | Non
 
 
 @pytest.mark.parametrize("message", NOT_STATED, ids=[each[:40] for each in NOT_STATED])
-def test_a_word_elsewhere_is_not_a_level(message: str) -> None:
+def test_a_level_word_in_the_text_is_not_a_level(message: str) -> None:
     assert level_of(message) is None
 
 
@@ -154,6 +154,6 @@ def test_any_message_has_a_level_or_none(message: str) -> None:
 
 
 @pytest.mark.parametrize("character", ["-", " ", "[", "\t", "|", ":", "(", "a=", '"', "[]"])
-def test_no_line_takes_long_to_ask(character: str) -> None:
+def test_a_level_is_found_in_bounded_time(character: str) -> None:
     for beginning in ("", "12:00:00 ", "[", "INFO ", 'a="', "a="):
         level_of(beginning + character * 1_000_000)  # a test has a limit of its own

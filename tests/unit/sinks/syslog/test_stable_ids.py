@@ -1,4 +1,4 @@
-"""The id by which a receiver can drop what it has seen."""
+"""Stable message ids, by which a receiver can drop duplicates."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_a_filter_changes_no_id() -> None:
     assert stable_ids(only_b.narrow(source)) == []
 
 
-def test_what_is_missing_null_empty_or_spelled_out_is_told_apart() -> None:
+def test_missing_null_empty_and_literal_values_have_different_ids() -> None:
     values = (UNSET, None, "", "UNSET", "None", "\n")
     in_each_place = [
         Entry(**{name: value})
@@ -65,13 +65,13 @@ def test_what_is_missing_null_empty_or_spelled_out_is_told_apart() -> None:
     assert len({id_.partition("-")[0] for id_ in ids}) == len(ids)
 
 
-def test_names_do_not_run_together() -> None:
+def test_names_that_contain_separators_have_different_ids() -> None:
     ids = stable_ids(at_once(Entry(pod="a", container="b"), Entry(pod="a', 'b", container="")))
 
     assert ids[0].partition("-")[0] != ids[1].partition("-")[0]
 
 
-def test_a_timestamps_spelling_makes_no_difference() -> None:
+def test_the_spelling_of_a_timestamp_does_not_change_the_id() -> None:
     one, other = Entry("2024-09-18T16:06:50Z", msg="x"), Entry("2024-09-18T18:06:50+02:00", msg="x")
 
     assert stable_ids(batch(one)) == stable_ids(batch(other))

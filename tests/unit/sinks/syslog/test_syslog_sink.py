@@ -76,7 +76,7 @@ def sink_to(*servers: Server, on_gap: Gaps | None = None) -> SyslogSink:
     return SyslogSink(servers, texts, name="syslog", on_gap=Gaps() if on_gap is None else on_gap)
 
 
-async def test_several_batches_go_out_in_order() -> None:
+async def test_several_batches_are_sent_in_order() -> None:
     server = Server("a")
     sink = sink_to(server)
     await sink.open(None)
@@ -87,7 +87,7 @@ async def test_several_batches_go_out_in_order() -> None:
     assert server.open_connections == 0
 
 
-async def test_that_no_server_can_be_reached_shows_at_the_start_for_each_in_one_line() -> None:
+async def test_unreachable_servers_are_reported_at_the_start_in_one_line_each() -> None:
     first, second = Server("tcp://a"), Server("tcp://b")
     first.is_up = second.is_up = False
     with pytest.raises(TransientSinkError) as refused:
@@ -98,7 +98,7 @@ async def test_that_no_server_can_be_reached_shows_at_the_start_for_each_in_one_
     )
 
 
-async def test_what_never_can_work_is_said_at_once() -> None:
+async def test_a_permanent_error_is_raised_at_once() -> None:
     server = Server("a")
     server.is_fit = False
     with pytest.raises(SinkError, match="never") as refused:
@@ -107,7 +107,7 @@ async def test_what_never_can_work_is_said_at_once() -> None:
     assert not isinstance(refused.value, TransientSinkError)
 
 
-async def test_a_write_that_is_tried_again_sends_only_the_rest() -> None:
+async def test_a_retried_write_sends_only_the_rest() -> None:
     server = Server("a", limits=[2])
     sink, batches = sink_to(server), [lines("one"), lines("two", "three", "four")]
     await sink.open(None)
@@ -132,7 +132,7 @@ async def test_other_batches_after_a_failure_are_sent_whole() -> None:
     assert server.taken == [b"one", b"three", b"four"]
 
 
-async def test_the_same_lines_again_after_a_success_are_sent_again() -> None:
+async def test_repeated_lines_after_a_success_are_sent_again() -> None:
     server = Server("a")
     sink, batch = sink_to(server), lines("one")
     await sink.open(None)
@@ -143,13 +143,13 @@ async def test_the_same_lines_again_after_a_success_are_sent_again() -> None:
     assert server.taken == [b"one", b"one"]
 
 
-async def test_a_write_that_was_canceled_goes_on_over_a_new_connection() -> None:
+async def test_a_canceled_write_continues_over_a_new_connection() -> None:
     server = Server("a", limits=[0])
     sink, batch = sink_to(server), lines("one")
     await sink.open(None)
     with anyio.move_on_after(5) as waiting:
         await sink.write([batch])
-    server.is_up = False  # as a connection says of itself after a canceled send
+    server.is_up = False  # the state of a connection after a canceled send
     with pytest.raises(TransientSinkError):
         await sink.write([batch])
     server.is_up = True
@@ -161,7 +161,7 @@ async def test_a_write_that_was_canceled_goes_on_over_a_new_connection() -> None
     assert server.open_connections == 0
 
 
-async def test_a_server_that_left_while_idle_is_replaced_before_anything_is_sent() -> None:
+async def test_a_closed_idle_connection_is_replaced_before_the_write() -> None:
     first, second = Server("a"), Server("b")
     sink = sink_to(first, second)
     await sink.open(None)
@@ -173,7 +173,7 @@ async def test_a_server_that_left_while_idle_is_replaced_before_anything_is_sent
     assert first.open_connections == 0
 
 
-async def test_after_a_failure_the_next_server_comes_first_and_is_kept() -> None:
+async def test_after_a_failure_the_next_server_is_used_and_kept() -> None:
     first, second = Server("a", limits=[1]), Server("b")
     sink, batch = sink_to(first, second), lines("one", "two")
     await sink.open(None)
@@ -186,7 +186,7 @@ async def test_after_a_failure_the_next_server_comes_first_and_is_kept() -> None
     assert (first.taken, second.taken) == ([b"one"], [b"two", b"three"])
 
 
-async def test_after_the_last_server_comes_the_first_again() -> None:
+async def test_after_the_last_server_the_first_one_is_used() -> None:
     first, second = Server("a"), Server("b")
     first.is_up = False
     sink = sink_to(first, second)
@@ -198,7 +198,7 @@ async def test_after_the_last_server_comes_the_first_again() -> None:
     assert first.taken == [b"one"]
 
 
-async def test_only_a_change_of_server_is_worth_a_notice() -> None:
+async def test_only_a_change_of_server_is_logged() -> None:
     first, second = Server("a", limits=[0]), Server("b")
     sink = sink_to(first, second)
     with capture_logs() as logs:
@@ -211,7 +211,7 @@ async def test_only_a_change_of_server_is_worth_a_notice() -> None:
     assert [entry["server"] for entry in logs] == ["a", "b"]
 
 
-async def test_a_message_that_is_refused_five_times_is_a_gap_and_the_rest_goes_on() -> None:
+async def test_a_message_rejected_five_times_is_a_gap_and_the_rest_is_sent() -> None:
     server, gaps = Server("relp://a", refuses=b"bad"), Gaps()
     sink, batch = sink_to(server, on_gap=gaps), lines("one", "bad secret", "three")
     await sink.open(None)
@@ -247,7 +247,7 @@ async def test_a_dropped_record_is_named_by_its_id_and_never_by_its_text() -> No
     ]
 
 
-async def test_a_mark_comes_back_as_it_was() -> None:
+async def test_a_mark_is_returned_unchanged() -> None:
     sink = sink_to(Server("a"))
     mark = await sink.open(b"7")
     await sink.aclose()

@@ -43,7 +43,7 @@ async def test_messages_arrive_whole_and_in_order() -> None:
     assert server.messages == MESSAGES
 
 
-async def test_lines_are_ended_by_a_newline_where_that_is_asked_for() -> None:
+async def test_lines_end_with_a_newline_where_configured() -> None:
     server = Keeper()
     async with serving(server) as port:
         await bring(port, UnconfirmedMessages([b"one", b"two"]), framing="lf")
@@ -84,7 +84,7 @@ async def test_nothing_is_delivered_when_the_connection_breaks_while_it_is_held(
     assert unconfirmed.pending == [(0, b"one")]
 
 
-async def test_a_send_returns_when_the_connection_has_stayed_well_for_the_hold() -> None:
+async def test_a_send_returns_when_the_connection_was_open_for_ack_hold_s() -> None:
     async with serving(Keeper()) as port:
         connection = await transport_to(f"tcp://127.0.0.1:{port}", ack_hold_s=7.0).connect()
         begun_s = anyio.current_time()
@@ -95,7 +95,7 @@ async def test_a_send_returns_when_the_connection_has_stayed_well_for_the_hold()
     assert 7.0 <= lasted_s < 8.0
 
 
-async def test_a_server_that_half_closes_is_left_at_once_and_what_was_sent_waits() -> None:
+async def test_a_half_closed_connection_is_closed_and_its_lines_are_kept() -> None:
     unconfirmed = UnconfirmedMessages(MORE_THAN_FITS)
 
     async def say_that_nothing_more_comes(stream: ByteStream) -> None:
@@ -121,7 +121,7 @@ async def wait_until_ended(port: int) -> bool:
 
 
 @pytest.mark.parametrize("end", [reset, ByteStream.aclose])
-async def test_that_an_idle_server_has_left_is_known_before_the_next_write(end: object) -> None:
+async def test_a_close_while_idle_is_noticed_before_the_next_write(end: object) -> None:
     async def leave(stream: ByteStream) -> None:
         await anyio.sleep(0.5)  # noqa: TID251 - of virtual time
         await end(stream)  # type: ignore[operator]
@@ -130,7 +130,7 @@ async def test_that_an_idle_server_has_left_is_known_before_the_next_write(end: 
         assert await wait_until_ended(port)
 
 
-async def test_a_talkative_server_is_not_listened_to() -> None:
+async def test_data_from_the_server_is_ignored() -> None:
     server = Keeper()
 
     async def talk(stream: ByteStream) -> None:
@@ -143,7 +143,7 @@ async def test_a_talkative_server_is_not_listened_to() -> None:
     assert server.messages == MESSAGES
 
 
-async def test_a_server_that_stops_reading_is_left_after_the_ack_timeout() -> None:
+async def test_a_server_that_stops_reading_is_disconnected_after_the_ack_timeout() -> None:
     with deaf_server() as server:
         port = server.getsockname()[1]
         connection = await transport_to(f"tcp://127.0.0.1:{port}", ack_timeout_s=20.0).connect()
@@ -156,7 +156,7 @@ async def test_a_server_that_stops_reading_is_left_after_the_ack_timeout() -> No
     assert lasted_s >= 20
 
 
-async def test_a_slow_server_is_not_a_hanging_one() -> None:
+async def test_a_slow_server_is_not_disconnected() -> None:
     unconfirmed = UnconfirmedMessages(MORE_THAN_FITS[:100])
 
     async def read_slowly(server: socket.socket) -> None:
@@ -181,7 +181,7 @@ async def test_a_slow_server_is_not_a_hanging_one() -> None:
     assert anyio.current_time() - begun_s > 10.0
 
 
-async def test_a_send_that_waits_is_canceled_at_once_and_its_connection_used_no_more() -> None:
+async def test_a_canceled_send_closes_its_connection_at_once() -> None:
     with deaf_server() as server:
         port = server.getsockname()[1]
         connection = await transport_to(f"tcp://127.0.0.1:{port}").connect()
@@ -207,7 +207,7 @@ async def test_closing_twice_is_harmless_and_in_good_order() -> None:
     assert server.endings == ["in good order"]
 
 
-async def test_a_port_on_which_nobody_listens_is_told_in_one_clear_line() -> None:
+async def test_a_refused_connection_is_reported_in_one_line() -> None:
     async with serving(Keeper()) as port:
         pass
     with pytest.raises(TransientSinkError) as refused:
@@ -218,7 +218,7 @@ async def test_a_port_on_which_nobody_listens_is_told_in_one_clear_line() -> Non
     )
 
 
-async def test_a_name_that_begins_to_resolve_later_is_found_then() -> None:
+async def test_a_name_that_resolves_later_is_found() -> None:
     server = Keeper()
     async with serving(server) as port:
         transport = transport_to("tcp://new.example", resolving=Names(port, from_attempt=2))
@@ -232,7 +232,7 @@ async def test_a_name_that_begins_to_resolve_later_is_found_then() -> None:
     assert server.messages == [b"one"]
 
 
-async def test_a_name_that_can_be_none_does_not_resolve() -> None:
+async def test_an_invalid_name_does_not_resolve() -> None:
     with pytest.raises(TransientSinkError, match="does not resolve"):
         await transport_to(f"tcp://{'x' * 64}.example").connect()
 
@@ -253,7 +253,7 @@ async def test_a_second_address_is_tried_where_the_first_refuses() -> None:
     assert server.messages == [b"one"]
 
 
-async def test_a_resolver_that_hangs_is_waited_for_as_long_as_a_connection() -> None:
+async def test_a_hanging_resolver_is_subject_to_the_connection_timeout() -> None:
     async def hang(*_: object) -> list[tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]]:
         await anyio.sleep_forever()
         return []
@@ -285,7 +285,7 @@ async def test_a_system_that_reports_no_acknowledgements_is_refused() -> None:
     assert not isinstance(refused.value, TransientSinkError)
 
 
-async def test_a_dead_peer_is_noticed_by_the_system_itself() -> None:
+async def test_a_dead_peer_is_noticed_by_tcp_keepalive() -> None:
     async with serving(Keeper()) as port:
         connection = await transport_to(f"tcp://127.0.0.1:{port}", ack_timeout_s=45.0).connect()
         wire: StreamSocket = connection.stream  # type: ignore[attr-defined]
@@ -303,7 +303,7 @@ async def test_a_dead_peer_is_noticed_by_the_system_itself() -> None:
     assert options == [60, 10, 3, 45_000]
 
 
-async def test_a_socket_that_met_itself_is_a_refused_connection() -> None:
+async def test_a_self_connected_socket_is_a_refused_connection() -> None:
     with socket.socket() as lonely:
         lonely.bind(("127.0.0.1", 0))  # as the system does, now and then, with the port asked for
         lonely.setblocking(False)
@@ -312,7 +312,7 @@ async def test_a_socket_that_met_itself_is_a_refused_connection() -> None:
             await finish_connecting(lonely, lonely.getsockname())
 
 
-async def test_a_server_that_never_stops_talking_is_heard_a_while_at_a_time() -> None:
+async def test_received_data_is_drained_in_bounded_steps() -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         ours.setblocking(False)

@@ -83,7 +83,7 @@ async def refusal(context: ssl.SSLContext, **settings: Any) -> str:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_messages_arrive_whole_and_the_end_is_announced(
+async def test_messages_arrive_whole_and_tls_is_closed_properly(
     authority: Authority, version: ssl.TLSVersion
 ) -> None:
     server, unconfirmed = Keeper(), UnconfirmedMessages([*MESSAGES, b"x" * 300_000])
@@ -101,7 +101,7 @@ async def test_messages_arrive_whole_and_the_end_is_announced(
     assert server.endings == ["in good order"]  # without close_notify it would be broken
 
 
-async def test_relp_goes_over_tls_as_well(authority: Authority) -> None:
+async def test_relp_works_over_tls(authority: Authority) -> None:
     server = RelpServer()
     async with serving(server, context=authority.server()) as port:
         connection = await transport_to(
@@ -125,7 +125,7 @@ async def test_the_certificate_of_an_unknown_authority_is_refused(
     )
 
 
-async def test_a_wrong_name_is_told_with_the_names_that_the_certificate_has(
+async def test_a_wrong_name_is_reported_with_the_names_in_the_certificate(
     authority: Authority,
 ) -> None:
     said = await refusal(
@@ -159,7 +159,7 @@ async def test_the_name_in_the_certificate_can_be_another_than_that_of_the_url(
     assert server.messages == [b"one"]
 
 
-async def test_any_certificate_is_taken_where_that_was_asked_for(stranger: Authority) -> None:
+async def test_any_certificate_is_accepted_where_configured(stranger: Authority) -> None:
     server = Keeper()
     async with serving(server, context=stranger.server("elsewhere.example")) as port:
         connection = await transport_to(
@@ -175,7 +175,7 @@ VERSIONS = pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVe
 
 
 @VERSIONS
-async def test_a_server_that_wants_to_know_us_is_shown_our_certificate(
+async def test_the_client_certificate_is_presented_on_request(
     authority: Authority, version: ssl.TLSVersion
 ) -> None:
     server = Keeper()
@@ -208,7 +208,7 @@ def choosy_server(context: ssl.SSLContext) -> Iterator[int]:
 
 @VERSIONS
 @pytest.mark.real_time  # for a thread
-async def test_that_a_certificate_is_missing_is_known_before_anything_is_sent(
+async def test_a_missing_client_certificate_is_noticed_before_the_first_send(
     authority: Authority, version: ssl.TLSVersion
 ) -> None:
     context = authority.server(wants_certificate=True, version=version)
@@ -220,7 +220,7 @@ async def test_that_a_certificate_is_missing_is_known_before_anything_is_sent(
 
 @VERSIONS
 @pytest.mark.real_time  # for a thread
-async def test_that_our_certificate_is_not_trusted_is_known_before_anything_is_sent(
+async def test_an_untrusted_client_certificate_is_noticed_before_the_first_send(
     authority: Authority, stranger: Authority, version: ssl.TLSVersion
 ) -> None:
     context = authority.server(wants_certificate=True, version=version)
@@ -247,7 +247,7 @@ async def test_a_port_without_tls_is_suspected_when_it_closes() -> None:
             await transport_to(f"tls://127.0.0.1:{port}").connect()
 
 
-async def test_a_port_without_tls_is_suspected_when_it_says_nothing() -> None:
+async def test_a_port_without_tls_is_suspected_when_it_is_silent() -> None:
     with deaf_server() as server:
         url = f"tls://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(
@@ -256,7 +256,7 @@ async def test_a_port_without_tls_is_suspected_when_it_says_nothing() -> None:
             await transport_to(url, connect_timeout_s=3.0).connect()
 
 
-async def test_a_reset_while_idle_is_known_before_the_next_write(authority: Authority) -> None:
+async def test_a_reset_while_idle_is_noticed_before_the_next_write(authority: Authority) -> None:
     async def leave(stream: ByteStream) -> None:
         await anyio.sleep(1)  # noqa: TID251 - of virtual time
         await reset(stream)
