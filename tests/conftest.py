@@ -1,11 +1,20 @@
 """Fixtures for every test. Async tests run in virtual time unless they say otherwise."""
 
 from asyncio import AbstractEventLoop, SelectorEventLoop  # noqa: TID251 - pytest-asyncio takes loops
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, Phase, settings
+from support.command_line import Serve, World
 from support.virtual_time import VirtualClock, VirtualTimeLoop
+
+from tailer.clock import SystemClock
+from tailer.simulator import Simulator, SimulatorSettings
 
 # How fast a busy machine draws examples says nothing about the code.
 settings.register_profile(
@@ -32,3 +41,23 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture
 def clock() -> VirtualClock:
     return VirtualClock()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Starts a simulated AI Core on loopback, in real time, for real processes."""
+    with ExitStack() as running:
+
+        def start(*, ssl_context: SSLContext | None = None, **options: Any) -> World:
+            simulator = Simulator(SimulatorSettings(**{"targets": (), **options}), SystemClock())
+            portal = running.enter_context(start_blocking_portal())
+            serving = simulator.serving(ssl_context=ssl_context)
+            url = running.enter_context(portal.wrap_async_context_manager(serving))
+            return World(portal, simulator, url, home=tmp_path)
+
+        yield start
+
+
+@pytest.fixture
+def world(serve: Serve) -> World:
+    return serve()

@@ -115,7 +115,12 @@ def test_json_is_one_object_a_line(world: World, write_config: Write) -> None:
         ended = process.end()
 
     events = [json.loads(line) for line in ended.err.splitlines()]
-    assert [event["event"] for event in events] == ["started", "target_phase", "stopping", "stopped"]
+    assert [event["event"] for event in events] == [
+        "started",
+        "target_phase",
+        "stopping",
+        "stopped",
+    ]
     assert all({"timestamp", "level"} <= event.keys() for event in events)
 
 

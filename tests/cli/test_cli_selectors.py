@@ -98,7 +98,7 @@ def test_a_name_is_looked_up_past_a_resource_group_without_permission(crowded: W
 
     assert (found.code, found.out) == (0, "here\n")
     assert missing.code == 4
-    assert "there is no execution e8888888" in missing.complaint
+    assert "no execution e8888888 in resource group" in missing.complaint
     assert "403 Forbidden" in missing.complaint
 
 
