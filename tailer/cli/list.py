@@ -132,6 +132,6 @@ def _print_follow_hint(
     if sys.stderr is None or not (sys.stdout.isatty() and sys.stderr.isatty()):
         return
     example = next(filter(is_running, listed), listed[0])
-    dim = wants_color(color, os.environ, is_terminal=True)
+    in_color = wants_color(color, os.environ, is_terminal=True)
     text = visible(f"follow one: {follow(example)}")
-    click.echo(f"\x1b[2m{text}\x1b[0m" if dim else text, err=True, color=dim)
+    click.secho(text, dim=True, err=True, color=in_color)

@@ -75,11 +75,13 @@ def _report_each(error: ConfigError) -> None:
 async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
     clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
     supervisor = supervisor_from(os.environ, clock=clock, process_id=os.getpid())
-    latest = Setup(
-        config=config,
-        credentials=credentials_for(config.aicore.service_key_file),
-        sinks=build_sinks(config, clock=clock, health=health),
-    )
+
+    def setup_of(config: Config) -> Setup:
+        credentials = credentials_for(config.aicore.service_key_file)
+        sinks = build_sinks(config, clock=clock, health=health)
+        return Setup(config=config, credentials=credentials, sinks=sinks)
+
+    latest = setup_of(config)
 
     async def listen() -> None:
         await signaled()
@@ -93,17 +95,11 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
 
     def read() -> Setup:
         nonlocal latest
-        wanted = read_config(path, os.environ)
-        credentials = credentials_for(wanted.aicore.service_key_file)
-        sinks = build_sinks(wanted, clock=clock, health=health)
-        latest = Setup(config=wanted, credentials=credentials, sinks=sinks)
+        latest = setup_of(read_config(path, os.environ))
         return latest
 
     def latest_credentials() -> Credentials:
         return credentials_for(latest.config.aicore.service_key_file)
-
-    def is_well() -> bool:
-        return not stalled(health, clock.monotonic_s())
 
     reloads = ReloadSource(read, on_start=supervisor.reloading, on_done=supervisor.ready)
     async with anyio.create_task_group() as listening:
@@ -112,8 +108,13 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
         listening.start_soon(
             watch_credentials, latest.credentials, latest_credentials, reloads.request, clock
         )
-        status = partial(status_line, health)
-        listening.start_soon(partial(supervisor.keep_notifying, status=status, is_healthy=is_well))
+        listening.start_soon(
+            partial(
+                supervisor.keep_notifying,
+                status=partial(status_line, health),
+                is_healthy=lambda: not stalled(health, clock.monotonic_s()),
+            )
+        )
         await run_daemon(
             latest,
             clock=clock,

@@ -12,7 +12,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from tailer.config.fields import HEADER_FIELDS, Template, parse_template
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 NILVALUE: Final = "-"
 
@@ -200,7 +200,8 @@ def utc_timestamps_of_page(timestamps: Sequence[Text]) -> list[str] | None:
     else:
         return None
     seconds = {text[:_SECONDS] for text in texts}  # few: neighbors share them
-    return converted if all(_is_valid(f"{second}Z") for second in seconds) else None
+    is_valid = all(ns_or_none(f"{second}Z") is not None for second in seconds)
+    return converted if is_valid else None
 
 
 def utc_timestamp(timestamp: Text, time_ns: int) -> str:
@@ -209,21 +210,13 @@ def utc_timestamp(timestamp: Text, time_ns: int) -> str:
     NILVALUE for an entry whose own timestamp is unreadable, because `time_ns` is then its
     neighbor's. Also for a time outside the years 1 to 9999.
     """
-    if not isinstance(timestamp, str) or not _is_valid(timestamp):
+    if ns_or_none(timestamp) is None:
         return NILVALUE
     second, fraction_ns = divmod(time_ns, NS_PER_S)
     whole = _utc(second)
     if whole is None:
         return NILVALUE
     return f"{whole.isoformat()[:_SECONDS]}.{fraction_ns // 1000:06d}Z"
-
-
-def _is_valid(timestamp: str) -> bool:
-    try:
-        parse_ns(timestamp)
-    except ValueError:
-        return False
-    return True
 
 
 class LocalTimestamps:
