@@ -87,7 +87,10 @@ def list_command(*, kind: str | None, output: str, color: str, **flags: Any) -> 
     if not listed:
         click.echo("nothing found", err=True)
         return
-    _print_table(listed, now_ns=seen.now_ns, color=color)
+    console = stdout_console(color)
+    with_groups = len({one.target.resource_group for one in listed}) > 1
+    table = table_text(listed, console, now_ns=seen.now_ns, with_groups=with_groups)
+    click.echo(table, nl=False, color=not console.no_color)
     _print_follow_hint(listed, follow, color=color)
 
 
@@ -116,13 +119,6 @@ def _requests(selector: Selector) -> list[ListRequest]:
         )
         for kind, scenario, status in combined
     ]
-
-
-def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> None:
-    console = stdout_console(color)
-    with_groups = len({one.target.resource_group for one in workloads}) > 1
-    table = table_text(workloads, console, now_ns=now_ns, with_groups=with_groups)
-    click.echo(table, nl=False, color=not console.no_color)
 
 
 def _print_follow_hint(

@@ -3,26 +3,42 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from tailer.model import Entry, Order, Page, Window
 from tailer.timestamp import NS_PER_S, ns_or_none, parse_ns, resolution_ns
 
 
-def in_order(page: Page, order: Order, *, undated_ns: int) -> tuple[list[int], list[Entry], bool]:
-    """Times and entries, oldest first, and whether the page had the requested order.
+class OrderedPage(NamedTuple):
+    """A page, oldest line first.
+
+    `was_sorted`: the page had the requested order. `is_full`: the service may have more lines.
+    """
+
+    times_ns: list[int]
+    entries: list[Entry]
+    server_now_ns: int
+    was_sorted: bool
+    is_full: bool
+
+
+def in_order(page: Page, order: Order, *, undated_ns: int) -> OrderedPage:
+    """Date and sort the lines of a page.
 
     A line without a readable timestamp gets the time of the dated line before it, else of
     the first dated line after it, else `undated_ns`.
     """
     entries = list(page.entries if order is Order.ASC else reversed(page.entries))
+    is_full = len(entries) >= page.top
     try:
         times_ns = [parse_ns(entry.timestamp) for entry in entries]  # type: ignore[arg-type]
     except (ValueError, AttributeError):
         times_ns = _with_neighbors_times(entries, undated_ns)
     if all(earlier <= later for earlier, later in pairwise(times_ns)):
-        return times_ns, entries, True
+        return OrderedPage(times_ns, entries, page.server_now_ns, was_sorted=True, is_full=is_full)
     pairs = sorted(zip(times_ns, entries, strict=True), key=lambda pair: pair[0])
-    return [time_ns for time_ns, _ in pairs], [entry for _, entry in pairs], False
+    times_ns, entries = [time_ns for time_ns, _ in pairs], [entry for _, entry in pairs]
+    return OrderedPage(times_ns, entries, page.server_now_ns, was_sorted=False, is_full=is_full)
 
 
 def _with_neighbors_times(entries: Sequence[Entry], undated_ns: int) -> list[int]:

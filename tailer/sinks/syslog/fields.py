@@ -3,9 +3,10 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -226,26 +227,20 @@ class LocalTimestamps:
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:
-        self._timezone = timezone
-        self._second: int | None = None
-        self._text = ""
+        self._text = lru_cache(maxsize=1)(partial(_local_text, timezone))
 
     def __call__(self, time_ns: int) -> str:
-        second = time_ns // NS_PER_S
-        if second != self._second:
-            local = _local(second, self._timezone)
-            self._text = f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
-            self._second = second
-        return self._text
+        return self._text(time_ns // NS_PER_S)
 
 
-def _local(second: int, timezone: tzinfo | None) -> datetime:
-    """UTC at the edge of the first or the last year, the epoch beyond it."""
-    utc = _utc(second) or _EPOCH
-    try:
-        return utc if utc is _EPOCH else utc.astimezone(timezone)
-    except (ValueError, OverflowError, OSError):
-        return utc
+def _local_text(timezone: tzinfo | None, second: int) -> str:
+    """In UTC at the edge of the first or the last year, the epoch beyond it."""
+    utc = _utc(second)
+    local = utc or _EPOCH
+    if utc is not None:
+        with suppress(ValueError, OverflowError, OSError):
+            local = utc.astimezone(timezone)
+    return f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
 
 
 def _utc(second: int) -> datetime | None:
