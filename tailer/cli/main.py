@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from tailer import __version__
-from tailer.errors import ReaderGoneError, TailerError, leaves
+from tailer.errors import ConfigError, ReaderGoneError, TailerError, leaves
 
 _COMMANDS = {
     "logs": "Print the logs of deployments and executions; -f to follow them.",
@@ -115,7 +115,10 @@ def _exit_code_after(error: BaseException) -> int:
     """Print the error in one line on stderr and return its exit code. A bug is raised again."""
     first, *others = leaves(error)
     if isinstance(first, TailerError) and all(isinstance(one, TailerError) for one in others):
-        if first.exit_code:
+        if isinstance(first, ConfigError):
+            for mistake in str(first).splitlines():
+                _report(mistake)
+        elif first.exit_code:
             _report(str(first))
         return first.exit_code
     match first:
