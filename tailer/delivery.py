@@ -1,7 +1,6 @@
 """Delivery loop of one sink: take batches from the spool, write, commit, retry."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
@@ -11,22 +10,12 @@ from tailer.errors import SinkError, SinkUnavailableError, TransientSinkError
 from tailer.health.parts import SinkHealth
 from tailer.model import MAX_TOP, Batch, text_bytes
 from tailer.sinks.contract import Sink
-from tailer.spool.contract import SinkPosition
+from tailer.spool.contract import BatchQueue
 
 # Sinks have timeouts of their own; a receiver that takes five lines a second is not stalled.
 WRITE_TIMEOUT_S = 900.0
 _MAX_RETRY_PAUSE_S = 30.0  # a recovery is noticed at most this much later
 _MAX_LINES_PER_WRITE = MAX_TOP  # the size of the largest batch
-
-
-class BatchQueue(Protocol):
-    """The part of the Spool contract that one sink needs."""
-
-    async def sink_position(self, sink: str) -> SinkPosition: ...
-
-    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]: ...
-
-    async def commit(self, sink: str, position: int, mark: bytes | None) -> None: ...
 
 
 async def deliver(

@@ -17,6 +17,8 @@ TailerError                 exit code   action
 Any other exception is a bug and keeps its traceback.
 """
 
+from collections.abc import Iterator
+
 
 class TailerError(Exception):
     """`message` states what happened, `hint` what to do. Neither contains a secret."""
@@ -96,3 +98,12 @@ class ReaderGoneError(SinkError):
     """The reader of the output pipe has closed it, as `head` does: no failure."""
 
     exit_code = 0
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in nested exception groups; `error` itself if it is not a group."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error

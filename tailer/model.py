@@ -146,7 +146,6 @@ class ListFilter:
 
     scenario_id: str = ""
     executable_ids: tuple[str, ...] = ()  # one match is enough
-    configuration_id: str = ""
     status: Status | None = None
 
 

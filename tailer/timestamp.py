@@ -39,6 +39,14 @@ def parse_ns(text: str) -> int:
     return _parse_with_offset(text)
 
 
+def ns_or_none(text: object) -> int | None:
+    """As `parse_ns`; None if `text` is missing or not a time."""
+    try:
+        return parse_ns(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def _parse_with_offset(text: str) -> int:
     match = _FRACTION_AND_ZONE.fullmatch(text, _WHOLE)
     if match is None:

@@ -45,9 +45,7 @@ class CredentialSource:
         return f"AICORE_{name.upper()}"
 
 
-def environment_sources(
-    environ: Mapping[str, str], *, home: Path, profile: str | None
-) -> tuple[CredentialSource, ...]:
+def environment_sources(environ: Mapping[str, str], *, home: Path) -> tuple[CredentialSource, ...]:
     """In the SDK's order of precedence.
 
     Raises:
@@ -57,7 +55,7 @@ def environment_sources(
     return (
         _service_key(environ.get("AICORE_SERVICE_KEY", "")),
         _variables(environ),
-        _config_file(environ, home=home, profile=profile or environ.get("AICORE_PROFILE")),
+        _config_file(environ, home=home),
         _vcap_services(environ.get("VCAP_SERVICES", "")),
     )
 
@@ -97,9 +95,8 @@ def _variables(environ: Mapping[str, str]) -> CredentialSource:
     )
 
 
-def _config_file(
-    environ: Mapping[str, str], *, home: Path, profile: str | None
-) -> CredentialSource:
+def _config_file(environ: Mapping[str, str], *, home: Path) -> CredentialSource:
+    profile = environ.get("AICORE_PROFILE")
     if environ.get("AICORE_CONFIG"):
         path = Path(environ["AICORE_CONFIG"])
     else:

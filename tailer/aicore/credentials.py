@@ -64,19 +64,17 @@ def find_credentials(
     environ: Mapping[str, str],
     *,
     home: Path,
-    profile: str | None = None,
     service_key_file: Path | None = None,
 ) -> Credentials:
     """The credentials of `service_key_file`, else of the environment or `home`/.aicore.
 
-    `profile` selects a config file and overrides AICORE_PROFILE. Reads files, and of the
-    process environment only `environ`.
+    Reads files, and of the process environment only `environ`.
 
     Raises:
         AuthError: None found, incomplete, ambiguous or unreadable. The message names
             variables and files, never their content.
     """
-    sources = environment_sources(environ, home=home, profile=profile)
+    sources = environment_sources(environ, home=home)
     if service_key_file is not None:
         sources = (key_file_source(service_key_file), *sources)
     for source in sources:

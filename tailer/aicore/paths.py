@@ -38,7 +38,6 @@ def _filters(filter_by: ListFilter) -> list[str]:
     parameters = {
         "scenarioId": filter_by.scenario_id,
         "executableIds": ",".join(filter_by.executable_ids),  # AI_CORE_API.yaml: explode false
-        "configurationId": filter_by.configuration_id,
         "status": filter_by.status,
     }
     return [f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value]

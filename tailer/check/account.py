@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
 
@@ -31,23 +32,15 @@ _ALL = "*"
 _MAX_NAMED = 3
 
 
+@dataclass(slots=True, kw_only=True)
 class Account:
     """The checks of one account, in order of their dependencies."""
 
-    def __init__(
-        self,
-        client: AiCoreClient,
-        credentials: Credentials,
-        *,
-        watches: Sequence[Watch],
-        clock: Clock,
-    ) -> None:
-        self._client = client
-        self._credentials = credentials
-        self._watches = watches
-        self._default_group = credentials.default_group_name
-        self._clock = clock
-        self._workloads: dict[str, list[Workload]] = {}  # by resource group that is readable
+    client: AiCoreClient
+    credentials: Credentials
+    watches: Sequence[Watch]
+    clock: Clock
+    _workloads: dict[str, list[Workload]] = field(default_factory=dict)  # by readable group
 
     def checks(self) -> list[Check]:
         token = Check("token", self._token, _TOKEN_S, _EXIT_NO_TOKEN)
@@ -71,47 +64,47 @@ class Account:
                 _EXIT_REFUSED,
                 after=[by_group[group] for group in self._groups_of(watch)],
             )
-            for number, watch in enumerate(self._watches, start=1)
+            for number, watch in enumerate(self.watches, start=1)
         ]
         return [token, api, clock, *by_group.values(), *watches]
 
     def _groups_of(self, watch: Watch) -> tuple[str, ...]:
-        return watch.resource_group or (self._default_group,)
+        return watch.resource_group or (self.credentials.default_group_name,)
 
     def _groups(self) -> Iterable[str]:
-        named = (group for watch in self._watches for group in self._groups_of(watch))
-        return dict.fromkeys(named) or (self._default_group,)
+        named = (group for watch in self.watches for group in self._groups_of(watch))
+        return dict.fromkeys(named) or (self.credentials.default_group_name,)
 
     async def _token(self, on_retry: LastError) -> Finding:
         while True:
             try:
-                await self._client.tokens.current()
+                await self.client.tokens.current()
             except UnreachableError:
                 raise
             except TransientApiError as error:
                 on_retry(error, _TOKEN_RETRY_S)
-                await self._clock.sleep(_TOKEN_RETRY_S)
+                await self.clock.sleep(_TOKEN_RETRY_S)
             else:
                 break
-        left_s = self._client.tokens.life_left_s
-        until = format_ns(self._clock.wall_ns() + round(left_s) * NS_PER_S)[:19]
-        issuer = URL(self._credentials.token_url).host
+        left_s = self.client.tokens.life_left_s
+        until = format_ns(self.clock.wall_ns() + round(left_s) * NS_PER_S)[:19]
+        issuer = URL(self.credentials.token_url).host
         return passed(f"issued by {issuer}, valid for {duration_text(left_s)} (until {until}Z)")
 
     async def _api(self, on_retry: LastError) -> Finding:
         group = next(iter(self._groups()))
-        group = self._default_group if group == _ALL else group
+        group = self.credentials.default_group_name if group == _ALL else group
         try:
-            await self._client.count(Kind.DEPLOYMENT, group, on_retry=on_retry)
+            await self.client.count(Kind.DEPLOYMENT, group, on_retry=on_retry)
         except ApiError:  # a refusal is a response, too
-            if self._client.server_now_ns() is None:
+            if self.client.server_now_ns() is None:
                 raise
-        return passed(f"{URL(self._credentials.api_url).host} responds")
+        return passed(f"{URL(self.credentials.api_url).host} responds")
 
     async def _clocks(self, _: LastError) -> Finding:
-        now_ns = self._client.server_now_ns()
+        now_ns = self.client.server_now_ns()
         assert now_ns is not None, "the API has responded"
-        ahead_s = (self._clock.wall_ns() - now_ns) / NS_PER_S - _DATE_CUT_S
+        ahead_s = (self.clock.wall_ns() - now_ns) / NS_PER_S - _DATE_CUT_S
         if abs(ahead_s) <= _MAX_CLOCK_OFFSET_S:
             return passed("this machine and the service agree")
         direction = "ahead of" if ahead_s > 0 else "behind"
@@ -131,7 +124,7 @@ class Account:
             except ApiError:
                 refused.append(one)
 
-        groups = await self._client.resource_groups(on_retry=on_retry)
+        groups = await self.client.resource_groups(on_retry=on_retry)
         async with anyio.create_task_group() as listing:
             for one in groups:
                 listing.start_soon(list_group, one)
@@ -145,19 +138,19 @@ class Account:
 
     async def _list(self, group: str, watched_as: str, on_retry: LastError) -> list[Workload]:
         """List the watched kinds only: other kinds may be many, or refused."""
-        watches = [watch for watch in self._watches if watched_as in self._groups_of(watch)]
+        watches = [watch for watch in self.watches if watched_as in self._groups_of(watch)]
         wanted = {kind for watch in watches for kind in _kinds_of(watch)}
         found: list[Workload] = []
         for kind in Kind:
             if kind in wanted or not watches:
-                found += await self._client.list(kind, group, on_retry=on_retry)
+                found += await self.client.list(kind, group, on_retry=on_retry)
         listed = self._workloads.setdefault(group, [])
         known = {workload.target for workload in listed}
         listed += [workload for workload in found if workload.target not in known]
         return found
 
     async def _watch(self, watch: Watch, on_retry: LastError) -> Finding:
-        selector = selector_for(watch, default_group=self._default_group)
+        selector = selector_for(watch, default_group=self.credentials.default_group_name)
         if selector is None:
             return await self._named(watch, on_retry)
         listed = [workload for workloads in self._workloads.values() for workload in workloads]
@@ -184,7 +177,7 @@ class Account:
                 found.extend(
                     listed
                     or await find_target(
-                        self._client, name, resource_groups=[group], on_retry=on_retry
+                        self.client, name, resource_groups=[group], on_retry=on_retry
                     )
                 )
             except NotFoundError:

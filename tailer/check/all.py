@@ -53,7 +53,8 @@ async def check_everything(
             client = await stack.enter_async_context(
                 connect(found, clock=clock, rng=rng, environ=environ)
             )
-            account = Account(client, found, watches=config.watches if config else (), clock=clock)
+            watches = config.watches if config else ()
+            account = Account(client=client, credentials=found, watches=watches, clock=clock)
             checks = [_known(_CREDENTIALS, passed(f"from {found.source}")), *account.checks()]
         if config is not None:
             checks += local_checks(config, clock)

@@ -7,14 +7,12 @@ each directory. Checks that block run in a thread.
 import errno
 import fcntl
 import os
-import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from stat import S_ISSOCK
 from typing import TypeVar, assert_never
 from urllib.parse import urlsplit
 
@@ -25,11 +23,13 @@ from tailer.check.runner import Check, Finding, LastError, Work, failed, failed_
 from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SpoolSection, SyslogSection
 from tailer.errors import ConfigError, NotFoundError, SinkError, TransientSinkError
+from tailer.sinks.file.disk import HINTS, cannot_write
 from tailer.sinks.file.paths import PathTemplate
 from tailer.sinks.syslog.build import build_transport
 from tailer.spool.open import lock_path_of
 from tailer.spool.schema import VERSION
-from tailer.status.client import HostPort, UnixPath, ask_for_status, parse_address
+from tailer.status.client import ask_for_status, parse_address
+from tailer.status.server import serving
 from tailer.text import size_text
 
 _Argument = TypeVar("_Argument")
@@ -40,14 +40,6 @@ _MIN_FREE_BYTES = 1 << 20  # below it, the check fails
 _SINK_FREE_BYTES = 100_000_000  # below it, the check warns
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _USER_VERSION_OFFSET = 60  # in SQLite's header: big-endian, set to the schema version
-_REMEDIES = {
-    errno.EACCES: "tailer's user needs the right to write there",
-    errno.EPERM: "tailer's user needs the right to write there",
-    errno.EROFS: "the file system is mounted read-only",
-    errno.ENOSPC: "free space on that disk",
-    errno.EDQUOT: "raise the quota, or free space",
-    errno.ENOTDIR: "a part of the path is a file, not a directory",
-}
 
 
 def local_checks(config: Config, clock: Clock) -> list[Check]:
@@ -56,7 +48,7 @@ def local_checks(config: Config, clock: Clock) -> list[Check]:
         Check("spool", _in_thread(_spool, config.spool), _TIMEOUT_S, SinkError.exit_code),
         Check(
             "status page",
-            _in_thread(_status_address, config.status.listen),
+            partial(_status_page, config.status.listen),
             _TIMEOUT_S,
             ConfigError.exit_code,
         ),
@@ -102,7 +94,7 @@ def _directory(directory: Path, subject: str, *, wanted_bytes: int, remedy: str)
     state = "writable" if directory.exists() else "can be created"
     text = f"{subject}: {state}, {size_text(free_bytes)} free"
     if free_bytes < _MIN_FREE_BYTES:
-        return failed(text, _REMEDIES[errno.ENOSPC], exit_code=SinkError.exit_code)
+        return failed(text, HINTS[errno.ENOSPC], exit_code=SinkError.exit_code)
     return passed(text) if free_bytes >= wanted_bytes else warning(text, remedy)
 
 
@@ -127,10 +119,8 @@ def _try_directory(directory: Path) -> int:
             probe.rmdir()
         disk = os.statvfs(existing)
     except OSError as error:
-        number = error.errno or 0
-        raise SinkError(
-            f"{directory} cannot be written: {error.strerror}", hint=_REMEDIES.get(number, "")
-        ) from error
+        error.filename = str(directory)
+        raise cannot_write(error) from error
     if disk.f_files and not disk.f_favail:
         raise SinkError(f"no free inodes on the disk of {directory}", hint="delete files there")
     return disk.f_bavail * disk.f_frsize
@@ -162,8 +152,8 @@ def _spool(section: SpoolSection) -> Finding:
     except SinkError as error:
         return failed_by(error)
     except (OSError, RuntimeError) as error:  # a symlink loop is either, by version of Python
-        remedy = _REMEDIES.get(getattr(error, "errno", None) or 0, "is [spool] path right?")
         text = f"{section.path} cannot be used: {error}"
+        remedy = "is [spool] path right, and may tailer's user read it?"
         return failed(text, remedy, exit_code=SinkError.exit_code)
 
 
@@ -195,53 +185,19 @@ def _version(path: Path) -> int | None:
     return version
 
 
-def _status_address(listen: str) -> Finding:
+async def _status_page(listen: str, _: LastError) -> Finding:
+    """Listen as the service does, and stop at once."""
     if not listen:
         return passed("turned off")
     address = parse_address(listen)
-    reason = _why_taken(address)
-    if reason is None:
-        return passed(f"{address} is free")
-    with suppress(NotFoundError):
-        ask_for_status(address)
-        return passed(f"{address}: a running tailer responds")
-    return failed(
-        f"cannot listen on {address}: {reason}",
-        "end the program that uses it, or change [status] listen",
-        exit_code=ConfigError.exit_code,
-    )
-
-
-def _why_taken(address: HostPort | UnixPath) -> str | None:
     try:
-        if isinstance(address, HostPort):
-            _try_port(address)
-        else:
-            _try_path(address.path)
-    except (OSError, SinkError) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return None
-
-
-def _try_port(address: HostPort) -> None:
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, endpoint in found:
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(endpoint)
-
-
-def _try_path(path: Path) -> None:
-    _try_directory(path.parent)
-    if not path.exists():
-        return
-    if not S_ISSOCK(path.stat().st_mode):
-        raise FileExistsError(errno.EEXIST, "a file of that name exists, and is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        with suppress(ConnectionRefusedError):  # a stale socket: the service replaces it
-            probe.connect(os.fspath(path))
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        async with serving(listen, {}):
+            return passed(f"{address} is free")
+    except ConfigError as error:
+        with suppress(NotFoundError):
+            await to_thread.run_sync(ask_for_status, address, abandon_on_cancel=True)
+            return passed(f"{address}: a running tailer responds")
+        return failed_by(error)
 
 
 async def _syslog(section: SyslogSection, clock: Clock, _: LastError) -> Finding:
@@ -288,16 +244,14 @@ def _connected_text(url: str) -> str:
     """What a connection has shown; without the user and password of the url."""
     parts = urlsplit(url)
     server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    match parts.scheme:
-        case "unix":
-            return f"{url} is connected"
-        case "udp":
-            return f"{server} is an address; UDP cannot show whether a server listens there"
-        case "relp":
-            return f"{server} speaks RELP"
-        case "relp+tls":
-            return f"{server} speaks RELP over TLS"
-        case "tls":
-            return f"{server} is connected over TLS"
-        case _:
-            return f"{server} is connected"
+    if parts.scheme == "unix":
+        return f"{url} is connected"
+    return f"{server} {_CONNECTED.get(parts.scheme, 'is connected')}"
+
+
+_CONNECTED = {
+    "udp": "is an address; UDP cannot show whether a server listens there",
+    "relp": "speaks RELP",
+    "relp+tls": "speaks RELP over TLS",
+    "tls": "is connected over TLS",
+}

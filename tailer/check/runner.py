@@ -1,13 +1,13 @@
 """Run checks concurrently, in order of their dependencies; report findings in a fixed order."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
 import anyio
 
-from tailer.errors import TailerError, TransientApiError
+from tailer.errors import TailerError, TransientApiError, leaves
 
 _EXIT_UNREACHABLE = 3  # the address may be wrong, or the credentials
 
@@ -101,7 +101,8 @@ async def run_checks(
 async def _run(check: Check) -> None:
     for earlier in check.after:
         await earlier.done.wait()
-    if check.after and not any(_is_usable(earlier) for earlier in check.after):
+    levels = {earlier.finding.level for earlier in check.after if earlier.finding is not None}
+    if levels and levels <= {FindingLevel.FAIL, FindingLevel.NOT_CHECKED}:
         names = ", ".join(dict.fromkeys(earlier.subject for earlier in check.after))
         check.finding = not_checked(f"see {names}")
     else:
@@ -115,23 +116,11 @@ async def _find(check: Check) -> Finding:
         try:
             return await check.work(last)
         except (TailerError, ExceptionGroup) as error:
-            return failed_by(next(_leaves(error)))
+            first = next(leaves(error))
+            if not isinstance(first, TailerError):
+                raise
+            return failed_by(first)
     text, remedy = f"no response within {check.timeout_s:g} s", "is it reachable from here?"
     if last.error is not None:
         text, remedy = f"{text}: {last.error.message}", last.error.hint or remedy
     return Finding(FindingLevel.FAIL, text, remedy, check.timeout_code, is_late=True)
-
-
-def _leaves(error: Exception) -> Iterator[TailerError]:
-    """The TailerErrors in nested groups; any other exception is a bug and is raised."""
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    elif isinstance(error, TailerError):
-        yield error
-    else:
-        raise error
-
-
-def _is_usable(check: Check) -> bool:
-    return check.finding is not None and check.finding.level in {FindingLevel.OK, FindingLevel.WARN}

@@ -140,10 +140,9 @@ class _Report:
 
 
 def _row(subject: str, finding: Finding) -> dict[str, Any]:
-    words = {FindingLevel.FAIL: "fail", FindingLevel.NOT_CHECKED: "not_checked"}
     return {
         "check": subject,
-        "verdict": words.get(finding.level, finding.level.value),
+        "verdict": finding.level.name.lower(),
         "what": finding.text,
         "remedy": finding.remedy,
         "exit_code": finding.exit_code,

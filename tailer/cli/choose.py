@@ -80,7 +80,6 @@ def _search_text(workload: Workload) -> str:
 _MAX_ROWS = 50
 _MIN_ROWS = 5  # even on a very low terminal
 _OTHER_ROWS = 4  # heading, number of rows left out, prompt, newline after the answer
-_DIM = "\x1b[2m{}\x1b[0m"
 
 Show: TypeAlias = Callable[[Sequence[Workload], int], None]
 """Print these rows, and how many more exist."""
@@ -119,7 +118,8 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
         table = table_text(rows, console, now_ns=seen.now_ns, numbered=True, with_groups=has_groups)
         click.echo(table, nl=False, err=True, color=in_color)
         if left_out:
-            _print_dim(f"… and {left_out} more: type a text to filter", in_color=in_color)
+            text = f"… and {left_out} more: type a text to filter"
+            click.secho(text, dim=True, err=True, color=in_color)
 
     chosen = _ask(newest_first(seen.workloads), show)
     used = tuple(dict.fromkeys(one.target.resource_group for one in chosen))
@@ -129,7 +129,7 @@ def with_choice(flags: Mapping[str, Any], words: Sequence[str]) -> dict[str, Any
             [one.target for one in chosen],
             resource_groups=None if groups and set(used) == set(groups) else used,
         )
-        _print_dim(visible(again), in_color=in_color)
+        click.secho(visible(again), dim=True, err=True, color=in_color)
     names = tuple(one.target.name for one in chosen)
     return {**flags, "targets": names, "resource_groups": used, "all_resource_groups": False}
 
@@ -183,10 +183,6 @@ def _show_rows(matching: Sequence[Workload], show: Show) -> Sequence[Workload]:
     rows = matching[: min(_MAX_ROWS, max(_MIN_ROWS, height - _OTHER_ROWS))]
     show(rows, len(matching) - len(rows))
     return rows
-
-
-def _print_dim(text: str, *, in_color: bool) -> None:
-    click.echo(_DIM.format(text) if in_color else text, err=True, color=in_color)
 
 
 def _read_answer(count: int) -> str:

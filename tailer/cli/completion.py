@@ -14,10 +14,11 @@ from operator import attrgetter
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from tailer.cli.completion_cache import CachedIds, CompletionCache
+from tailer.cli.completion_cache import CompletionCache
 from tailer.cli.context import credentials_for, groups_of
 from tailer.clock import SystemClock
 from tailer.errors import TailerError
+from tailer.model import Workload
 
 _EPILOG = """\
 \b
@@ -57,10 +58,11 @@ def suggest_targets(
     given = {word.rpartition("/")[2] for word in ctx.params.get("targets") or ()}
     items = []
     for one in _running_first(_workloads(ctx)):
-        value = one.id if is_bare else f"{kind}/{one.id}" if slash else one.name
-        if (slash and one.kind != kind.removesuffix("s")) or one.id in given:
+        target = one.target
+        value = target.id if is_bare else f"{kind}/{target.id}" if slash else target.name
+        if (slash and target.kind != kind.removesuffix("s")) or target.id in given:
             continue
-        items.append(_item(value, " ".join(filter(None, (one.status, one.scenario)))))
+        items.append(_item(value, " ".join(filter(None, (one.status, one.scenario_id)))))
     return [*_completing(items, incomplete)]
 
 
@@ -74,7 +76,7 @@ def suggest_groups(
 
 def _suggest_values_of(field: str) -> Suggest:
     """The distinct values of a field with their counts, most frequent first."""
-    value_of: Callable[[CachedIds], str] = attrgetter(field)
+    value_of: Callable[[Workload], str] = attrgetter(field)
 
     def suggest(
         ctx: click.Context, _param: click.Parameter, incomplete: str
@@ -89,9 +91,9 @@ def _suggest_values_of(field: str) -> Suggest:
     return suggest
 
 
-suggest_scenarios = _suggest_values_of("scenario")
-suggest_executables = _suggest_values_of("executable")
-suggest_configurations = _suggest_values_of("configuration")
+suggest_scenarios = _suggest_values_of("scenario_id")
+suggest_executables = _suggest_values_of("executable_id")
+suggest_configurations = _suggest_values_of("configuration_name")
 
 
 def _completing(
@@ -106,12 +108,12 @@ def _item(value: str, description: str = "") -> CompletionItem[str]:
     return CompletionItem(value, help=_UNSAFE_IN_DESCRIPTION.sub("?", description) or None)
 
 
-def _running_first(workloads: Iterable[CachedIds]) -> list[CachedIds]:
+def _running_first(workloads: Iterable[Workload]) -> list[Workload]:
     newest_first = sorted(workloads, key=lambda one: one.created_at, reverse=True)
     return sorted(newest_first, key=lambda one: one.status not in _RUNNING)
 
 
-def _workloads(ctx: click.Context) -> list[CachedIds]:
+def _workloads(ctx: click.Context) -> list[Workload]:
     cache = _cache(ctx)
     return [] if cache is None else cache.workloads()
 

@@ -83,22 +83,6 @@ _Row = TypeVar("_Row")
 _Query: TypeAlias = "Callable[[AiCoreClient, Write], Awaitable[None]]"
 
 
-class CachedIds(msgspec.Struct, frozen=True):
-    """A deployment or execution."""
-
-    kind: Kind
-    id: str
-    status: str
-    scenario: str
-    executable: str
-    configuration: str
-    created_at: str
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}/{self.id}"
-
-
 class CompletionCache:
     """Cache of one client's targets in these resource groups; None means all groups."""
 
@@ -116,7 +100,7 @@ class CompletionCache:
         self._timeout_s = _timeout_s(environ)
         self._clock = clock
 
-    def workloads(self) -> list[CachedIds]:
+    def workloads(self) -> list[Workload]:
         """All deployments and executions, in no order."""
 
         async def query(client: "AiCoreClient", write: Write) -> None:
@@ -125,7 +109,7 @@ class CompletionCache:
             async def query_one(group: str, kind: Kind) -> None:
                 with suppress(TailerError):
                     for one in await client.list(kind, group, on_retry=OutageNotice()):
-                        write(_line(_cached_ids(one)))
+                        write(_line(one))
 
             groups = self._groups
             if groups is None:
@@ -134,7 +118,7 @@ class CompletionCache:
                 for group, kind in product(groups, Kind):
                     tasks.start_soon(query_one, group, kind)
 
-        return self._cached(("workloads", self._groups), query, CachedIds)
+        return self._cached(("workloads", self._groups), query, Workload)
 
     def resource_groups(self) -> list[str]:
         """All resource groups that the client may read."""
@@ -195,19 +179,7 @@ def _directory(environ: Mapping[str, str]) -> Path | None:
     return home / ".cache" / "tailer" if home.is_absolute() else None
 
 
-def _cached_ids(workload: Workload) -> CachedIds:
-    return CachedIds(
-        kind=workload.target.kind,
-        id=workload.target.id,
-        status=workload.status,
-        scenario=workload.scenario_id,
-        executable=workload.executable_id,
-        configuration=workload.configuration_name,
-        created_at=workload.created_at,
-    )
-
-
-def _line(row: CachedIds | str) -> bytes:
+def _line(row: Workload | str) -> bytes:
     return msgspec.json.encode(row) + b"\n"
 
 

@@ -3,7 +3,7 @@
 import os
 import random
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,6 +32,7 @@ from tailer.simulator import (
 )
 from tailer.simulator.default_targets import COMPLETING, CRASHING, INFERENCE, target_settings
 from tailer.sinks.formats.build import FormatSettings, build_formatter
+from tailer.sinks.lines import part_of
 from tailer.sinks.stdout import StdoutSink
 from tailer.timestamp import NS_PER_S
 
@@ -104,11 +105,7 @@ class _Counts:
         self.arrived.update(keys)
         kept = [number for number, key in enumerate(keys) if self._is_expected(key)]
         self.printed += len(kept)
-        return replace(
-            batch,
-            entries=tuple(batch.entries[number] for number in kept),
-            times_ns=tuple(batch.times_ns[number] for number in kept),
-        )
+        return part_of(batch, kept)
 
     def _is_expected(self, key: _Key) -> bool:
         if self.expected is None:

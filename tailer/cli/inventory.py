@@ -15,7 +15,7 @@ from tailer.backoff import OutageNotice
 from tailer.errors import PermanentApiError
 from tailer.model import NO_FILTER, Kind, ListFilter, Status, Target, Workload
 from tailer.text import visible
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -93,10 +93,7 @@ def newest_first(workloads: Iterable[Workload]) -> list[Workload]:
 
 def created_ns(workload: Workload) -> int:
     """When the workload was created; 0 if the service's text is no date."""
-    try:
-        return parse_ns(workload.created_at)
-    except ValueError:
-        return 0
+    return ns_or_none(workload.created_at) or 0
 
 
 def age_text(workload: Workload, now_ns: int) -> str:

@@ -87,7 +87,10 @@ def list_command(*, kind: str | None, output: str, color: str, **flags: Any) -> 
     if not listed:
         click.echo("nothing found", err=True)
         return
-    _print_table(listed, now_ns=seen.now_ns, color=color)
+    console = stdout_console(color)
+    with_groups = len({one.target.resource_group for one in listed}) > 1
+    table = table_text(listed, console, now_ns=seen.now_ns, with_groups=with_groups)
+    click.echo(table, nl=False, color=not console.no_color)
     _print_follow_hint(listed, follow, color=color)
 
 
@@ -118,13 +121,6 @@ def _requests(selector: Selector) -> list[ListRequest]:
     ]
 
 
-def _print_table(workloads: Sequence[Workload], *, now_ns: int, color: str) -> None:
-    console = stdout_console(color)
-    with_groups = len({one.target.resource_group for one in workloads}) > 1
-    table = table_text(workloads, console, now_ns=now_ns, with_groups=with_groups)
-    click.echo(table, nl=False, color=not console.no_color)
-
-
 def _print_follow_hint(
     listed: Sequence[Workload], follow: Callable[[Workload], str], *, color: str
 ) -> None:
@@ -132,6 +128,6 @@ def _print_follow_hint(
     if sys.stderr is None or not (sys.stdout.isatty() and sys.stderr.isatty()):
         return
     example = next(filter(is_running, listed), listed[0])
-    dim = wants_color(color, os.environ, is_terminal=True)
+    in_color = wants_color(color, os.environ, is_terminal=True)
     text = visible(f"follow one: {follow(example)}")
-    click.echo(f"\x1b[2m{text}\x1b[0m" if dim else text, err=True, color=dim)
+    click.secho(text, dim=True, err=True, color=in_color)

@@ -114,12 +114,7 @@ def _refuse_file_contradictions(flags: dict[str, Any]) -> None:
             raise ConfigError(
                 f"{flag} - would mix with the log lines on standard output", hint="name a file"
             )
-    if tee is not None and summary is not None and _is_one_file(tee, summary):
+    if tee and summary and os.path.realpath(tee) == os.path.realpath(summary):
         raise ConfigError(f"--tee and --summary are both {tee}", hint="name two files")
     if flags["tee_format"] and tee is None:
         raise ConfigError("--tee-format without --tee", hint="--tee names the file")
-
-
-def _is_one_file(first: Path, second: Path) -> bool:
-    """Whether both paths name one file, also through links or before the file exists."""
-    return first == second or os.path.realpath(first) == os.path.realpath(second)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from tailer import __version__
-from tailer.errors import ReaderGoneError, TailerError
+from tailer.errors import ConfigError, ReaderGoneError, TailerError, leaves
 
 _COMMANDS = {
     "logs": "Print the logs of deployments and executions; -f to follow them.",
@@ -113,14 +113,15 @@ def main() -> None:
 
 def _exit_code_after(error: BaseException) -> int:
     """Print the error in one line on stderr and return its exit code. A bug is raised again."""
-    leaves = list(_leaves(error))
-    if all(isinstance(leaf, TailerError) for leaf in leaves):
-        first = leaves[0]
-        assert isinstance(first, TailerError)
-        if first.exit_code:
+    first, *others = leaves(error)
+    if isinstance(first, TailerError) and all(isinstance(one, TailerError) for one in others):
+        if isinstance(first, ConfigError):
+            for mistake in str(first).splitlines():
+                _report(mistake)
+        elif first.exit_code:
             _report(str(first))
         return first.exit_code
-    match leaves[0]:
+    match first:
         case click.exceptions.NoArgsIsHelpError() as usage:
             _print_error(usage.format_message())
             return 2
@@ -143,15 +144,6 @@ def _exit_code_after(error: BaseException) -> int:
             return 5
         case _:
             raise error
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors of nested exception groups."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _report(text: str) -> None:

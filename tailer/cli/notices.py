@@ -142,7 +142,7 @@ def _renderer(style: Style, *, in_color: bool) -> structlog.typing.Processor:
             return _Human(in_color=in_color)
         case "json":
             to_json = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-            return lambda *event: visible_json_text(_text(to_json(*event)))
+            return lambda *event: visible_json_text(str(to_json(*event)))
         case "logfmt":
             to_logfmt = structlog.processors.LogfmtRenderer(
                 key_order=["timestamp", "level", "event", "target"], drop_missing=True
@@ -150,11 +150,6 @@ def _renderer(style: Style, *, in_color: bool) -> structlog.typing.Processor:
             return lambda *event: visible(to_logfmt(*event))
         case _:
             assert_never(style)
-
-
-def _text(rendered: str | bytes) -> str:
-    assert isinstance(rendered, str), "json.dumps gives text"
-    return rendered
 
 
 class _Human:

@@ -1,6 +1,5 @@
 """`tailer run`: read the configuration, handle signals, run the daemon."""
 
-import contextlib
 import os
 import random
 import signal
@@ -19,12 +18,10 @@ from tailer.config import Config, find_config_path, read_config
 from tailer.daemon.daemon import run_daemon
 from tailer.daemon.reload import ReloadSource, Setup, watch_credentials
 from tailer.daemon.sinks import build_sinks
-from tailer.errors import ConfigError
 from tailer.health.health import Health
 from tailer.health.liveness import stalled
 from tailer.logs.stops import signaled
 from tailer.status.systemd import status_line, supervisor_from
-from tailer.text import visible
 
 _EPILOG = """\
 \b
@@ -50,36 +47,26 @@ SIGHUP reloads the configuration without interrupting unchanged targets and sink
     show_default=True,
     help="Format of the service's own log on stderr; auto: console on a terminal, else json.",
 )
-def run_command(*, config: Path | None, strict: bool, log_format: str) -> int:
+def run_command(*, config: Path | None, strict: bool, log_format: str) -> None:
     """Run as a service: follow targets and ship their lines to files and syslog."""
     start_log(log_format)
     path = find_config_path(config, os.environ, Path.is_file)
-    try:
-        parsed = read_config(path, os.environ)
-    except ConfigError as error:
-        _report_each(error)
-        return error.exit_code
+    parsed = read_config(path, os.environ)
     # Ignored until the signal receiver runs, which starts before the first file is opened.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     anyio.run(_run, path, parsed, strict)
-    return 0
-
-
-def _report_each(error: ConfigError) -> None:
-    """Print all mistakes, each on a line of its own."""
-    with contextlib.suppress(OSError):  # stderr is closed: the exit code reports the error
-        for mistake in str(error).splitlines():
-            click.echo(f"tailer: {visible(mistake)}", err=True)
 
 
 async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT001 - anyio.run takes no keywords
     clock, health, asked_to_stop = SystemClock(), Health(), anyio.Event()
     supervisor = supervisor_from(os.environ, clock=clock, process_id=os.getpid())
-    latest = Setup(
-        config=config,
-        credentials=credentials_for(config.aicore.service_key_file),
-        sinks=build_sinks(config, clock=clock, health=health),
-    )
+
+    def setup_of(config: Config) -> Setup:
+        credentials = credentials_for(config.aicore.service_key_file)
+        sinks = build_sinks(config, clock=clock, health=health)
+        return Setup(config=config, credentials=credentials, sinks=sinks)
+
+    latest = setup_of(config)
 
     async def listen() -> None:
         await signaled()
@@ -93,17 +80,11 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
 
     def read() -> Setup:
         nonlocal latest
-        wanted = read_config(path, os.environ)
-        credentials = credentials_for(wanted.aicore.service_key_file)
-        sinks = build_sinks(wanted, clock=clock, health=health)
-        latest = Setup(config=wanted, credentials=credentials, sinks=sinks)
+        latest = setup_of(read_config(path, os.environ))
         return latest
 
     def latest_credentials() -> Credentials:
         return credentials_for(latest.config.aicore.service_key_file)
-
-    def is_well() -> bool:
-        return not stalled(health, clock.monotonic_s())
 
     reloads = ReloadSource(read, on_start=supervisor.reloading, on_done=supervisor.ready)
     async with anyio.create_task_group() as listening:
@@ -112,8 +93,13 @@ async def _run(path: Path, config: Config, strict: bool) -> None:  # noqa: FBT00
         listening.start_soon(
             watch_credentials, latest.credentials, latest_credentials, reloads.request, clock
         )
-        status = partial(status_line, health)
-        listening.start_soon(partial(supervisor.keep_notifying, status=status, is_healthy=is_well))
+        listening.start_soon(
+            partial(
+                supervisor.keep_notifying,
+                status=partial(status_line, health),
+                is_healthy=lambda: not stalled(health, clock.monotonic_s()),
+            )
+        )
         await run_daemon(
             latest,
             clock=clock,

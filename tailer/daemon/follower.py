@@ -16,7 +16,7 @@ from tailer.errors import ApiError, AuthError, ConfigError, TailerError, Transie
 from tailer.health.health import Health
 from tailer.health.parts import NamedTargetHealth
 from tailer.health.targets import Phase
-from tailer.model import Gap, Sighted, Sighting, Target, Window, Workload
+from tailer.model import Gap, Sighted, Target, Window, Workload
 from tailer.polling.log_reader import LogSource
 from tailer.polling.poller import Poller, StartAt
 from tailer.polling.reporter import TargetReporter
@@ -72,22 +72,15 @@ class Follower:
 
         await self._with_retry(attempt, name, on_failure)
 
-    async def follow_found(
-        self, found: Found, sighting: Callable[[Target], Sighting | None]
-    ) -> None:
-        """Returns when the target has ended and drained, or is gone; then it is retired.
-
-        `sighting` returns the target from the last list.
-        """
+    async def follow_found(self, found: Found, sighted: Sighted) -> None:
+        """Returns when the target has ended and drained, or is gone; then it is retired."""
         target, workload = found.workload.target, found.workload
         if target in self.followed:
             log.info("target_duplicate", target=target.name)
             return
 
         async def attempt() -> None:
-            await self._follow_once(
-                target, target.name, known=workload, sighted=lambda: sighting(target)
-            )
+            await self._follow_once(target, target.name, known=workload, sighted=sighted)
 
         group, status = target.resource_group, workload.status.value
         log.info("target_found", target=target.name, resource_group=group, status=status)

@@ -18,15 +18,16 @@ from tailer.clock import Clock
 from tailer.config import Config, FileSection, SinkSection, SyslogSection
 from tailer.config.fields import PATH_FIELDS, parse_template
 from tailer.daemon.tasks import TaskSet
-from tailer.delivery import BatchQueue, deliver
+from tailer.delivery import deliver
 from tailer.errors import SinkError, SinkUnavailableError
 from tailer.health.health import Health
 from tailer.model import Batch, GapReason
-from tailer.sinks.contract import Reopening, Sink
+from tailer.sinks.contract import Sink
 from tailer.sinks.file.sink import FileSink
 from tailer.sinks.formats.build import FormatSettings, build_formatter
 from tailer.sinks.lines import LineFilter
 from tailer.sinks.syslog.build import build_syslog_sink
+from tailer.spool.contract import BatchQueue, Spool
 
 log = structlog.get_logger()
 
@@ -139,14 +140,10 @@ def newest_file_ns(config: Config, now_ns: int) -> int | None:
     return max((time_ns for time_ns in times_ns if time_ns <= now_ns), default=None)
 
 
-class SinkRegistry(BatchQueue, Protocol):
-    """The part of the spool that registers sinks; see the spool's contract."""
+class SinkRegistry(Spool, Protocol):
+    """A spool that drops the oldest lines of the sinks in `droppers` when it is full."""
 
     droppers: Collection[str]
-
-    async def change_sinks(
-        self, *, gone: Collection[str], new: Collection[str]
-    ) -> Mapping[str, int]: ...
 
 
 class _SinkQueue:
@@ -229,7 +226,7 @@ class RunningSinks:
     async def reopen(self) -> None:
         """Accept that files were moved away, as logrotate does before its SIGHUP."""
         for configured in self.configured.values():
-            if isinstance(configured.sink, Reopening):
+            if isinstance(configured.sink, FileSink):
                 try:
                     await configured.sink.reopen()
                 except SinkError as error:

@@ -160,10 +160,11 @@ class TargetSet:
 
     async def _follow_found(self, found: Found) -> None:
         assert self._follower is not None
+        target = found.workload.target
         try:
-            await self._follower.follow_found(found, self._sighting)
+            await self._follower.follow_found(found, partial(self._sighting, target))
         finally:
-            del self._workloads[found.workload.target]
+            del self._workloads[target]
 
     async def _report_gone(self, gap: Gap) -> None:
         """Skips a target that is followed: its own task detects that it is gone."""

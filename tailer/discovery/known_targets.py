@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from tailer.discovery.selector import Selector
 from tailer.model import Kind, Status, Target, Workload
 from tailer.spool.targets import TargetRegistry
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 # A listing may be so far behind, so the next one may show older changes for the first time.
 _LAG_NS = 60 * NS_PER_S
@@ -49,12 +49,12 @@ class _Past:
     undated_ns: int
 
     def created_ns(self, workload: Workload) -> int:
-        return _ns(workload.created_at) or self.undated_ns
+        return ns_or_none(workload.created_at) or self.undated_ns
 
     def changed_ns(self, workload: Workload) -> int:
         """The latest time that the workload states."""
         times = (workload.start_time, workload.completion_time, workload.modified_at)
-        return max(self.created_ns(workload), *map(_ns, times))
+        return max(self.created_ns(workload), *(ns_or_none(time) or 0 for time in times))
 
 
 @dataclass(slots=True)
@@ -205,12 +205,4 @@ def ended_ns(workload: Workload) -> int:
     """0 if the workload has not ended, or does not state when."""
     if not workload.status.is_terminal:
         return 0
-    return _ns(workload.completion_time) or _ns(workload.modified_at)
-
-
-def _ns(text: str) -> int:
-    """0 if the time is missing or unreadable."""
-    try:
-        return parse_ns(text) if text else 0
-    except ValueError:
-        return 0
+    return ns_or_none(workload.completion_time) or ns_or_none(workload.modified_at) or 0

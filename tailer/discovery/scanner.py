@@ -27,7 +27,7 @@ from tailer.discovery.survey import (
 from tailer.errors import ApiError, AuthError, TransientApiError
 from tailer.health.health import Health
 from tailer.model import NO_FILTER, Gap, GapReason, Kind, ListFilter, Sighting, Target, Workload
-from tailer.spool.contract import ListingMemory
+from tailer.spool.contract import Spool
 from tailer.spool.targets import Listing
 from tailer.timestamp import NS_PER_S
 
@@ -65,7 +65,7 @@ class Scanner:
 
     selectors: Sequence[Selector]
     source: ListSource
-    spool: ListingMemory
+    spool: Spool
     clock: Clock
     health: Health
     backfill_ns: int
@@ -160,7 +160,7 @@ class Scanner:
         retry_pause = RetryPause()
         while True:
             began_s = self.clock.monotonic_s()
-            filter_by = self._filter(group, kind, known_targets)
+            filter_by = _filter(known_targets)
             request = partial(self.source.list, kind, group, filter_by)
             try:
                 listed = await self._request(what, request, notice, pause_s=self.interval_s)
@@ -170,9 +170,7 @@ class Scanner:
                 continue
             retry_pause = RetryPause()
             self._allow(group, kind)
-            for gap in await self._take(
-                known_targets, group, kind, listed, began_s=began_s, on_found=on_found
-            ):
+            for gap in await self._take(known_targets, listed, began_s, on_found):
                 await on_lost(gap)
             await self.clock.sleep(self.interval_s)
 
@@ -207,30 +205,15 @@ class Scanner:
         notice.end()
         return listed
 
-    def _filter(self, group: str, kind: Kind, known_targets: KnownTargets) -> ListFilter:
-        """None for the first listing, which is summarized; later what all selectors share."""
-        if known_targets.needs_all:
-            return NO_FILTER
-        selectors = [one for one in self.selectors if one.is_for(group, kind)]
-        scenarios = {one.scenarios for one in selectors}
-        executables = {one.executables for one in selectors}
-        only_scenario = scenarios.pop() if len(scenarios) == 1 else ()
-        return ListFilter(
-            scenario_id=only_scenario[0] if len(only_scenario) == 1 else "",
-            executable_ids=executables.pop() if len(executables) == 1 else (),
-        )
-
     async def _take(
         self,
         known_targets: KnownTargets,
-        group: str,
-        kind: Kind,
         listed: Sequence[Workload],
-        *,
         began_s: float,
         on_found: OnFound,
     ) -> Sequence[Gap]:
         """Store a listing and report new targets; returns a gap for each lost one."""
+        group, kind = known_targets.resource_group, known_targets.kind
         now_ns = self.source.server_now_ns()
         assert now_ns is not None, "the service has just answered"
         now_s = self.clock.monotonic_s()
@@ -280,3 +263,16 @@ class Scanner:
 
 def _listing_name(kind: Kind, resource_group: str) -> str:
     return f"{kind}s in {resource_group}"
+
+
+def _filter(known_targets: KnownTargets) -> ListFilter:
+    """None for the first listing, which is summarized; later what all selectors share."""
+    if known_targets.needs_all:
+        return NO_FILTER
+    scenarios = {one.scenarios for one in known_targets.selectors}
+    executables = {one.executables for one in known_targets.selectors}
+    only_scenario = scenarios.pop() if len(scenarios) == 1 else ()
+    return ListFilter(
+        scenario_id=only_scenario[0] if len(only_scenario) == 1 else "",
+        executable_ids=executables.pop() if len(executables) == 1 else (),
+    )

@@ -60,16 +60,8 @@ class Outcome:
     cause: Cause | None = None
 
     @property
-    def exit_code(self) -> int:
-        return self._result[1]
-
-    @property
-    def verdict(self) -> Verdict:
-        return self._result[0]
-
-    @property
-    def _result(self) -> tuple[Verdict, int]:
-        """In order of priority: interruption, errors, gaps, status of the executions."""
+    def result(self) -> tuple[Verdict, int]:
+        """Verdict and exit code, by priority: interruption, errors, gaps, status of executions."""
         if self.cause is not None and self.cause.exit_code:
             return self.cause.verdict, self.cause.exit_code
         if self.errors:

@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup
 from tailer.clock import Clock
 from tailer.config import PollSettings
 from tailer.delivery import deliver
-from tailer.errors import ReaderGoneError, SinkError, TailerError
+from tailer.errors import ReaderGoneError, SinkError, TailerError, leaves
 from tailer.logs.outcome import Cause, Outcome
 from tailer.logs.stops import Stop
 from tailer.model import Batch, Sighted, Target, Workload
@@ -145,7 +145,9 @@ class Pipeline:
         try:
             await find_targets(self)
         except* TailerError as errors:
-            self._stop(failure=_first_of(errors))
+            first = next(leaves(errors))
+            assert isinstance(first, TailerError)
+            self._stop(failure=first)
 
     async def _stop_after(self, stop: Stop) -> None:
         self._stop(cause=await stop())
@@ -203,8 +205,3 @@ class Pipeline:
         except TailerError as error:
             self.fail(target.name, error)
         await self.spool.retire(target)
-
-
-def _first_of(errors: ExceptionGroup[TailerError]) -> TailerError:
-    first = errors.exceptions[0]
-    return _first_of(first) if isinstance(first, ExceptionGroup) else first

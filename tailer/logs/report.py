@@ -17,7 +17,7 @@ from tailer.logs.outcome import Cause, Outcome
 from tailer.logs.printed import Printed, PrintedLines
 from tailer.model import Kind, Status, Target, Workload
 from tailer.text import duration_text, lines_text, visible
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 _SEVERITY = (Status.COMPLETED, Status.STOPPED, Status.DEAD)
 _COLORS = {Status.COMPLETED: "32", Status.STOPPED: "33", Status.DEAD: "1;31"}
@@ -93,11 +93,10 @@ def _verdict(health: TargetHealth, printed: Printed, name: str) -> str:
 
 def _duration(workload: Workload) -> str:
     """` after 1h2m`, from the service's own times; empty without them."""
-    try:
-        ran_ns = parse_ns(workload.completion_time) - parse_ns(workload.start_time)
-    except ValueError:
+    start_ns, end_ns = ns_or_none(workload.start_time), ns_or_none(workload.completion_time)
+    if start_ns is None or end_ns is None or end_ns < start_ns:
         return ""
-    return f" after {duration_text(ran_ns / NS_PER_S)}" if ran_ns >= 0 else ""
+    return f" after {duration_text((end_ns - start_ns) / NS_PER_S)}"
 
 
 def _last_lines(printed: Printed, name: str) -> list[str]:

@@ -12,7 +12,7 @@ from tailer.model import Workload
 from tailer.polling.poller import AHEAD_NS
 from tailer.sinks.formats.build import FormatSettings
 from tailer.sinks.lines import LineFilter
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,5 @@ def _start_ns(request: LogsRequest, workload: Workload, start_ns: int) -> int:
     """With --tail and no --since, the creation of the target, if that is earlier."""
     if request.last is None or request.since is not None:
         return start_ns
-    try:
-        return min(start_ns, parse_ns(workload.created_at))
-    except ValueError:
-        return start_ns
+    created_ns = ns_or_none(workload.created_at)
+    return start_ns if created_ns is None else min(start_ns, created_ns)

@@ -43,7 +43,7 @@ async def run_logs_command(
     verdict, code = Verdict.FAILED, 1
     try:
         await run.read(service, fd, tee_fd, notices)
-        verdict, code = run.outcome.verdict, run.outcome.exit_code
+        verdict, code = run.outcome.result
         if request.follow:
             report = closing_report(
                 run.outcome, run.printed, quiet=request.quiet, in_color=request.colors_stderr

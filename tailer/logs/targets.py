@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import anyio
 import structlog
@@ -42,12 +42,10 @@ class TargetSearch:
 
     def formatter(self, form: FormatSettings) -> Formatter:
         """Built with the first lines, when the targets to distinguish are known."""
-        built: list[Formatter] = []
+        built = cache(lambda: build_formatter(form, self._targets))
 
         def write(batch: Batch) -> bytes:
-            if not built:
-                built.append(build_formatter(form, self._targets))
-            return built[0](batch)
+            return built()(batch)
 
         return write
 

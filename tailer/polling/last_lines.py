@@ -37,21 +37,22 @@ class LastLinesReader:
         """At most `count` entries and their times, oldest first."""
         return self._entries[-self._count :], self._times_ns[-self._count :]
 
-    def feed(self, page: Page) -> None:
+    def feed(self, received: Page) -> None:
         assert self.query is not None, "the read is over"
         requested = self.query.window
         self.query = None
-        times_ns, entries, was_sorted = in_order(page, Order.DESC, undated_ns=self._window.start_ns)
-        is_full = len(entries) >= page.top
-        if is_full and not was_sorted:
+        page = in_order(received, Order.DESC, undated_ns=self._window.start_ns)
+        if page.is_full and not page.was_sorted:
             self.is_readable = False
             return
-        self._take(times_ns, entries)
-        if not is_full or len(self._entries) >= self._count:
+        self._take(page.times_ns, page.entries)
+        if not page.is_full or len(self._entries) >= self._count:
             return
-        oldest_ns = times_ns[0]
+        oldest_ns = page.times_ns[0]
         next_ends_ns = (oldest_ns + NS_PER_MS - oldest_ns % NS_PER_MS, oldest_ns + 1)
-        if times_ns[-1] == oldest_ns:  # one instant fills the page; its other lines cannot be read
+        if (
+            page.times_ns[-1] == oldest_ns
+        ):  # one instant fills the page; its other lines cannot be read
             self.hole = Window(oldest_ns, oldest_ns + 1)
             next_ends_ns = (oldest_ns, oldest_ns - 1)
         self._request_upto(next(end_ns for end_ns in next_ends_ns if end_ns < requested.end_ns))

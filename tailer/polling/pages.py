@@ -3,54 +3,52 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from tailer.model import Entry, Order, Page, Window
-from tailer.timestamp import NS_PER_S, parse_ns, resolution_ns
+from tailer.timestamp import NS_PER_S, ns_or_none, parse_ns, resolution_ns
 
 
-def step_ns_of(entry: Entry) -> int:
-    """The step of the last digit of a line's timestamp."""
-    return resolution_ns(entry.timestamp) if isinstance(entry.timestamp, str) else NS_PER_S
+class OrderedPage(NamedTuple):
+    """A page, oldest line first.
+
+    `was_sorted`: the page had the requested order. `is_full`: the service may have more lines.
+    """
+
+    times_ns: list[int]
+    entries: list[Entry]
+    server_now_ns: int
+    was_sorted: bool
+    is_full: bool
 
 
-def in_order(page: Page, order: Order, *, undated_ns: int) -> tuple[list[int], list[Entry], bool]:
-    """Times and entries, oldest first, and whether the page had the requested order.
+def in_order(page: Page, order: Order, *, undated_ns: int) -> OrderedPage:
+    """Date and sort the lines of a page.
 
     A line without a readable timestamp gets the time of the dated line before it, else of
     the first dated line after it, else `undated_ns`.
     """
     entries = list(page.entries if order is Order.ASC else reversed(page.entries))
+    is_full = len(entries) >= page.top
     try:
         times_ns = [parse_ns(entry.timestamp) for entry in entries]  # type: ignore[arg-type]
     except (ValueError, AttributeError):
         times_ns = _with_neighbors_times(entries, undated_ns)
-    if _is_ascending(times_ns):
-        return times_ns, entries, True
+    if all(earlier <= later for earlier, later in pairwise(times_ns)):
+        return OrderedPage(times_ns, entries, page.server_now_ns, was_sorted=True, is_full=is_full)
     pairs = sorted(zip(times_ns, entries, strict=True), key=lambda pair: pair[0])
-    return [time_ns for time_ns, _ in pairs], [entry for _, entry in pairs], False
+    times_ns, entries = [time_ns for time_ns, _ in pairs], [entry for _, entry in pairs]
+    return OrderedPage(times_ns, entries, page.server_now_ns, was_sorted=False, is_full=is_full)
 
 
 def _with_neighbors_times(entries: Sequence[Entry], undated_ns: int) -> list[int]:
-    own_ns = [_time_ns(entry) for entry in entries]
+    own_ns = [ns_or_none(entry.timestamp) for entry in entries]
     latest_ns = next((time_ns for time_ns in own_ns if time_ns is not None), undated_ns)
     times_ns = []
     for time_ns in own_ns:
         latest_ns = latest_ns if time_ns is None else time_ns
         times_ns.append(latest_ns)
     return times_ns
-
-
-def _time_ns(entry: Entry) -> int | None:
-    if not isinstance(entry.timestamp, str):
-        return None
-    try:
-        return parse_ns(entry.timestamp)
-    except ValueError:
-        return None
-
-
-def _is_ascending(times_ns: Sequence[int]) -> bool:
-    return all(earlier <= later for earlier, later in pairwise(times_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +88,6 @@ class ServiceDialect:
     def learn_step(self, entries: Sequence[Entry]) -> None:
         if entries:
             samples = (entries[0], entries[len(entries) // 2], entries[-1])
-            self.step_ns = min(self.step_ns, *(step_ns_of(entry) for entry in samples))
+            texts = (entry.timestamp for entry in samples)
+            steps_ns = (resolution_ns(text) for text in texts if isinstance(text, str))
+            self.step_ns = min(self.step_ns, *steps_ns, NS_PER_S)

@@ -19,7 +19,7 @@ from tailer.polling.pacing import pause_after
 from tailer.polling.pages import Slice
 from tailer.polling.reporter import TargetReporter
 from tailer.polling.target_status import NOT_STARTED, StatusTracker
-from tailer.spool.contract import LineQueue
+from tailer.spool.contract import Spool
 from tailer.timestamp import NS_PER_S, format_ns
 
 # A read ends this far ahead of the service's clock: the clock is known as a lower bound
@@ -44,7 +44,7 @@ class Poller:
 
     target: Target
     source: LogSource
-    spool: LineQueue
+    spool: Spool
     clock: Clock
     health: TargetHealth
     settings: PollSettings
@@ -251,10 +251,8 @@ class Poller:
 
     async def _refresh_status(self) -> None:
         await self._status.refresh()
-        if self._status.is_gone:
-            self._report_gone()
-
-    def _report_gone(self) -> None:
+        if not self._status.is_gone:
+            return
         if not self._status.drain.has_begun:
             window = Window(self._cursor.watermark_ns, self._logs.now_ns())
             self._reporter.gap(window, GapReason.GONE, "it was deleted while it was followed")

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tailer.model import Entry, Order, Page, Window
-from tailer.polling.pages import Query, ServiceDialect, Slice, in_order
+from tailer.polling.pages import OrderedPage, Query, ServiceDialect, Slice, in_order
 from tailer.polling.saturation import SaturatedInstant, around, wider
 from tailer.timestamp import NS_PER_MS
 
@@ -46,36 +46,29 @@ class RangeReader:
         if window.start_ns < window.end_ns:
             self._request_from(window.start_ns - LEAD_NS)
 
-    def feed(self, page: Page) -> Slice | None:
+    def feed(self, received: Page) -> Slice | None:
         """Take the response to `query`; None if it completes no part of the range."""
         assert self.query is not None, "the read is over"
         requested_ns = self.query.window.start_ns
-        times_ns, entries, was_sorted = in_order(
-            page, self.query.order, undated_ns=self._complete_upto_ns
-        )
-        self._dialect.learn_step(entries)
+        page = in_order(received, self.query.order, undated_ns=self._complete_upto_ns)
+        self._dialect.learn_step(page.entries)
         if self._saturated is not None:
-            return self._feed_other_end(
-                self._saturated, times_ns, entries, page, was_sorted=was_sorted
-            )
-        is_full = _is_full(page)
-        if self._only_learned(requested_ns, times_ns) or (
-            is_full and not was_sorted and self._halve()
+            return self._feed_other_end(self._saturated, page)
+        if self._only_learned(requested_ns, page.times_ns) or (
+            page.is_full and not page.was_sorted and self._halve()
         ):
             return None
-        if not is_full:
-            return self._finish_part(times_ns, entries, page.server_now_ns)
-        restart = self._restart(requested_ns, times_ns) if was_sorted else None
+        if not page.is_full:
+            return self._finish_part(page)
+        restart = self._restart(requested_ns, page.times_ns) if page.was_sorted else None
         if restart is None:
-            return self._start_saturated(
-                times_ns, entries, page.server_now_ns, was_sorted=was_sorted
-            )
+            return self._start_saturated(page)
         settled_ns, start_ns = restart
         if settled_ns >= self._stop_ns:
-            return self._finish_part(times_ns, entries, page.server_now_ns)
-        slice_ = self._cut(times_ns, entries, settled_ns, page.server_now_ns)
+            return self._finish_part(page)
+        slice_ = self._cut(page.times_ns, page.entries, settled_ns, page.server_now_ns)
         self._request_from(start_ns)
-        if _contains(times_ns, settled_ns):
+        if _contains(page.times_ns, settled_ns):
             self._must_show_ns = settled_ns
         return slice_
 
@@ -132,11 +125,9 @@ class RangeReader:
         self._complete_upto_ns = window.end_ns
         return Slice(window, tuple(entries[first:end]), tuple(times_ns[first:end]), server_now_ns)
 
-    def _finish_part(
-        self, times_ns: Sequence[int], entries: Sequence[Entry], server_now_ns: int
-    ) -> Slice:
+    def _finish_part(self, page: OrderedPage) -> Slice:
         start_ns = self._complete_upto_ns
-        slice_ = self._cut(times_ns, entries, self._stop_ns, server_now_ns)
+        slice_ = self._cut(page.times_ns, page.entries, self._stop_ns, page.server_now_ns)
         if self._stop_ns >= self._end_ns:
             self.query = None
         else:
@@ -155,21 +146,14 @@ class RangeReader:
         self._request_from(start_ns - LEAD_NS)
         return True
 
-    def _start_saturated(
-        self,
-        times_ns: Sequence[int],
-        entries: Sequence[Entry],
-        server_now_ns: int,
-        *,
-        was_sorted: bool,
-    ) -> Slice | None:
+    def _start_saturated(self, page: OrderedPage) -> Slice | None:
         """Read the instant of a full page that makes no progress from its other end."""
         window = Window(self._complete_upto_ns, self._stop_ns)
-        if was_sorted:
-            window = around(times_ns[0], times_ns[-1])
+        if page.was_sorted:
+            window = around(page.times_ns[0], page.times_ns[-1])
         if window.end_ns <= self._complete_upto_ns:
-            return self._leap(server_now_ns)
-        self._saturated = SaturatedInstant(window, times_ns, entries, server_now_ns)
+            return self._leap(page.server_now_ns)
+        self._saturated = SaturatedInstant(window, page.times_ns, page.entries, page.server_now_ns)
         self._request_other_end(self._saturated)
         return None
 
@@ -187,23 +171,15 @@ class RangeReader:
             end_ns -= 1
         self.query = Query(Window(start_ns, end_ns), Order.DESC)
 
-    def _feed_other_end(
-        self,
-        saturated: SaturatedInstant,
-        times_ns: Sequence[int],
-        entries: Sequence[Entry],
-        page: Page,
-        *,
-        was_sorted: bool,
-    ) -> Slice | None:
-        first = bisect_left(times_ns, saturated.window.start_ns)
-        end = bisect_left(times_ns, saturated.window.end_ns)
-        is_full = _is_full(page)
-        if is_full and end < len(times_ns) and not self._dialect.end_is_inclusive:
+    def _feed_other_end(self, saturated: SaturatedInstant, page: OrderedPage) -> Slice | None:
+        first = bisect_left(page.times_ns, saturated.window.start_ns)
+        end = bisect_left(page.times_ns, saturated.window.end_ns)
+        is_beyond = end < len(page.times_ns)
+        if page.is_full and is_beyond and not self._dialect.end_is_inclusive:
             self._dialect.end_is_inclusive = True  # lines of the next instant filled the page
             self._request_other_end(saturated)
             return None
-        is_all = not is_full or (was_sorted and first > 0)
+        is_all = not page.is_full or (page.was_sorted and first > 0)
         if is_all and end - first < saturated.count:
             larger = wider(saturated.window)  # `end` is read with fewer digits than timestamps
             if larger is not None:
@@ -211,7 +187,7 @@ class RangeReader:
                 self._request_other_end(self._saturated)
                 return None
         times, lines, is_whole = saturated.joined(
-            times_ns[first:end], entries[first:end], is_all=is_all
+            page.times_ns[first:end], page.entries[first:end], is_all=is_all
         )
         server_now_ns = min(saturated.server_now_ns, page.server_now_ns)
         slice_ = self._cut(times, lines, min(saturated.window.end_ns, self._end_ns), server_now_ns)
@@ -232,11 +208,6 @@ class RangeReader:
         if start_ns < self._end_ns:
             is_exclusive = self._dialect.start_is_exclusive
             self._request_from(start_ns - (step_back_ns if is_exclusive else 0))
-
-
-def _is_full(page: Page) -> bool:
-    """Whether the service may have more lines."""
-    return len(page.entries) >= page.top
 
 
 def _contains(times_ns: Sequence[int], wanted_ns: int) -> bool:

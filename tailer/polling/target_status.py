@@ -17,7 +17,7 @@ from tailer.health.targets import Phase, TargetHealth
 from tailer.model import Kind, Sighted, Status, Target, Workload
 from tailer.polling.log_reader import LogSource
 from tailer.polling.reporter import TargetReporter
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 NOT_STARTED = frozenset({Status.UNKNOWN, Status.PENDING})
 _GONE_AFTER_S = 30.0  # 404s for so long: the target was deleted, no replica lags so far
@@ -164,11 +164,8 @@ class Drain:
 
 
 def _ended_ago_s(workload: Workload, server_now_ns: int) -> float:
-    try:
-        ended_ns = parse_ns(workload.completion_time)
-    except ValueError:
-        return 0.0
-    return max(0.0, (server_now_ns - ended_ns) / NS_PER_S)
+    ended_ns = ns_or_none(workload.completion_time)
+    return 0.0 if ended_ns is None else max(0.0, (server_now_ns - ended_ns) / NS_PER_S)
 
 
 @dataclass(slots=True)

@@ -24,10 +24,6 @@ class Line(msgspec.Struct, frozen=True, gc=False):
     is_twin: bool = False
     is_scripted: bool = False  # added by a test, not generated
 
-    def is_visible(self, now_ns: int) -> bool:
-        is_hidden = self.hidden_from_ns <= now_ns < self.hidden_until_ns
-        return self.visible_ns <= now_ns and not is_hidden
-
 
 class LineStore:
     """Lines ordered by time; lines of the same time are in order of arrival.
@@ -79,7 +75,8 @@ class LineStore:
         found: list[bytes] = []
         for index in range(first, past)[:: 1 if query.order is Order.ASC else -1]:
             line = self._lines[index]
-            if line.is_visible(now_ns):
+            is_hidden = line.hidden_from_ns <= now_ns < line.hidden_until_ns
+            if line.visible_ns <= now_ns and not is_hidden:
                 found.append(line.json)
                 if len(found) == query.top:
                     break

@@ -6,6 +6,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import partial
 from typing import TypeAlias
@@ -30,27 +31,20 @@ _GZIP_LEVEL = 1  # the fastest: compressing a page of 5000 lines blocks the even
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of zero seconds: RST instead of FIN
 
 
+@dataclass(frozen=True, slots=True)
 class Server:
     """Counts requests and faults by name."""
 
-    def __init__(
-        self,
-        settings: SimulatorSettings,
-        clock: Clock,
-        targets: TargetRegistry,
-        api: Api,
-        planned_faults: FaultQueue,
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._targets = targets
-        self._api = api
-        self._planned_faults = planned_faults
-        self.requests: Counter[str] = Counter()
-        self.faults: Counter[str] = Counter()
+    settings: SimulatorSettings
+    clock: Clock
+    targets: TargetRegistry
+    api: Api
+    planned_faults: FaultQueue
+    requests: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
 
     def application(self) -> web.Application:
-        api, app = self._api, web.Application()
+        api, app = self.api, web.Application()
         app.on_response_prepare.append(self._set_date)
 
         def add(method: str, path: str, kind: RequestKind, answer: _Answer) -> None:
@@ -75,8 +69,8 @@ class Server:
         number = self.requests.total()
         self.requests[kind] += 1
         request = await _parse(received)
-        settings = self._settings
-        fault = self._planned_faults.take(kind) or choose_fault(
+        settings = self.settings
+        fault = self.planned_faults.take(kind) or choose_fault(
             settings.faults,
             share=settings.fault_share,
             seed=settings.seed,
@@ -88,9 +82,9 @@ class Server:
         if fault is Fault.RESET:
             return _reset(received)
         if fault is Fault.SLOW:
-            await self._clock.sleep(settings.faults.slow_s)
+            await self.clock.sleep(settings.faults.slow_s)
         if fault is Fault.EXPIRED_TOKEN:
-            self._api.revoke_token(request)
+            self.api.revoke_token(request)
         retry_after_s = settings.faults.retry_after_s
         response = fault_response(fault, kind, number=number, retry_after_s=retry_after_s)
         if response is None:
@@ -106,7 +100,7 @@ class Server:
         headers = {**response.headers, "Content-Type": response.content_type}
         body = response.body
         accepts_gzip = "gzip" in received.headers.get("Accept-Encoding", "")
-        if self._settings.gzip and accepts_gzip and len(body) >= _MIN_GZIP_BYTES:
+        if self.settings.gzip and accepts_gzip and len(body) >= _MIN_GZIP_BYTES:
             body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
         if fault is Fault.CUT_CONTENT:
@@ -117,7 +111,7 @@ class Server:
 
     async def _set_date(self, received: web.Request, response: web.StreamResponse) -> None:
         """Send the time of the simulated service, which may differ from the machine's."""
-        response.headers["Date"] = formatdate(self._targets.now_ns() // NS_PER_S, usegmt=True)
+        response.headers["Date"] = formatdate(self.targets.now_ns() // NS_PER_S, usegmt=True)
 
 
 async def _parse(received: web.Request) -> Request:

@@ -1,7 +1,7 @@
 """The Sink protocol."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from tailer.model import Batch
 
@@ -34,14 +34,3 @@ class Sink(Protocol):
     async def write(self, batches: Sequence[Batch]) -> bytes | None: ...
 
     async def aclose(self) -> None: ...
-
-
-@runtime_checkable
-class Reopening(Protocol):
-    """A sink that writes to files, which log rotation may move away."""
-
-    async def reopen(self) -> None:
-        """Create new files for the next lines, in place of files that were moved away.
-
-        May be called at any time. Raises: SinkError.
-        """

@@ -80,10 +80,6 @@ class LineFilter:
     pods: _Patterns = ()
     streams: frozenset[str] = frozenset()
 
-    @property
-    def passes_everything(self) -> bool:
-        return not (self.include or self.exclude or self.containers or self.pods or self.streams)
-
     def passes(self, entry: Entry) -> bool:
         if self.streams and stream_of(entry) not in self.streams:
             return False
@@ -98,7 +94,7 @@ class LineFilter:
 
     def narrow(self, batch: Batch) -> Batch:
         """The batch at its old position with the lines that pass, possibly none."""
-        if self.passes_everything:
+        if self == LineFilter():
             return batch
         return part_of(batch, [i for i, entry in enumerate(batch.entries) if self.passes(entry)])
 

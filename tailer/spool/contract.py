@@ -38,10 +38,27 @@ class SinkPosition:
     mark: bytes | None
 
 
-class LineQueue(Protocol):
+class BatchQueue(Protocol):
+    """The part of the spool that one sink needs."""
+
+    async def sink_position(self, sink: str) -> SinkPosition: ...
+
+    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
+        """The first batches that `sink` has not acknowledged, in order, without omissions.
+
+        At most `max_lines` lines and a bounded number of bytes, but always one whole batch.
+        Waits for a batch; empty after `close_input`, once all are acknowledged.
+        """
+
+    async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
+        """Acknowledge for `sink` every batch up to `position`."""
+
+
+class Spool(BatchQueue, Protocol):
     """Batches in order, with a watermark per target, and a position and a mark per sink.
 
-    - `append` and `retire` are one transaction each: the lines and the watermark, or neither.
+    - `append`, `retire` and `record_listing` are one transaction each: the lines and the
+      watermark, or neither.
     - `commit` is one transaction: a sink's position and its mark.
     - A batch is deleted when every sink has acknowledged it *and* its newest line is older
       than the stored watermark, never before both are stored. Lines that every sink's filter
@@ -49,6 +66,10 @@ class LineQueue(Protocol):
 
     Raises: SinkError (exit code 5) when the state can no longer be written.
     """
+
+    @property
+    def targets(self) -> TargetRegistry:
+        """The known targets, and when each resource group was listed."""
 
     async def target_position(self, target: Target, *, start_ns: int) -> TargetPosition:
         """The stored position of `target`; a new target is stored at `start_ns`."""
@@ -72,31 +93,7 @@ class LineQueue(Protocol):
         A retired target that is followed again repeats no line.
         """
 
-    async def sink_position(self, sink: str) -> SinkPosition: ...
-
-    async def next_batches(self, sink: str, *, max_lines: int) -> tuple[Batch, ...]:
-        """The first batches that `sink` has not acknowledged, in order, without omissions.
-
-        At most `max_lines` lines and a bounded number of bytes, but always one whole batch.
-        Waits for a batch; empty after `close_input`, once all are acknowledged.
-        """
-
-    async def commit(self, sink: str, position: int, mark: bytes | None) -> None:
-        """Acknowledge for `sink` every batch up to `position`."""
-
-
-class ListingMemory(Protocol):
-    """The known targets, and when each resource group was listed."""
-
-    @property
-    def targets(self) -> TargetRegistry: ...
-
-    async def record_listing(self, listing: Listing) -> None:
-        """Store `listing` in one transaction."""
-
-
-class Spool(LineQueue, ListingMemory, Protocol):
-    """Everything that tailer stores."""
+    async def record_listing(self, listing: Listing) -> None: ...
 
     async def change_sinks(
         self, *, gone: Collection[str], new: Collection[str]

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,6 @@ import structlog
 
 from tailer.clock import Clock
 from tailer.errors import ConfigError, SinkError
-from tailer.model import Batch
 from tailer.spool import schema
 from tailer.spool.ledger import Ledger
 from tailer.spool.sqlite import SqliteSpool
@@ -59,12 +58,11 @@ async def open_spool(
     max_bytes: int,
     clock: Clock,
     droppers: Collection[str] = (),
-    on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None,
 ) -> AsyncIterator[OpenedSpool]:
     """Open the spool at `path` until the block ends; create it if it is missing.
 
     A damaged spool is moved aside, and a new one created. When the spool is full, the oldest
-    batches of the sinks in `droppers` are dropped, and `on_drop` is called for each.
+    batches of the sinks in `droppers` are dropped, and the spool's `on_drop` is called for each.
 
     Raises:
         ConfigError: Another process uses the spool, or a newer tailer created it.
@@ -80,9 +78,7 @@ async def open_spool(
             store = GroupCommit(connection, clock=clock, name=str(path))
             if set_aside is not None:
                 store.defer(schema.clear_replaces_damaged)
-            spool = SqliteSpool(
-                store, ledger, max_bytes=max_bytes, clock=clock, droppers=droppers, on_drop=on_drop
-            )
+            spool = SqliteSpool(store, ledger, max_bytes=max_bytes, clock=clock, droppers=droppers)
             yield OpenedSpool(spool, set_aside, abandoned)
 
 

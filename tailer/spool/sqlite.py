@@ -45,11 +45,10 @@ class SqliteSpool:
         *,
         max_bytes: int,
         clock: Clock,
-        droppers: Collection[str] = (),
-        on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None,
+        droppers: Collection[str],
     ) -> None:
         self.droppers = droppers
-        self.on_drop = on_drop
+        self.on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None
         self.is_full = False  # from the first append that waits until the spool is half empty
         self._store = store
         self._clock = clock

@@ -37,21 +37,21 @@ _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _QUERY = re.compile(r"(://[^\s?]*)\?\S*")
 
 
-class TargetStatus(msgspec.Struct, frozen=True):
+class TargetStatus(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     resource_group: str
     phase: str
-    status: str
-    scenario: str
+    status: str = "UNKNOWN"
+    scenario: str = ""
     reason: str
     phase_age_s: float
     next_try_in_s: float | None
-    behind_s: float | None
-    lines: int
-    late_lines: int
-    repeated_lines: int
-    last_line_age_s: float | None
-    gaps: dict[str, int]
+    behind_s: float | None = None
+    lines: int = 0
+    late_lines: int = 0
+    repeated_lines: int = 0
+    last_line_age_s: float | None = None
+    gaps: dict[str, int] = {}
 
 
 class SinkStatus(msgspec.Struct, frozen=True):
@@ -205,17 +205,9 @@ def _unresolved(one: NamedTargetHealth, now_s: float) -> TargetStatus:
         target=one.name,
         resource_group=one.resource_group,
         phase=_phase_of_unresolved(one),
-        status="UNKNOWN",
-        scenario="",
         reason=redact(one.reason),
         phase_age_s=_rounded(now_s - one.activity.since_s),
         next_try_in_s=_until(one.next_try_s, now_s),
-        behind_s=None,
-        lines=0,
-        late_lines=0,
-        repeated_lines=0,
-        last_line_age_s=None,
-        gaps={},
     )
 
 

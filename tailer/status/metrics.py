@@ -6,11 +6,12 @@ id, pod or container, so the number of series does not grow with the number of t
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -34,27 +35,19 @@ _CODES = frozenset(int(status) for status in HTTPStatus)
 
 def render_metrics(health: Health, *, now_s: float, started_ns: int) -> bytes:
     """Render all metrics in the text format of Prometheus. `now_s` is monotonic."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(
-        _HealthCollector(lambda: _families(health, now_s=now_s, started_ns=started_ns))
-    )
-    return generate_latest(registry)
+    return generate_latest(_HealthCollector(health, now_s, started_ns))
 
 
+@dataclass(frozen=True, slots=True)
 class _HealthCollector(Collector):
-    def __init__(self, families: Callable[[], Iterator[Metric]]) -> None:
-        self._families = families
+    health: Health
+    now_s: float
+    started_ns: int
 
     def collect(self) -> Iterator[Metric]:
-        return self._families()
-
-
-def _families(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metric]:
-    yield from _process(health, now_s=now_s, started_ns=started_ns)
-    yield from _targets(health)
-    yield from _requests(health)
-    yield from _spool(health)
-    yield from _sinks(health)
+        yield from _process(self.health, now_s=self.now_s, started_ns=self.started_ns)
+        for families in (_targets, _requests, _spool, _sinks):
+            yield from families(self.health)
 
 
 def _process(health: Health, *, now_s: float, started_ns: int) -> Iterator[Metric]:
@@ -172,31 +165,22 @@ def _spool(health: Health) -> Iterator[Metric]:
 
 
 def _sinks(health: Health) -> Iterator[Metric]:
-    gauges = {
-        name: GaugeMetricFamily(f"tailer_sink_{name}", text, labels=("sink",))
-        for name, text in (
-            ("up", "1 while the sink is open and its last write succeeded."),
-            ("lag_lines", "Spooled lines that the sink has not written yet."),
-            ("lag_seconds", "Age of the oldest line that the sink has not written yet."),
-        )
-    }
-    counters = {
-        name: CounterMetricFamily(f"tailer_sink_{name}", text, labels=("sink",))
-        for name, text in (
-            ("delivered_lines", "Lines that the sink has written."),
-            ("delivered_bytes", "UTF-8 bytes of the messages that the sink has written."),
-            ("failures", "Failed attempts to open the sink or to write to it."),
-        )
-    }
-    for sink in health.sinks.values():
-        gauges["up"].add_metric((sink.name,), sink.is_up)
-        gauges["lag_lines"].add_metric((sink.name,), sink.lag_lines)
-        gauges["lag_seconds"].add_metric((sink.name,), sink.lag_s)
-        counters["delivered_lines"].add_metric((sink.name,), sink.lines)
-        counters["delivered_bytes"].add_metric((sink.name,), sink.text_bytes)
-        counters["failures"].add_metric((sink.name,), sink.failures)
-    yield from gauges.values()
-    yield from counters.values()
+    gauges = (
+        ("up", "is_up", "1 while the sink is open and its last write succeeded."),
+        ("lag_lines", "lag_lines", "Spooled lines that the sink has not written yet."),
+        ("lag_seconds", "lag_s", "Age of the oldest line that the sink has not written yet."),
+    )
+    counters = (
+        ("delivered_lines", "lines", "Lines that the sink has written."),
+        ("delivered_bytes", "text_bytes", "UTF-8 bytes of the messages that the sink has written."),
+        ("failures", "failures", "Failed attempts to open the sink or to write to it."),
+    )
+    for family_of, rows in ((GaugeMetricFamily, gauges), (CounterMetricFamily, counters)):
+        for name, field, text in rows:
+            family = family_of(f"tailer_sink_{name}", text, labels=("sink",))
+            for sink in health.sinks.values():
+                family.add_metric((sink.name,), getattr(sink, field))
+            yield family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -28,7 +28,7 @@ from tailer.clock import Clock
 from tailer.errors import ConfigError
 from tailer.health.health import Health
 from tailer.health.liveness import not_ready, stalled
-from tailer.status.client import HostPort, UnixPath, parse_address
+from tailer.status.client import UnixPath, parse_address
 from tailer.status.document import build_document, redact
 from tailer.status.metrics import render_metrics
 
@@ -47,6 +47,12 @@ _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "tailer"}
+
+_REASONS = {
+    errno.EADDRINUSE: "address already in use",
+    errno.EADDRNOTAVAIL: "this machine does not have that address",
+    errno.EACCES: "permission denied",
+}
 
 Route = Callable[[], web.Response]
 
@@ -91,14 +97,23 @@ async def serving(listen: str, routes: Mapping[str, Route]) -> AsyncIterator[lis
     with ExitStack() as resources:
         try:
             await runner.setup()
-            with _as_config_error(address):
+            try:
                 if isinstance(address, UnixPath):
                     bound = resources.enter_context(_unix_socket(address.path))
                     site: web.BaseSite = web.SockSite(runner, bound, backlog=MAX_CONNECTIONS)
                 else:
-                    place = address.host, address.port
-                    site = web.TCPSite(runner, *place, backlog=MAX_CONNECTIONS)
+                    host, port = address.host, address.port
+                    site = web.TCPSite(runner, host, port, backlog=MAX_CONNECTIONS)
                 await site.start()
+            except OSError as error:
+                # From Python 3.13 on, asyncio drops the number of this error, and of no other.
+                number = error.errno or errno.EADDRNOTAVAIL
+                reason = _REASONS.get(number) or error.strerror or str(error)
+                raise ConfigError(
+                    f"[status] listen: cannot listen on {address}: {reason}",
+                    hint="stop the process that uses it, or set another address "
+                    '("" for no status page)',
+                ) from error
             resources.enter_context(server.accept_failures_logged(runner.addresses))
             yield runner.addresses
         finally:
@@ -267,24 +282,3 @@ def _check_replaceable(path: Path) -> None:
         except TimeoutError:
             pass  # its process is alive and busy
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-
-
-@contextmanager
-def _as_config_error(address: HostPort | UnixPath) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        # From Python 3.13 on, asyncio drops the number of this error, and of no other.
-        number = error.errno or errno.EADDRNOTAVAIL
-        reason = _REASONS.get(number) or error.strerror or str(error)
-        raise ConfigError(
-            f"[status] listen: cannot listen on {address}: {reason}",
-            hint='stop the process that uses it, or set another address ("" for no status page)',
-        ) from error
-
-
-_REASONS = {
-    errno.EADDRINUSE: "address already in use",
-    errno.EADDRNOTAVAIL: "this machine does not have that address",
-    errno.EACCES: "permission denied",
-}

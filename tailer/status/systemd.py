@@ -64,8 +64,12 @@ class Supervisor:
         status_due_s = self._clock.monotonic_s()
         while True:
             self._flush()
-            if self._watchdog_s is not None and self._note_health(is_healthy()):
-                self._send("WATCHDOG=1")
+            if self._watchdog_s is not None:
+                was_healthy, self._was_healthy = self._was_healthy, is_healthy()
+                if self._was_healthy:
+                    self._send("WATCHDOG=1")
+                elif was_healthy:
+                    log.error("watchdog_withheld", reason="tasks are stalled, see /healthz")
             now_s, line = self._clock.monotonic_s(), status()
             if line != self._status and now_s >= status_due_s and self._send(f"STATUS={line}"):
                 self._status, status_due_s = line, now_s + _PERIOD_S
@@ -75,12 +79,6 @@ class Supervisor:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def _note_health(self, is_healthy: bool) -> bool:  # noqa: FBT001 - a state, not an option
-        if self._was_healthy and not is_healthy:
-            log.error("watchdog_withheld", reason="tasks are stalled, see /healthz")
-        self._was_healthy = is_healthy
-        return is_healthy
 
     def _enqueue(self, text: str) -> None:
         """Send `text` now, or when the socket accepts it; in order."""

@@ -43,8 +43,8 @@ MUTANTS = (
     Mutant(
         "start = last + 1",
         "tailer/polling/range_reader.py",
-        "slice_ = self._cut(times_ns, entries, settled_ns, page.server_now_ns)",
-        "slice_ = self._cut(times_ns, entries, times_ns[-1] + 1, page.server_now_ns)",
+        "page.entries, settled_ns, page.server_now_ns)",
+        "page.entries, page.times_ns[-1] + 1, page.server_now_ns)",
     ),
     Mutant(
         "a set instead of a multiset",

@@ -1,12 +1,12 @@
 """A spool in a folder, and short ways to put lines in and to take them out."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from support.fakes import TARGET
 from support.virtual_time import VirtualClock
-from tailer.model import Batch, Entry, Target
+from tailer.model import Entry, Target
 from tailer.spool.contract import Spool
 from tailer.spool.open import OpenedSpool, open_spool
 
@@ -17,7 +17,6 @@ def opening(
     sinks: tuple[str, ...] = ("file",),
     max_bytes: int = 10**9,
     droppers: Collection[str] = (),
-    on_drop: Callable[[str, Batch], None] = lambda _sink, _batch: None,
 ) -> AbstractAsyncContextManager[OpenedSpool]:
     return open_spool(
         path,
@@ -25,7 +24,6 @@ def opening(
         max_bytes=max_bytes,
         clock=VirtualClock(),
         droppers=droppers,
-        on_drop=on_drop,
     )
 
 

@@ -66,7 +66,7 @@ THE_DISK = Disk()
 
 # A retry does not solve these. Any other error, a full disk or a lost mount, may be temporary.
 _PERMANENT = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG})
-_HINTS = {
+HINTS = {
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "raise the quota, or make room",
     errno.EROFS: "the file system is mounted read-only",
@@ -81,7 +81,7 @@ _HINTS = {
 def cannot_write(error: OSError) -> SinkError:
     """Translate a failed system call."""
     message = f"{error.filename} cannot be written: {error.strerror}"
-    hint = _HINTS.get(error.errno or 0, "")
+    hint = HINTS.get(error.errno or 0, "")
     return (SinkError if error.errno in _PERMANENT else TransientSinkError)(message, hint=hint)
 
 

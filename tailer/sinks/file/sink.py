@@ -96,7 +96,10 @@ class FileSink:
         return mark
 
     async def reopen(self) -> None:
-        """Expect moved files, as after logrotate's SIGHUP: they are not reported as gaps."""
+        """Expect moved files, as after logrotate's SIGHUP: they are not reported as gaps.
+
+        May be called at any time. Raises: SinkError.
+        """
         if self._writer is not None:  # `open` checks all files anyway
             await self._in_thread(self._writer.forget_replaced)
 

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from typing import Protocol, assert_never
 
 from tailer.config.settings import Format
 from tailer.model import Batch, Target
-from tailer.sinks.formats.structured import JsonFormatter, LogfmtFormatter, format_raw
+from tailer.sinks.formats.structured import format_json, format_logfmt, format_raw
 from tailer.sinks.formats.template import TemplateFormatter
 from tailer.sinks.formats.text import TextFormatter
 
@@ -61,9 +62,9 @@ def build_formatter(settings: FormatSettings, watched: Sequence[Target]) -> Form
                 highlight=settings.highlight,
             )
         case "json":
-            return JsonFormatter(escape=settings.escape)
+            return partial(format_json, escape=settings.escape)
         case "logfmt":
-            return LogfmtFormatter(escape=settings.escape)
+            return partial(format_logfmt, escape=settings.escape)
         case "raw":
             return format_raw
         case _:

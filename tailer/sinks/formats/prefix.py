@@ -59,13 +59,11 @@ def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 class PrefixNames:
     """The common parts of the names so far, in constant space."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(self) -> None:
         self._head: list[str] | None = None  # the common first parts; None before the first name
         self._tail: list[str] = []
         self._fewest_parts = 0
         self.several = False
-        for name in names:
-            self.learn(name)
 
     def learn(self, name: str) -> bool:
         """Add a name; returns whether `several` or any result of `short` may have changed."""

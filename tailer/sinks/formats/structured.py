@@ -27,39 +27,35 @@ class _JsonLine(msgspec.Struct, gc=False):
     msg: Text
 
 
-class JsonFormatter:
+_encoder = msgspec.json.Encoder()
+
+
+def format_json(batch: Batch, *, escape: bool) -> bytes:
     """One JSON object a line; unknown fields of the entry follow under their own names.
 
     An unknown field with the name of an existing key, such as `target`, gets underscores at
     its end until it is unique: no field is dropped, and no key occurs twice.
     """
+    page = _json_page(batch)
+    return visible_json(page) if escape else page
 
-    def __init__(self, *, escape: bool) -> None:
-        self._escape = escape
-        self._encoder = msgspec.json.Encoder()
 
-    def __call__(self, batch: Batch) -> bytes:
-        page = self._page(batch)
-        return visible_json(page) if self._escape else page
-
-    def _page(self, batch: Batch) -> bytes:
-        group, target = batch.target.resource_group, batch.target.name
-        lines = []
-        for entry in batch.entries:
-            if entry.__class__ is not Entry:
-                return b"".join([_any_json_line(batch.target, each) for each in batch.entries])
-            msg = entry.msg
-            if msg.__class__ is str:
-                msg = msg.removesuffix("\n")
-            lines.append(
-                _JsonLine(
-                    entry.timestamp, group, target, entry.pod, entry.container, entry.stream, msg
-                )
-            )
-        try:
-            return self._encoder.encode_lines(lines)
-        except UnicodeEncodeError:
+def _json_page(batch: Batch) -> bytes:
+    group, target = batch.target.resource_group, batch.target.name
+    lines = []
+    for entry in batch.entries:
+        if entry.__class__ is not Entry:
             return b"".join([_any_json_line(batch.target, each) for each in batch.entries])
+        msg = entry.msg
+        if msg.__class__ is str:
+            msg = msg.removesuffix("\n")
+        lines.append(
+            _JsonLine(entry.timestamp, group, target, entry.pod, entry.container, entry.stream, msg)
+        )
+    try:
+        return _encoder.encode_lines(lines)
+    except UnicodeEncodeError:
+        return b"".join([_any_json_line(batch.target, each) for each in batch.entries])
 
 
 def _any_json_line(target: Target, entry: Entry) -> bytes:
@@ -107,19 +103,14 @@ def _unknown_fields(extra: msgspec.Raw) -> list[tuple[str, str]]:
 _BARE: Final = re.compile(r"[\w./:+@%,~-]+", re.ASCII)
 
 
-class LogfmtFormatter:
+def format_logfmt(batch: Batch, *, escape: bool) -> bytes:
     """`ts=… group=… target=… pod=… container=… stream=… msg="…"`, without missing fields.
 
     Quoted values are escaped as in JSON, which logfmt readers expect. Unknown fields of an
     entry are left out: they may be nested, which logfmt does not support.
     """
-
-    def __init__(self, *, escape: bool) -> None:
-        self._escape = escape
-
-    def __call__(self, batch: Batch) -> bytes:
-        page = "".join([_logfmt_line(batch.target, entry) for entry in batch.entries]).encode()
-        return visible_json(page) if self._escape else page
+    page = "".join([_logfmt_line(batch.target, entry) for entry in batch.entries]).encode()
+    return visible_json(page) if escape else page
 
 
 def _logfmt_line(target: Target, entry: Entry) -> str:

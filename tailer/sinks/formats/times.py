@@ -1,6 +1,7 @@
 """Wall time in a time zone."""
 
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tailer.errors import ConfigError
@@ -39,26 +40,22 @@ class WallTime:
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:
-        self._timezone = timezone
-        self._second: int | None = None
-        self._parts = ("", "")
+        self._parts = lru_cache(maxsize=1)(partial(_parts, timezone))
 
     def __call__(self, ns: int) -> str:
         second, rest_ns = divmod(ns, NS_PER_S)
-        if second != self._second:
-            self._parts = self._split(second)
-            self._second = second
-        seconds, offset = self._parts
+        seconds, offset = self._parts(second)
         return f"{seconds}.{rest_ns // NS_PER_MS:03d}{offset}"
 
-    def _split(self, second: int) -> tuple[str, str]:
-        """The text before and after the fraction; in UTC if the zone has no valid offset."""
-        utc = datetime.fromtimestamp(second, UTC)
-        try:
-            text = utc.astimezone(self._timezone).isoformat()
-        except (OverflowError, ValueError):  # at the start of year 1, the end of year 9999
-            text = utc.isoformat()
-        if len(text) > _MAX_LENGTH:  # before about 1900, offsets have seconds
-            text = utc.isoformat()
-        seconds, offset = text[:_SECONDS_LENGTH], text[_SECONDS_LENGTH:]
-        return seconds, "Z" if offset == "+00:00" else offset
+
+def _parts(timezone: tzinfo | None, second: int) -> tuple[str, str]:
+    """The text before and after the fraction; in UTC if the zone has no valid offset."""
+    utc = datetime.fromtimestamp(second, UTC)
+    try:
+        text = utc.astimezone(timezone).isoformat()
+    except (OverflowError, ValueError):  # at the start of year 1, the end of year 9999
+        text = utc.isoformat()
+    if len(text) > _MAX_LENGTH:  # before about 1900, offsets have seconds
+        text = utc.isoformat()
+    seconds, offset = text[:_SECONDS_LENGTH], text[_SECONDS_LENGTH:]
+    return seconds, "Z" if offset == "+00:00" else offset

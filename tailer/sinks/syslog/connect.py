@@ -21,7 +21,7 @@ from tailer.clock import Clock
 from tailer.config.settings import SyslogSection
 from tailer.config.tls import client_context, error_reason, load_client_certificate
 from tailer.errors import TransientSinkError
-from tailer.sinks.syslog.errors import failure, is_wrong_name, unresolved, wrong_name
+from tailer.sinks.syslog.errors import WRONG_NAME, failure, unresolved, wrong_name
 from tailer.sinks.syslog.stream import StreamSocket
 
 SocketAddress: TypeAlias = tuple[str | int | bytes, ...]
@@ -149,7 +149,7 @@ class Connector:
         try:
             return await self._handshake(connected, context)
         except ssl.SSLCertVerificationError as error:
-            if not is_wrong_name(error):
+            if error.verify_code not in WRONG_NAME:
                 raise
             names = await self._certificate_names(context)
             raise wrong_name(self.server, wanted=self._server_name, names=names) from error

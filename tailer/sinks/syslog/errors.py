@@ -45,7 +45,7 @@ _UNVERIFIED: Final = {
     21: _UNKNOWN_AUTHORITY,
     23: ("was revoked", "renew it on the server"),
 }
-_WRONG_NAME: Final = frozenset({62, 64})  # by host name, by IP address
+WRONG_NAME: Final = frozenset({62, 64})  # by host name, by IP address
 
 # Alerts of the server (RFC 8446, 6), by OpenSSL's names: the first that is contained counts.
 _ALERTS: Final = (
@@ -92,11 +92,6 @@ def unresolved(server: str, reason: str | None) -> TransientSinkError:
     )
 
 
-def closed_by_server(server: str) -> TransientSinkError:
-    """For a FIN."""
-    return TransientSinkError(f"{server}: the server closed the connection", hint=_SEE_SERVER_LOG)
-
-
 def stalled(server: str, timeout_s: float) -> TransientSinkError:
     return TransientSinkError(
         f"{server}: the server accepted nothing for {timeout_s:g} s",
@@ -119,10 +114,6 @@ def wrong_name(server: str, *, wanted: str, names: tuple[str, ...]) -> Transient
         f"{server}: the server's certificate is not for {wanted}{present}",
         hint="set tls_server_name to a name in the certificate, or use that name in the url",
     )
-
-
-def is_wrong_name(error: OSError) -> bool:
-    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _WRONG_NAME
 
 
 def printable(text: bytes) -> str:

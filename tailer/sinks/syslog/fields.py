@@ -3,16 +3,17 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from tailer.config.fields import HEADER_FIELDS, Template, parse_template
 from tailer.config.settings import SyslogSection
 from tailer.model import Batch, Target, Text
-from tailer.timestamp import NS_PER_S, parse_ns
+from tailer.timestamp import NS_PER_S, ns_or_none
 
 NILVALUE: Final = "-"
 
@@ -200,7 +201,8 @@ def utc_timestamps_of_page(timestamps: Sequence[Text]) -> list[str] | None:
     else:
         return None
     seconds = {text[:_SECONDS] for text in texts}  # few: neighbors share them
-    return converted if all(_is_valid(f"{second}Z") for second in seconds) else None
+    is_valid = all(ns_or_none(f"{second}Z") is not None for second in seconds)
+    return converted if is_valid else None
 
 
 def utc_timestamp(timestamp: Text, time_ns: int) -> str:
@@ -209,21 +211,13 @@ def utc_timestamp(timestamp: Text, time_ns: int) -> str:
     NILVALUE for an entry whose own timestamp is unreadable, because `time_ns` is then its
     neighbor's. Also for a time outside the years 1 to 9999.
     """
-    if not isinstance(timestamp, str) or not _is_valid(timestamp):
+    if ns_or_none(timestamp) is None:
         return NILVALUE
     second, fraction_ns = divmod(time_ns, NS_PER_S)
     whole = _utc(second)
     if whole is None:
         return NILVALUE
     return f"{whole.isoformat()[:_SECONDS]}.{fraction_ns // 1000:06d}Z"
-
-
-def _is_valid(timestamp: str) -> bool:
-    try:
-        parse_ns(timestamp)
-    except ValueError:
-        return False
-    return True
 
 
 class LocalTimestamps:
@@ -233,26 +227,20 @@ class LocalTimestamps:
     """
 
     def __init__(self, timezone: tzinfo | None) -> None:
-        self._timezone = timezone
-        self._second: int | None = None
-        self._text = ""
+        self._text = lru_cache(maxsize=1)(partial(_local_text, timezone))
 
     def __call__(self, time_ns: int) -> str:
-        second = time_ns // NS_PER_S
-        if second != self._second:
-            local = _local(second, self._timezone)
-            self._text = f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
-            self._second = second
-        return self._text
+        return self._text(time_ns // NS_PER_S)
 
 
-def _local(second: int, timezone: tzinfo | None) -> datetime:
-    """UTC at the edge of the first or the last year, the epoch beyond it."""
-    utc = _utc(second) or _EPOCH
-    try:
-        return utc if utc is _EPOCH else utc.astimezone(timezone)
-    except (ValueError, OverflowError, OSError):
-        return utc
+def _local_text(timezone: tzinfo | None, second: int) -> str:
+    """In UTC at the edge of the first or the last year, the epoch beyond it."""
+    utc = _utc(second)
+    local = utc or _EPOCH
+    if utc is not None:
+        with suppress(ValueError, OverflowError, OSError):
+            local = utc.astimezone(timezone)
+    return f"{_MONTHS[local.month - 1]} {local.day:2d} {local:%H:%M:%S}"
 
 
 def _utc(second: int) -> datetime | None:

@@ -59,8 +59,7 @@ def status_of(response: Frame) -> RelpStatus:
 class FrameReader:
     """Joins reads into frames. Unusable after a RelpError."""
 
-    def __init__(self, *, max_data_bytes: int = MAX_DATA_BYTES) -> None:
-        self._max_data_bytes = max_data_bytes
+    def __init__(self) -> None:
         self._buffer = bytearray()
 
     def read(self, received: bytes) -> list[Frame]:
@@ -69,8 +68,8 @@ class FrameReader:
         frames, start = [], 0
         while found := _HEADER.match(self._buffer, start):
             length = int(found[3])
-            if length > self._max_data_bytes:
-                raise RelpError(f"a frame of {length} bytes; the limit is {self._max_data_bytes}")
+            if length > MAX_DATA_BYTES:
+                raise RelpError(f"a frame of {length} bytes; the limit is {MAX_DATA_BYTES}")
             end = found.end()
             content = b""
             if found[4] == b" ":  # some implementations write it even before empty data

@@ -5,6 +5,7 @@ socket reports: how many bytes the peer's system has acknowledged, a FIN as soon
 arrives, and the exact error.
 """
 
+import errno
 import fcntl
 import socket
 import ssl
@@ -19,7 +20,7 @@ from anyio.lowlevel import checkpoint
 
 from tailer.clock import Clock
 from tailer.errors import SinkError, TransientSinkError
-from tailer.sinks.syslog.errors import closed_by_server, failure
+from tailer.sinks.syslog.errors import failure
 
 # Linux gives SIOCOUTQ the number of TIOCOUTQ. For TCP: bytes that the peer's system has not
 # acknowledged (tcp(7)); for unix sockets: memory of unread data (unix(7)).
@@ -57,7 +58,7 @@ class StreamSocket:
         except OSError as error:
             raise failure(self.server, error) from error
         if not received:
-            raise closed_by_server(self.server)
+            raise failure(self.server, BrokenPipeError(errno.EPIPE, "FIN"))
         return received
 
     def read_all_available(self) -> Iterator[bytes]:

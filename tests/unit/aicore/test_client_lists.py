@@ -39,7 +39,6 @@ async def test_a_list_request_has_its_filters(service: FakeService, caller: Call
         ListFilter(
             scenario_id="a&b",
             executable_ids=("x1", "x2"),
-            configuration_id="c-1",
             status=Status.RUNNING,
         ),
         on_retry=caller.troubles,
@@ -47,8 +46,7 @@ async def test_a_list_request_has_its_filters(service: FakeService, caller: Call
 
     (asked,) = service.asked
     assert asked.raw_path == (
-        "/v2/lm/executions?$top=1000&$skip=0"
-        "&scenarioId=a%26b&executableIds=x1%2Cx2&configurationId=c-1&status=RUNNING"
+        "/v2/lm/executions?$top=1000&$skip=0&scenarioId=a%26b&executableIds=x1%2Cx2&status=RUNNING"
     )
     assert asked.headers["AI-Resource-Group"] == "team-a"
 

@@ -92,11 +92,11 @@ def flattened(credentials: Credentials) -> dict[str, str]:
 PROOF_NAMES = {"client_secret", "cert_str", "key_str", "cert_file_path", "key_file_path"}
 
 
-def by_the_sdk(environ: Mapping[str, str], profile: str | None) -> dict[str, str] | None:
+def by_the_sdk(environ: Mapping[str, str]) -> dict[str, str] | None:
     """None where it refuses. Half a certificate is left out: it hands on what it never uses."""
     with sdk_environment(environ):
         try:
-            found: dict[str, str] = fetch_credentials(profile=profile)
+            found: dict[str, str] = fetch_credentials()
         except (ValueError, KeyError, FileNotFoundError):
             return None
     for cert, key in (("cert_str", "key_str"), ("cert_file_path", "key_file_path")):
@@ -106,9 +106,9 @@ def by_the_sdk(environ: Mapping[str, str], profile: str | None) -> dict[str, str
     return found
 
 
-def by_us(environ: Mapping[str, str], profile: str | None, home: Path) -> dict[str, str] | None:
+def by_us(environ: Mapping[str, str], home: Path) -> dict[str, str] | None:
     try:
-        return flattened(find_credentials(environ, home=home, profile=profile))
+        return flattened(find_credentials(environ, home=home))
     except AuthError:
         return None
 
@@ -139,7 +139,6 @@ def distinct(values: Mapping[str, Any], mark: str) -> dict[str, Any]:
     config=some_of(distinct(ALL_VARIABLES, "config")),
     profiled=some_of(distinct(ALL_VARIABLES, "profiled")),
     vcap=some_of(distinct(ALL_KEY_FIELDS, "vcap")),
-    profile_flag=st.sampled_from([None, "dev", "default", "missing"]),
     profile_variable=st.sampled_from([None, "", "dev", "default", "missing"]),
     label=st.sampled_from(["aicore", "other"]),
     explicit_config=st.sampled_from([None, "config_dev.json", "nowhere.json"]),
@@ -150,7 +149,6 @@ def test_any_mixture_of_sources_gives_what_the_official_sdk_finds(  # noqa: PLR0
     config: dict[str, str],
     profiled: dict[str, str],
     vcap: dict[str, Any],
-    profile_flag: str | None,
     profile_variable: str | None,
     label: str,
     explicit_config: str | None,
@@ -173,9 +171,9 @@ def test_any_mixture_of_sources_gives_what_the_official_sdk_finds(  # noqa: PLR0
         if explicit_config is not None:
             environ["AICORE_CONFIG"] = str(home / explicit_config)
 
-        ours = by_us(environ, profile_flag, home / "unused")
+        ours = by_us(environ, home / "unused")
 
-        assert ours == by_the_sdk(environ, profile_flag)
+        assert ours == by_the_sdk(environ)
 
 
 def test_an_explicit_service_key_file_precedes_everything(tmp_path: Path) -> None:

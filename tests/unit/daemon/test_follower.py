@@ -137,7 +137,7 @@ async def test_a_found_target_is_retired_when_it_is_finished(clock: VirtualClock
     made = rig(clock)
     made.service.answered = True  # with the list that had the target
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(made.follower.follow_found, Found(WORKLOAD, START_NS), lambda _: None)
+        tasks.start_soon(made.follower.follow_found, Found(WORKLOAD, START_NS), lambda: None)
         await clock.sleep(10)
         during = made.spool.targets.is_retired(TARGET)
         made.service.status = Status.COMPLETED
@@ -149,7 +149,7 @@ async def test_a_target_that_is_followed_already_is_not_followed_twice(clock: Vi
     async with following(clock) as made:
         await clock.sleep(10)
         with anyio.fail_after(1):
-            await made.follower.follow_found(Found(WORKLOAD, START_NS), lambda _: None)
+            await made.follower.follow_found(Found(WORKLOAD, START_NS), lambda: None)
         made.add(12, "one")
         await clock.sleep(30)
 

@@ -95,7 +95,7 @@ async def test_the_run_ends_with_the_execution_and_its_verdict(rig: Rig) -> None
 
     await rig.run_while(lambda: setattr(rig.source, "status", Status.DEAD), at_s=60)
 
-    assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.DEAD, 10)
+    assert rig.outcome.result == (Verdict.DEAD, 10)
     assert [line.msg for line in rig.output.lines] == ["at work", "last words"]
     assert rig.copy.lines == rig.output.lines
 
@@ -105,7 +105,7 @@ async def test_a_target_deleted_while_followed_is_a_gap(rig: Rig) -> None:
 
     await rig.run_while(lambda: setattr(rig.source, "is_gone", True), at_s=60)
 
-    assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.GAP, 6)
+    assert rig.outcome.result == (Verdict.GAP, 6)
     assert rig.report(quiet=True) == ["execution/e1: deleted while it was followed, no lines"]
 
 
@@ -114,7 +114,7 @@ async def test_a_target_that_still_runs_at_the_timeout_is_named(
 ) -> None:
     await rig.run(stops=[timed_out(60, clock)])
 
-    assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.TIMEOUT, 124)
+    assert rig.outcome.result == (Verdict.TIMEOUT, 124)
     assert rig.report(quiet=True) == ["execution/e1: still RUNNING at the timeout, no lines"]
 
 
@@ -129,7 +129,7 @@ async def test_a_failed_tee_file_affects_only_the_exit_code(
     await rig.run_while(lambda: setattr(rig.source, "status", Status.COMPLETED), at_s=60)
 
     assert len(rig.output.lines) == 39
-    assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.FAILED, 5)
+    assert rig.outcome.result == (Verdict.FAILED, 5)
 
 
 async def test_a_failed_output_ends_the_run_and_the_tee_file_gets_all_read_lines(
@@ -141,7 +141,7 @@ async def test_a_failed_output_ends_the_run_and_the_tee_file_gets_all_read_lines
     await rig.run()
 
     assert [line.msg for line in rig.copy.lines] == ["one", "two"]
-    assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.FAILED, 5)
+    assert rig.outcome.result == (Verdict.FAILED, 5)
     assert str(rig.outcome.failure) == "the disk is full"
 
 
@@ -156,7 +156,7 @@ async def test_a_reader_that_leaves_ends_the_run_without_failure(
     await rig.run_while(rig.output.has_left.set, at_s=60)
 
     assert [line.msg for line in rig.copy.lines] == ["one", "two"]
-    assert (rig.outcome.verdict, rig.outcome.exit_code) == (Verdict.READER_GONE, 0)
+    assert rig.outcome.result == (Verdict.READER_GONE, 0)
     assert rig.outcome.cause is Cause.READER_GONE
 
 
@@ -178,7 +178,7 @@ async def test_targets_can_be_added_while_others_are_followed(
 
     assert set(rig.outcome.verdicts) == {E1, e2}
     assert [line.msg for line in rig.output.lines] == ["one", "one"]
-    assert rig.outcome.exit_code == 4
+    assert rig.outcome.result[1] == 4
 
 
 async def test_a_search_that_fails_ends_everything(rig: Rig) -> None:
@@ -189,7 +189,7 @@ async def test_a_search_that_fails_ends_everything(rig: Rig) -> None:
     await rig.run(find=find)
 
     assert str(rig.outcome.failure) == "there is no e2"
-    assert rig.outcome.exit_code == 4
+    assert rig.outcome.result[1] == 4
 
 
 def test_the_worst_verdict_of_several_executions_wins() -> None:
@@ -198,9 +198,9 @@ def test_the_worst_verdict_of_several_executions_wins() -> None:
     codes = []
     for number, status in enumerate(ended):
         outcome.verdicts[Target("default", Kind.EXECUTION, f"e{number}")] = status
-        codes.append((outcome.verdict, outcome.exit_code))
+        codes.append(outcome.result)
     outcome.verdicts.pop(Target("default", Kind.EXECUTION, "e1"))
-    codes.append((outcome.verdict, outcome.exit_code))
+    codes.append(outcome.result)
 
     assert codes == [
         (Verdict.COMPLETED, 0),

@@ -44,8 +44,8 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         sinks=("quick", "lossy", "waiting"),
         max_bytes=ROOM_FOR * 101_000,
         droppers=("quick", "lossy"),
-        on_drop=note,
     ) as opened:
+        opened.spool.on_drop = note
         yield Rig(opened.spool, dropped)
 
 

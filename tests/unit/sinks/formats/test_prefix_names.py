@@ -7,6 +7,13 @@ from hypothesis import strategies as st
 from tailer.sinks.formats.prefix import PrefixNames
 
 
+def learned(names: list[str]) -> PrefixNames:
+    known = PrefixNames()
+    for name in names:
+        known.learn(name)
+    return known
+
+
 @pytest.mark.parametrize(
     ("names", "short"),
     [
@@ -19,14 +26,14 @@ from tailer.sinks.formats.prefix import PrefixNames
     ],
 )
 def test_a_common_prefix_up_to_a_hyphen_is_dropped(names: list[str], short: list[str]) -> None:
-    known = PrefixNames(names)
+    known = learned(names)
 
     assert [known.short(name) for name in names] == short
 
 
 @given(st.lists(st.text("ab-", max_size=6), min_size=1, unique=True))
 def test_different_names_stay_different_and_something_is_left_of_each(names: list[str]) -> None:
-    known = PrefixNames(names)
+    known = learned(names)
     short = [known.short(name) for name in names]
 
     assert len(set(short)) == len(names)
@@ -34,12 +41,12 @@ def test_different_names_stay_different_and_something_is_left_of_each(names: lis
 
 @given(st.lists(st.text("ab-", max_size=6), min_size=1))
 def test_there_are_several_names_once_two_differ(names: list[str]) -> None:
-    assert PrefixNames(names).several == (len(set(names)) > 1)
+    assert learned(names).several == (len(set(names)) > 1)
 
 
 @given(st.lists(st.text("ab-", max_size=6), min_size=1), st.text("ab-", max_size=6))
 def test_learn_returns_true_exactly_if_a_name_changes(names: list[str], another: str) -> None:
-    known = PrefixNames(names)
+    known = learned(names)
     before = (known.several, [known.short(name) for name in names])
     news = known.learn(another)
     after = (known.several, [known.short(name) for name in names])
