@@ -4,7 +4,7 @@ import pytest
 from stress.break_each_part import BREAKAGES, play
 
 
-def test_refused_credentials_are_named_for_every_target_and_nothing_calls_that_well() -> None:
+def test_rejected_credentials_are_reported_for_every_target() -> None:
     (told,) = play(BREAKAGES["token"], until_mended=False)
 
     refused = [line for line in told.status if "401 Unauthorized: Bad credentials" in line]
@@ -15,7 +15,7 @@ def test_refused_credentials_are_named_for_every_target_and_nothing_calls_that_w
 
 
 @pytest.mark.long
-def test_a_syslog_server_that_is_away_is_named_until_it_is_back() -> None:
+def test_a_syslog_server_that_is_down_is_reported_until_it_returns() -> None:
     away, back = play(BREAKAGES["sink-down"])
 
     code, lines = away.check
@@ -27,7 +27,7 @@ def test_a_syslog_server_that_is_away_is_named_until_it_is_back() -> None:
 
 
 @pytest.mark.long
-def test_a_target_that_the_service_denies_is_said_to_be_denied_not_to_be_without_logs() -> None:
+def test_a_target_with_404_is_not_reported_as_being_without_logs() -> None:
     (told,) = play(BREAKAGES["target-404-at-first"], until_mended=False)
 
     assert "no such target" in told.status[1]

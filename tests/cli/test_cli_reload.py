@@ -48,7 +48,7 @@ path = "{tmp_path}/logs/{{id}}.log"
     return write_all
 
 
-def test_sighup_applies_a_new_file_and_a_bad_one_changes_nothing(
+def test_sighup_applies_a_valid_file_and_rejects_an_invalid_one(
     world: World, write: Write, tmp_path: Path
 ) -> None:
     write('["d1234567"]', secret="first")

@@ -66,7 +66,7 @@ shutdown_timeout_s = 2.0
     return path
 
 
-def test_each_server_that_cannot_be_had_has_one_line_and_is_found_without_a_restart(
+def test_unreachable_servers_are_logged_once_and_connected_later(
     world: World, tmp_path: Path, urls: dict[str, str], portal: BlockingPortal
 ) -> None:
     authority, away, distrusted = trustme.CA(), RelpServer(), RelpServer()
