@@ -68,9 +68,7 @@ def only_sink(bench: Bench) -> MemorySink:
     return sink
 
 
-async def test_watches_come_and_go_and_no_line_is_lost_or_repeated(
-    bench: Bench, operator: Operator
-) -> None:
+async def test_changed_watches_lose_and_repeat_no_line(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for watches in ([BOTH], [Watch(targets=(SECOND,))], [Watch(kind="deployment")], [BOTH]):
             await bench.clock.sleep(7)
@@ -82,7 +80,9 @@ async def test_watches_come_and_go_and_no_line_is_lost_or_repeated(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_a_target_goes_on_whoever_meant_it(bench: Bench, operator: Operator) -> None:
+async def test_a_target_continues_when_another_watch_selects_it(
+    bench: Bench, operator: Operator
+) -> None:
     bare = Watch(targets=(FIRST.partition("/")[2],))
     both = [Watch(targets=(FIRST,)), bare]
 
@@ -98,7 +98,7 @@ async def test_a_target_goes_on_whoever_meant_it(bench: Bench, operator: Operato
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_what_is_not_watched_any_more_is_not_read_and_not_shown(
+async def test_a_removed_target_is_not_read_and_not_reported(
     bench: Bench, operator: Operator
 ) -> None:
     async def operate() -> None:
@@ -116,7 +116,7 @@ async def test_what_is_not_watched_any_more_is_not_read_and_not_shown(
     await bench.run(operate)
 
 
-async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> None:
+async def test_unchanged_targets_are_not_interrupted(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         await bench.clock.sleep(10)
         (before,) = bench.health.targets.values()
@@ -133,9 +133,7 @@ async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> N
     assert following == [FIRST, SECOND]
 
 
-async def test_another_pace_is_taken_up_without_losing_the_place(
-    bench: Bench, operator: Operator
-) -> None:
+async def test_a_changed_interval_keeps_the_position(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for lateness_s in (30, 20, 25):
             await bench.clock.sleep(5)
@@ -149,7 +147,7 @@ async def test_another_pace_is_taken_up_without_losing_the_place(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_a_new_sink_gets_new_lines_and_one_that_left_none(
+async def test_a_new_sink_gets_new_lines_and_a_removed_sink_none(
     bench: Bench, operator: Operator
 ) -> None:
     first, second = MemorySink(), MemorySink(name="second")
@@ -178,7 +176,7 @@ def of_second(bench: Bench) -> Counter[tuple[object, ...]]:
     )
 
 
-async def test_a_sink_that_leaves_brings_home_what_it_has_in_hand(
+async def test_a_removed_sink_finishes_its_write_in_progress(
     bench: Bench, operator: Operator
 ) -> None:
     slow = SlowSink(name="slow", clock=bench.clock, write_s=3)
@@ -195,9 +193,7 @@ async def test_a_sink_that_leaves_brings_home_what_it_has_in_hand(
     assert slow.lines
 
 
-async def test_what_a_sink_that_leaves_still_lacked_is_a_gap(
-    bench: Bench, operator: Operator
-) -> None:
+async def test_lines_that_a_removed_sink_lacks_are_a_gap(bench: Bench, operator: Operator) -> None:
     down, kept = MemorySink(name="down", fails=hiccup), MemorySink()
 
     async def operate() -> None:
@@ -216,7 +212,7 @@ async def test_what_a_sink_that_leaves_still_lacked_is_a_gap(
     assert list(bench.health.sinks) == ["memory"]
 
 
-async def test_a_changed_sink_goes_on_at_its_place(
+async def test_a_changed_sink_resumes_at_its_position(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
     def built(rotate_bytes: int) -> tuple[ConfiguredSink, ...]:
@@ -244,7 +240,7 @@ async def test_a_changed_sink_goes_on_at_its_place(
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_moved_file_is_begun_anew_without_a_gap_also_when_nothing_has_changed(
+async def test_a_moved_file_is_reopened_without_a_gap_also_without_changes(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
     to = FileSection(path=f"{tmp_path}/logs/{{id}}.log", rotate_bytes=0)
@@ -266,7 +262,7 @@ async def test_a_moved_file_is_begun_anew_without_a_gap_also_when_nothing_has_ch
     assert not bench.health.gaps
 
 
-async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
+async def test_a_rejected_configuration_changes_nothing_and_names_every_mistake(
     bench: Bench, operator: Operator
 ) -> None:
     async def operate() -> None:
@@ -286,7 +282,7 @@ async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_other_credentials_are_taken_only_if_they_are_good(
+async def test_changed_credentials_are_used_only_if_they_work(
     bench: Bench, operator: Operator
 ) -> None:
     good = dict(bench.environ)
@@ -308,7 +304,7 @@ async def test_other_credentials_are_taken_only_if_they_are_good(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_what_cannot_change_is_named_and_stays(
+async def test_keys_that_need_a_restart_are_named_and_kept(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
     async def operate() -> None:
@@ -326,7 +322,7 @@ async def test_what_cannot_change_is_named_and_stays(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_a_storm_of_requests_is_few_reloads(bench: Bench, operator: Operator) -> None:
+async def test_many_reload_requests_are_merged(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for _ in range(1000):
             operator.reloads.request()
@@ -338,7 +334,7 @@ async def test_a_storm_of_requests_is_few_reloads(bench: Bench, operator: Operat
     assert 1 <= operator.applied <= 4
 
 
-async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
+async def test_a_signal_during_a_reload_stops_the_service_cleanly(
     bench: Bench, operator: Operator
 ) -> None:
     slow = SlowSink(name="slow", clock=bench.clock, write_s=8)

@@ -35,7 +35,7 @@ class BarredSink(MemorySink):
         return await MemorySink.open(self, mark)
 
 
-async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench: Bench) -> None:
+async def test_a_failed_open_is_retried_without_loss(bench: Bench) -> None:
     open_sink = MemorySink()
     barred = BarredSink(name="barred", clock=bench.clock, until_s=50)
     bench.outlets = (outlet(barred), outlet(open_sink))
@@ -50,9 +50,7 @@ async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench
 
 
 @pytest.mark.parametrize("may_pass", [False, True])
-async def test_one_that_cannot_be_opened_ends_a_strict_service(
-    bench: Bench, may_pass: bool
-) -> None:
+async def test_a_failed_open_ends_a_strict_service(bench: Bench, may_pass: bool) -> None:
     barred = BarredSink(name="barred", clock=bench.clock, until_s=50, may_pass=may_pass)
     bench.outlets = (outlet(barred), outlet(MemorySink()))
     bench.watch(FIRST)
@@ -73,7 +71,7 @@ async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(benc
     assert lines_of(sink) == bench.shown
 
 
-async def test_one_that_no_longer_knows_what_it_has_kept_ends_the_service(bench: Bench) -> None:
+async def test_a_sink_with_a_lost_state_ends_the_service(bench: Bench) -> None:
     broken = MemorySink(name="broken", fails=lambda: SinkError("a sync failed"))
     bench.outlets = (outlet(broken), outlet(MemorySink()))
     bench.watch(FIRST)
@@ -83,7 +81,7 @@ async def test_one_that_no_longer_knows_what_it_has_kept_ends_the_service(bench:
         await bench.run_for(60)
 
 
-async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) -> None:
+async def test_each_sink_gets_its_matching_lines(bench: Bench, tmp_path: Path) -> None:
     def to(folder: str) -> FileSection:
         return FileSection(path=f"{tmp_path}/{folder}/{{id}}.log")
 
@@ -110,7 +108,7 @@ async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) 
     assert shown_in_files(tmp_path / "without") == shown - proxied
 
 
-async def test_a_sink_that_drops_loses_its_oldest_lines_and_the_waiting_one_none(
+async def test_a_drop_oldest_sink_loses_its_oldest_lines_and_a_wait_sink_none(
     bench: Bench,
 ) -> None:
     dropping = MemorySink(name="dropping", fails=hiccup)
@@ -140,7 +138,7 @@ async def test_a_sink_that_drops_loses_its_oldest_lines_and_the_waiting_one_none
     assert len(dropping.lines) + dropped >= bench.shown.total()
 
 
-async def test_a_full_spool_makes_reading_wait_and_says_so_once(bench: Bench) -> None:
+async def test_a_full_spool_blocks_reading_and_is_logged_once(bench: Bench) -> None:
     is_down = True
     sink = MemorySink(fails=lambda: hiccup() if is_down else None)
     quick = MemorySink(name="quick")

@@ -76,7 +76,7 @@ async def samples_after(watched: Watched, seconds: float) -> dict[tuple[str, ...
     return told.samples
 
 
-async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watched) -> None:
+async def test_lines_late_lines_and_duplicates_are_counted(watched: Watched) -> None:
     found = await samples_after(watched, 60)
 
     (one,) = watched.bench.health.targets.values()
@@ -107,7 +107,7 @@ async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watche
         (Fault.CUT_BODY, ("none", "none")),
     ],
 )
-async def test_answers_are_counted_by_status_and_so_are_the_retries(
+async def test_responses_by_status_and_retries_are_counted(
     watched: Watched, fault: Fault, series: tuple[str, str]
 ) -> None:
     watched.bench.simulator.fail_next(fault, on={"logs"}, count=3)
@@ -119,7 +119,7 @@ async def test_answers_are_counted_by_status_and_so_are_the_retries(
     assert found["tailer_requests_total", "2xx", "200"] > 5
 
 
-async def test_a_rate_that_was_halved_shows(watched: Watched) -> None:
+async def test_a_halved_rate_is_reported(watched: Watched) -> None:
     watched.bench.simulator.fail_next(Fault.UNAVAILABLE, on={"logs"}, count=3)
 
     found = await samples_after(watched, 10)
@@ -136,7 +136,7 @@ async def test_tokens_are_counted(watched: Watched) -> None:
     assert found["tailer_token_requests_total", "failed"] == 2
 
 
-async def test_a_sink_that_is_down_shows_with_its_lag_and_its_failures(watched: Watched) -> None:
+async def test_a_failing_sink_is_reported_with_lag_and_failures(watched: Watched) -> None:
     down = MemorySink(name="down", fails=hiccup)
     watched.bench.outlets = (*watched.bench.outlets, outlet(down))
 
@@ -151,7 +151,7 @@ async def test_a_sink_that_is_down_shows_with_its_lag_and_its_failures(watched: 
     assert found["tailer_spool_pending_bytes",] > 100_000
 
 
-async def test_after_a_restart_the_lag_is_what_it_was(watched: Watched) -> None:
+async def test_the_lag_is_unchanged_after_a_restart(watched: Watched) -> None:
     down = MemorySink(name="down", fails=hiccup)
     watched.bench.outlets = (*watched.bench.outlets, outlet(down))
     await watched.bench.run_for(60)
@@ -172,7 +172,7 @@ async def test_gaps_are_counted_by_reason(watched: Watched) -> None:
     assert found["tailer_gaps_total", "saturated"] == 0
 
 
-async def test_a_spool_that_is_full_because_a_sink_waits_is_known_and_well(
+async def test_a_spool_filled_by_a_failing_sink_is_reported_and_healthy(
     watched: Watched,
 ) -> None:
     bench = watched.bench
@@ -189,7 +189,7 @@ async def test_a_spool_that_is_full_because_a_sink_waits_is_known_and_well(
     assert metrics.samples["tailer_spool_limit_bytes",] == SMALL_BYTES
 
 
-async def test_a_service_that_is_down_for_long_is_known_and_the_daemon_well(
+async def test_a_long_outage_of_the_service_is_reported_and_healthy(
     watched: Watched,
 ) -> None:
     watched.bench.simulator.fail_next(Fault.BAD_GATEWAY, on=set(), count=10**9)
@@ -201,7 +201,7 @@ async def test_a_service_that_is_down_for_long_is_known_and_the_daemon_well(
 
 
 @pytest.mark.long
-async def test_a_target_that_is_refused_again_and_again_is_known(watched: Watched) -> None:
+async def test_a_target_that_is_denied_for_long_is_healthy(watched: Watched) -> None:
     watched.bench.watch("deployment/dnowhere", "dnameless")
 
     answers = await watched.after(10, LONG_S, 4 * LONG_S)
@@ -209,7 +209,7 @@ async def test_a_target_that_is_refused_again_and_again_is_known(watched: Watche
     assert [answer.status for answer in answers] == [200, 200, 200]
 
 
-async def test_a_write_that_never_ends_is_not_well(watched: Watched) -> None:
+async def test_a_hanging_write_is_unhealthy(watched: Watched) -> None:
     watched.bench.outlets = (outlet(HangingSink(name="hanging")),)
 
     early, late = await watched.after(1000, 1300)
@@ -218,7 +218,7 @@ async def test_a_write_that_never_ends_is_not_well(watched: Watched) -> None:
     assert (late.status, late.json["reasons"][0][:21]) == (503, "sink hanging: writing")
 
 
-async def test_nothing_to_do_is_well(watched: Watched) -> None:
+async def test_an_idle_service_is_healthy(watched: Watched) -> None:
     watched.bench.end_targets()
 
     answers = await watched.after(10, LONG_S, 4 * LONG_S)
@@ -226,7 +226,7 @@ async def test_nothing_to_do_is_well(watched: Watched) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200]
 
 
-async def test_while_it_stops_it_is_well_but_not_ready(watched: Watched, place: Path) -> None:
+async def test_during_shutdown_it_is_healthy_but_not_ready(watched: Watched, place: Path) -> None:
     bench = watched.bench
     bench.outlets = (outlet(HangingSink(name="hanging")),)
     told: list[Told] = []
@@ -305,7 +305,7 @@ async def test_an_address_in_use_ends_the_start_before_the_spool_is_opened(
     assert not bench.spool.with_name("other.db").exists()
 
 
-async def test_what_is_asked_with_a_head_costs_no_body(watched: Watched, place: Path) -> None:
+async def test_a_head_request_has_no_body(watched: Watched, place: Path) -> None:
     told: list[Told] = []
 
     async def look() -> None:
@@ -324,7 +324,7 @@ def stand_still(seconds: float) -> None:
     loop._jumping.jumped_s += seconds
 
 
-async def test_a_loop_that_stood_still_says_so(bench: Bench, place: Path) -> None:
+async def test_a_blocked_event_loop_is_reported(bench: Bench, place: Path) -> None:
     told: list[Told] = []
 
     async def look() -> None:

@@ -11,7 +11,7 @@ TWO_HOURS_S = 7200.0
 MARGIN_S = 0.1
 
 
-async def test_after_two_hours_of_rest_it_resumes_at_its_place(
+async def test_after_a_downtime_of_two_hours_it_resumes_at_its_position(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
     sink = MemorySink()
@@ -40,7 +40,7 @@ async def test_a_stop_under_load_loses_and_repeats_nothing(bench: Bench, seconds
     assert lines_of(quick) == lines_of(slow) == bench.shown
 
 
-async def test_sinks_that_can_drain_do_so_before_it_ends(bench: Bench) -> None:
+async def test_sinks_are_flushed_before_the_end(bench: Bench) -> None:
     quick = MemorySink()
     slow = SlowSink(name="slow", clock=bench.clock, write_s=0.4)
     bench.outlets = (outlet(quick), outlet(slow))
@@ -52,7 +52,7 @@ async def test_sinks_that_can_drain_do_so_before_it_ends(bench: Bench) -> None:
     assert slow.lines == quick.lines
 
 
-async def test_a_sink_that_hangs_holds_up_a_stop_for_shutdown_s_only(bench: Bench) -> None:
+async def test_a_hanging_sink_delays_the_stop_by_the_shutdown_timeout_only(bench: Bench) -> None:
     hanging = SlowSink(name="hanging", clock=bench.clock, write_s=86_400)
     bench.outlets = (outlet(MemorySink()), outlet(hanging))
     bench.watch(FIRST)
@@ -62,7 +62,7 @@ async def test_a_sink_that_hangs_holds_up_a_stop_for_shutdown_s_only(bench: Benc
     assert SHUTDOWN_S <= took_s < SHUTDOWN_S + MARGIN_S
 
 
-async def test_what_a_hanging_sink_did_not_take_is_there_after_the_restart(bench: Bench) -> None:
+async def test_undelivered_lines_of_a_hanging_sink_survive_a_restart(bench: Bench) -> None:
     quick = MemorySink()
     hanging = SlowSink(name="hanging", clock=bench.clock, write_s=86_400)
     bench.outlets = (outlet(quick), outlet(hanging))

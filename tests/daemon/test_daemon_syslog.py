@@ -208,7 +208,7 @@ async def appearing(
 
 
 @pytest.mark.long
-async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_arrives(
+async def test_everything_arrives_after_an_outage_under_load(
     tmp_path: Path, clock: VirtualClock, port: int
 ) -> None:
     taken = NumberedLines(LINES)
@@ -253,7 +253,7 @@ async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_a
     assert max(watched.resident_bytes) - min(watched.resident_bytes) < BOUND_BYTES
 
 
-async def test_a_server_that_refuses_is_named_once_and_found_when_it_is_there(
+async def test_a_refused_connection_is_logged_once_and_retried(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     url = f"relp://127.0.0.1:{port}"
@@ -272,7 +272,7 @@ async def test_a_server_that_refuses_is_named_once_and_found_when_it_is_there(
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_server_whose_name_does_not_resolve_is_named_once_and_found_when_it_does(
+async def test_an_unresolvable_name_is_logged_once_and_retried(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     url = "tcp://logs.invalid:514"
@@ -300,7 +300,7 @@ async def test_a_server_whose_name_does_not_resolve_is_named_once_and_found_when
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_server_that_is_not_trusted_is_named_once_and_taken_when_its_authority_is_known(
+async def test_an_untrusted_server_is_logged_once_and_accepted_with_its_authority(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     url, ca_file = f"tls://127.0.0.1:{port}", tmp_path / "ca.pem"
@@ -328,7 +328,7 @@ async def test_a_server_that_is_not_trusted_is_named_once_and_taken_when_its_aut
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_stop_while_the_server_is_away_is_in_time_and_its_lines_come_after_the_restart(
+async def test_a_stop_during_an_outage_is_in_time_and_its_lines_arrive_later(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     fill(bench, tmp_path, f"relp://127.0.0.1:{port}")
@@ -343,7 +343,7 @@ async def test_a_stop_while_the_server_is_away_is_in_time_and_its_lines_come_aft
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_what_a_server_had_and_never_confirmed_comes_after_the_restart_with_the_same_ids(
+async def test_unconfirmed_messages_are_sent_after_a_restart_with_the_same_ids(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     mute, server = MuteRelpServer(), RelpServer()

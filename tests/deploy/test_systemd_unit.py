@@ -64,13 +64,13 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-def test_systemd_has_nothing_to_say_against_it(systemd_analyze: str, unit_here: Path) -> None:
+def test_systemd_analyze_accepts_the_unit(systemd_analyze: str, unit_here: Path) -> None:
     verified = run(systemd_analyze, "verify", "--man=no", unit_here)
 
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
 
 
-def test_it_is_exposed_no_more_than_the_manual_says(systemd_analyze: str, unit_here: Path) -> None:
+def test_the_exposure_is_at_most_the_documented_one(systemd_analyze: str, unit_here: Path) -> None:
     """Another version of systemd may count in another way, so less is fine, too."""
     told = re.search(r"exposure level of \*\*(\d\.\d)\*\*", MANUAL.read_text(encoding="utf-8"))
     assert told
@@ -81,13 +81,13 @@ def test_it_is_exposed_no_more_than_the_manual_says(systemd_analyze: str, unit_h
     assert float(level[1]) <= float(told[1])
 
 
-def test_stopping_it_leaves_time_for_the_sinks(service: dict[str, str], described: Config) -> None:
+def test_the_stop_timeout_covers_the_shutdown_timeout(
+    service: dict[str, str], described: Config
+) -> None:
     assert int(service["TimeoutStopSec"]) > described.daemon.shutdown_timeout_s + COMPRESSION_S
 
 
-def test_it_may_write_where_its_configuration_says(
-    service: dict[str, str], described: Config
-) -> None:
+def test_configured_paths_are_writable(service: dict[str, str], described: Config) -> None:
     (sink,) = described.sinks
     assert isinstance(sink.to, FileSection)
 

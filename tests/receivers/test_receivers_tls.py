@@ -98,7 +98,7 @@ async def test_a_server_under_another_name_gets_nothing(
 
 
 @on(MUTUAL)
-async def test_without_a_certificate_a_sender_is_refused_and_says_so(
+async def test_a_sender_without_a_certificate_is_rejected_with_an_error(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates, ack_hold_s=UNTIL_JUDGED_S)
@@ -109,7 +109,7 @@ async def test_without_a_certificate_a_sender_is_refused_and_says_so(
 
 
 @on(MUTUAL)
-async def test_with_the_certificate_of_a_stranger_a_sender_is_refused_and_says_so(
+async def test_a_sender_with_an_untrusted_certificate_is_rejected_with_an_error(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates, ack_hold_s=UNTIL_JUDGED_S)
@@ -120,7 +120,7 @@ async def test_with_the_certificate_of_a_stranger_a_sender_is_refused_and_says_s
 
 
 @on(BY_NAME)
-async def test_with_a_certificate_for_another_name_a_sender_is_refused_and_says_so(
+async def test_a_sender_with_another_name_is_rejected_with_an_error(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates, ack_hold_s=UNTIL_JUDGED_S)
