@@ -18,8 +18,10 @@ demo: $(SETUP)
 # At most four minutes on two cores. Tests with the mark `long` are left to `make test-all`, which
 # CI runs; a quick test stands for each of their promises. Long are:
 # - ten thousand hostile lines through real syslog receivers (quick: one thousand),
-# - outages of minutes under load, hours of refused requests (quick: tests/unit/daemon),
+# - outages of minutes under load (quick: 15 seconds),
+# - hours of denied requests (quick: tests/unit/daemon, tests/unit/discovery),
 # - series of kills, reloads and broken parts of real processes (quick: one of each kind),
+# - many short executions (quick: twenty in virtual time), backlogs of 50,000 lines (quick: hundreds),
 # - further cases of a table: flags, selectors, recipes of docs/ci.md, crashes between system calls.
 test: $(SETUP)
 	$(PYTEST) -m "not long"

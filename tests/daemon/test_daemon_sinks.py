@@ -71,7 +71,7 @@ async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(benc
     assert lines_of(sink) == bench.shown
 
 
-async def test_a_sink_with_a_lost_state_ends_the_service(bench: Bench) -> None:
+async def test_a_permanent_sink_error_ends_the_service(bench: Bench) -> None:
     broken = MemorySink(name="broken", fails=lambda: SinkError("a sync failed"))
     bench.outlets = (outlet(broken), outlet(MemorySink()))
     bench.watch(FIRST)

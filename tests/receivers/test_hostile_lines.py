@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.long import long_values_after
 from support.receivers.certificates import Certificates
 from support.receivers.expected import (
     HABITS,
@@ -120,7 +119,7 @@ async def test_every_field_of_every_hostile_line_arrives_by_every_transport(
     assert wrong == {}
 
 
-@pytest.mark.parametrize("name", long_values_after(1, RUNNING))
+@each_receiver
 async def test_hostile_lines_arrive_with_default_settings(
     tmp_path: Path, certificates: Certificates, name: str
 ) -> None:
