@@ -21,7 +21,8 @@ demo: $(SETUP)
 # - outages of minutes under load (quick: 15 seconds),
 # - hours of denied requests (quick: tests/unit/daemon, tests/unit/discovery),
 # - series of kills, reloads and broken parts of real processes (quick: one of each kind),
-# - many short executions (quick: twenty in virtual time), backlogs of 50,000 lines (quick: hundreds),
+# - many short executions of real processes (quick: sixty in virtual time, tests/daemon),
+# - a backlog of 50,000 lines, two thousand listed executions (quick: tests/unit),
 # - further cases of a table: flags, selectors, recipes of docs/ci.md, crashes between system calls.
 test: $(SETUP)
 	$(PYTEST) -m "not long"
