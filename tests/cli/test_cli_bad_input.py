@@ -50,7 +50,7 @@ def test_a_mistake_is_reported_before_any_request(
     ("words", "remark"),
     [
         (["--since", "1s", "--until", "1m"], "--since is not before --until"),
-        (["--until", "2h"], "unless told, --since is one hour ago"),
+        (["--until", "2h"], "the default of --since is 1h"),
         (["--since", "2999-01-01T00:00:00Z"], "--since is not in the past"),
     ],
 )

@@ -14,11 +14,11 @@ def balance(ended: Ended) -> dict[str, str]:
 def test_it_prints_exactly_the_shown_lines(tmp_path: Path) -> None:
     ended = run("demo", "--seconds", "4", environ={"HOME": str(tmp_path)})
 
-    said = balance(ended)
+    output = balance(ended)
     printed = str(len(ended.lines))
-    assert said["lines the service showed"] == said["lines printed"] == printed
-    assert (ended.code, said["lost"], said["repeated"]) == (0, "0", "0")
-    assert int(said["faults survived"]) > 0
+    assert output["lines the service showed"] == output["lines printed"] == printed
+    assert (ended.code, output["lost"], output["repeated"]) == (0, "0", "0")
+    assert int(output["faults survived"]) > 0
 
 
 def test_all_targets_exist_from_the_start(tmp_path: Path) -> None:

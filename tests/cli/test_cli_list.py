@@ -143,9 +143,9 @@ def test_the_printed_command_follows_the_target(populated: World) -> None:
     words = shlex.split(command)[1:]
 
     with populated.running(*words) as process:
-        said = process.wait_for("phase=following", on="err")
+        output = process.wait_for("phase=following", on="err")
 
-    assert "deployment/d7654321" in said
+    assert "deployment/d7654321" in output
 
 
 def test_the_table_has_a_hint_how_to_follow(populated: World) -> None:

@@ -71,9 +71,9 @@ def test_tail_and_follow_continue_after_the_last_lines(world: World) -> None:
     with world.running(*LOGS, "-q", "-f", "--tail", "1") as process:
         process.wait_for("three\n")
         world.say(target, "four")
-        said = process.wait_for("four\n")
+        output = process.wait_for("four\n")
 
-    assert said == "three\nfour\n"
+    assert output == "three\nfour\n"
 
 
 def test_the_default_of_since_is_an_hour(world: World) -> None:

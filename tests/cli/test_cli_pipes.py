@@ -95,9 +95,9 @@ def test_following_continues_after_the_reader_of_stderr_has_left(world: World) -
         with world.running("logs", "-f", "deployment/d1234567", stderr=notices) as follower:
             follower.wait_for("first\n")
             world.say(target, "second")
-            said = follower.wait_for("second\n")
+            text = follower.wait_for("second\n")
 
-    assert said == "first\nsecond\n"
+    assert text == "first\nsecond\n"
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])

@@ -74,12 +74,12 @@ def test_a_new_service_key_is_noticed(world: World, write: Write, tmp_path: Path
     with world.running("run", "--config", f"{tmp_path}/tailer.toml") as process:
         process.wait_for('"following"', on="err")
         write('["d1234567"]', secret="second")
-        said = process.wait_for('"credentials_changed"', on="err", timeout_s=15)
+        output = process.wait_for('"credentials_changed"', on="err", timeout_s=15)
         process.process.send_signal(signal.SIGTERM)
         ended = process.end()
 
     assert ended.code == 0
-    assert "second" not in said + ended.err
+    assert "second" not in output + ended.err
 
 
 @pytest.mark.long

@@ -130,8 +130,8 @@ def test_the_console_format_is_sentences(world: World, write_config: Write) -> N
         process.process.send_signal(signal.SIGTERM)
         ended = process.end()
 
-    said = [line.partition(" ")[2] for line in ended.err.splitlines()]
-    assert said == [
+    output = [line.partition(" ")[2] for line in ended.err.splitlines()]
+    assert output == [
         "started: targets 1, sinks file",
         "deployment/d1234567: following",
         "stopping: polling stopped, flushing sinks",

@@ -93,8 +93,8 @@ def test_unreachable_servers_are_logged_once_and_connected_later(
             process.process.send_signal(signal.SIGTERM)
             ended = process.end()
 
-    said = [line.partition(" ")[2] for line in ended.err.splitlines()]
-    about_sinks = sorted(line for line in said if line.startswith("sink "))
+    output = [line.partition(" ")[2] for line in ended.err.splitlines()]
+    about_sinks = sorted(line for line in output if line.startswith("sink "))
     beginnings = [
         f"sink away: {urls['away']}: connection refused (",
         "sink away: recovered",

@@ -24,7 +24,7 @@ def folder(bench: Bench, tmp_path: Path) -> Path:
     """Where a file sink of the bench writes to."""
     section = FileSection(path=f"{tmp_path}/logs/{{id}}.log")
     bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=section),))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
     return tmp_path / "logs"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import Bench, benched, lines_of, outlet
+from support.daemon_bench import Bench, benched, configured, lines_of
 from support.fakes import MemorySink
 from support.virtual_time import VirtualClock
 
@@ -33,7 +33,7 @@ async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
 @pytest.fixture(autouse=True)
 def sink(bench: Bench) -> MemorySink:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     return sink
 
 

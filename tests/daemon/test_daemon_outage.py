@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from support.daemon_bench import FIRST, POLL, outlet
+from support.daemon_bench import FIRST, POLL, configured
 from support.long import long_values_after
 from support.steady_service import SteadyService
 from support.virtual_time import VirtualClock
@@ -46,10 +46,10 @@ class CountingSink:
     async def write(self, batches: Sequence[Batch]) -> bytes | None:
         if self.is_down(self.clock.monotonic_s()):
             raise TransientSinkError("the receiver is down")
-        said = [entry.msg for batch in batches for entry in batch.entries]
-        expected = [f"{number}\n" for number in range(self.lines, self.lines + len(said))]
-        self.is_exact = self.is_exact and said == expected
-        self.lines += len(said)
+        messages = [entry.msg for batch in batches for entry in batch.entries]
+        expected = [f"{number}\n" for number in range(self.lines, self.lines + len(messages))]
+        self.is_exact = self.is_exact and messages == expected
+        self.lines += len(messages)
         lag_s = (self.clock.wall_ns() - batches[0].times_ns[0]) / NS_PER_S
         self.longest_lag_s = max(self.longest_lag_s, lag_s)
         self.resident_bytes.append(_resident_bytes())
@@ -85,7 +85,7 @@ async def test_a_failed_sink_does_not_delay_another_and_catches_up_exactly(
                     status=StatusSection(listen=""),
                 ),
                 credentials=find_credentials(service.credentials(url), home=tmp_path),
-                sinks=(outlet(healthy), outlet(failing)),
+                sinks=(configured(healthy), configured(failing)),
             ),
             clock=clock,
             rng=random.Random(1),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.daemon_bench import FIRST, SECOND, Bench, configured, lines_of
 from support.fakes import MemorySink, SlowSink, hiccup
 from support.json_files import shown_in_files, without_newlines
 
@@ -36,19 +36,19 @@ class Operator:
         return Setup(
             config=self.bench.config,
             credentials=find_credentials(self.bench.environ, home=Path("/nonexistent")),
-            sinks=self.bench.outlets,
+            sinks=self.bench.sinks,
         )
 
     def _note(self) -> None:
         self.applied += 1
 
     async def reload(
-        self, *watches: Watch, outlets: tuple[ConfiguredSink, ...] | None = None
+        self, *watches: Watch, sinks: tuple[ConfiguredSink, ...] | None = None
     ) -> None:
         """Returns when it is done."""
         if watches:
             self.bench.config = replace(self.bench.config, watches=watches)
-        self.bench.outlets = self.bench.outlets if outlets is None else outlets
+        self.bench.sinks = self.bench.sinks if sinks is None else sinks
         before = self.applied
         self.reloads.request()
         while self.applied == before:
@@ -57,13 +57,13 @@ class Operator:
 
 @pytest.fixture
 def operator(bench: Bench) -> Operator:
-    bench.outlets = (outlet(MemorySink()),)
+    bench.sinks = (configured(MemorySink()),)
     bench.select(targets=(FIRST,))
     return Operator(bench)
 
 
 def only_sink(bench: Bench) -> MemorySink:
-    sink = bench.outlets[0].sink
+    sink = bench.sinks[0].sink
     assert isinstance(sink, MemorySink)
     return sink
 
@@ -154,12 +154,12 @@ async def test_a_new_sink_gets_new_lines_and_a_removed_sink_none(
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        await operator.reload(outlets=(outlet(first), outlet(second)))
+        await operator.reload(sinks=(configured(first), configured(second)))
         await bench.clock.sleep(10)
-        await operator.reload(outlets=(outlet(second),))
+        await operator.reload(sinks=(configured(second),))
         await bench.end_and_wait(5)
 
-    bench.outlets = (outlet(first),)
+    bench.sinks = (configured(first),)
     await bench.run(operate)
 
     assert lines_of(first) < bench.shown
@@ -184,10 +184,10 @@ async def test_a_removed_sink_finishes_its_write_in_progress(
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        await operator.reload(outlets=(outlet(kept),))
+        await operator.reload(sinks=(configured(kept),))
         assert not slow.is_open
 
-    bench.outlets = (outlet(slow), outlet(kept))
+    bench.sinks = (configured(slow), configured(kept))
     await bench.run(operate)
 
     assert slow.lines
@@ -198,10 +198,10 @@ async def test_lines_that_a_removed_sink_lacks_are_a_gap(bench: Bench, operator:
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        await operator.reload(BOTH, outlets=(outlet(kept),))
+        await operator.reload(BOTH, sinks=(configured(kept),))
         await bench.end_and_wait(5)
 
-    bench.outlets = (outlet(down), outlet(kept))
+    bench.sinks = (configured(down), configured(kept))
     with capture_logs() as events:
         await bench.run(operate)
 
@@ -228,10 +228,10 @@ async def test_a_changed_sink_resumes_at_its_position(
     async def operate() -> None:
         for rotate_bytes in (0, 4096, 4096, 100_000):
             await bench.clock.sleep(5)
-            await operator.reload(BOTH, outlets=built(rotate_bytes))
+            await operator.reload(BOTH, sinks=built(rotate_bytes))
         await bench.end_and_wait(5)
 
-    bench.outlets = built(8192)
+    bench.sinks = built(8192)
     with capture_logs() as events:
         await bench.run(operate)
 
@@ -245,7 +245,7 @@ async def test_a_moved_file_is_reopened_without_a_gap_also_without_changes(
 ) -> None:
     to = FileSection(path=f"{tmp_path}/logs/{{id}}.log", rotate_bytes=0)
     bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=to),))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     path = tmp_path / "logs" / "d1234567.log"
 
     async def operate() -> None:
@@ -277,8 +277,8 @@ async def test_a_rejected_configuration_changes_nothing_and_names_every_mistake(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["error"] for event in events if event["event"] == "reload_rejected"]
-    assert told == ["one mistake", "and another"]
+    reported = [event["error"] for event in events if event["event"] == "reload_rejected"]
+    assert reported == ["one mistake", "and another"]
     assert lines_of(only_sink(bench)) == bench.shown
 
 
@@ -299,8 +299,8 @@ async def test_changed_credentials_are_used_only_if_they_work(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["event"] for event in events if event["event"].startswith(("reload", "cred"))]
-    assert told == ["reload_rejected", "credentials_changed", "reloaded"]
+    reported = [event["event"] for event in events if event["event"].startswith(("reload", "cred"))]
+    assert reported == ["reload_rejected", "credentials_changed", "reloaded"]
     assert lines_of(only_sink(bench)) == bench.shown
 
 
@@ -316,8 +316,8 @@ async def test_keys_that_need_a_restart_are_named_and_kept(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["section"] for event in events if event["event"] == "restart_required"]
-    assert told == ["[spool]"]
+    reported = [event["section"] for event in events if event["event"] == "restart_required"]
+    assert reported == ["[spool]"]
     assert not (tmp_path / "elsewhere.db").exists()
     assert lines_of(only_sink(bench)) == bench.shown
 
@@ -342,11 +342,11 @@ async def test_a_signal_during_a_reload_stops_the_service_cleanly(
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        operator.bench.outlets = (outlet(kept),)
+        operator.bench.sinks = (configured(kept),)
         operator.reloads.request()
         await bench.clock.sleep(1)
 
-    bench.outlets = (outlet(slow), outlet(kept))
+    bench.sinks = (configured(slow), configured(kept))
     took_s = await bench.run(operate)
 
     assert took_s <= bench.config.daemon.shutdown_timeout_s + 1

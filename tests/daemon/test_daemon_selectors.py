@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import FORBIDDEN_GROUP, Bench, benched, lines_of, outlet
+from support.daemon_bench import FORBIDDEN_GROUP, Bench, benched, configured, lines_of
 from support.fakes import MemorySink
 from support.json_files import shown_in_files, without_newlines
 from support.long import long_values_after
@@ -38,7 +38,7 @@ async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
 @pytest.fixture
 def sink(bench: Bench) -> MemorySink:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     return sink
 
 
@@ -106,7 +106,7 @@ async def test_a_crash_loses_and_repeats_nothing(
 ) -> None:
     section = SinkSection(name="all", to=FileSection(path=f"{tmp_path}/logs/{{id}}.log"))
     bench.config = replace(bench.config, sinks=(section,))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.select(resource_group=GROUPS, kind="execution")
     with anyio.move_on_after(after_s):
         await bench.run(partial(create_many, bench, 60, within_s=60))

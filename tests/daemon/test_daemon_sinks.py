@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.daemon_bench import FIRST, SECOND, Bench, configured, lines_of
 from support.fakes import MemorySink, SlowSink, hiccup
 from support.json_files import shown_in_files, without_newlines
 
@@ -38,7 +38,7 @@ class BarredSink(MemorySink):
 async def test_a_failed_open_is_retried_without_loss(bench: Bench) -> None:
     open_sink = MemorySink()
     barred = BarredSink(name="barred", clock=bench.clock, until_s=50)
-    bench.outlets = (outlet(barred), outlet(open_sink))
+    bench.sinks = (configured(barred), configured(open_sink))
     bench.watch(FIRST, SECOND)
 
     with capture_logs() as events:
@@ -52,7 +52,7 @@ async def test_a_failed_open_is_retried_without_loss(bench: Bench) -> None:
 @pytest.mark.parametrize("may_pass", [False, True])
 async def test_a_failed_open_ends_a_strict_service(bench: Bench, may_pass: bool) -> None:
     barred = BarredSink(name="barred", clock=bench.clock, until_s=50, may_pass=may_pass)
-    bench.outlets = (outlet(barred), outlet(MemorySink()))
+    bench.sinks = (configured(barred), configured(MemorySink()))
     bench.watch(FIRST)
 
     refused = pytest.RaisesExc(SinkUnavailableError, match="the door is locked")
@@ -62,7 +62,7 @@ async def test_a_failed_open_ends_a_strict_service(bench: Bench, may_pass: bool)
 
 async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(bench: Bench) -> None:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     bench.watch(FIRST, SECOND)
     await bench.run_for(10, strict=True)
 
@@ -73,7 +73,7 @@ async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(benc
 
 async def test_a_permanent_sink_error_ends_the_service(bench: Bench) -> None:
     broken = MemorySink(name="broken", fails=lambda: SinkError("a sync failed"))
-    bench.outlets = (outlet(broken), outlet(MemorySink()))
+    bench.sinks = (configured(broken), configured(MemorySink()))
     bench.watch(FIRST)
 
     failed = pytest.RaisesExc(SinkError, match="a sync failed")
@@ -95,7 +95,7 @@ async def test_each_sink_gets_its_matching_lines(bench: Bench, tmp_path: Path) -
             SinkSection(name="without", to=to("without"), exclude=(proxy,)),
         ),
     )
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
 
     await bench.run_to_the_end()
@@ -114,7 +114,7 @@ async def test_a_drop_oldest_sink_loses_its_oldest_lines_and_a_wait_sink_none(
     dropping = MemorySink(name="dropping", fails=hiccup)
     waiting = SlowSink(name="waiting", clock=bench.clock, write_s=0.3)
     bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
-    bench.outlets = (outlet(dropping, drops=True), outlet(waiting))
+    bench.sinks = (configured(dropping, drops=True), configured(waiting))
     bench.watch(FIRST, SECOND)
 
     async def hang_for_a_while() -> None:
@@ -143,7 +143,7 @@ async def test_a_full_spool_blocks_reading_and_is_logged_once(bench: Bench) -> N
     sink = MemorySink(fails=lambda: hiccup() if is_down else None)
     quick = MemorySink(name="quick")
     bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
-    bench.outlets = (outlet(sink), outlet(quick))
+    bench.sinks = (configured(sink), configured(quick))
     bench.watch(FIRST, SECOND)
 
     async def hang_for_a_while() -> None:
@@ -157,8 +157,8 @@ async def test_a_full_spool_blocks_reading_and_is_logged_once(bench: Bench) -> N
         await bench.run(hang_for_a_while)
 
     assert lines_of(sink) == lines_of(quick) == bench.shown
-    told = [event["event"] for event in events if event["event"].startswith("spool_")]
-    assert told == ["spool_full", "spool_below_limit"]
+    reported = [event["event"] for event in events if event["event"].startswith("spool_")]
+    assert reported == ["spool_full", "spool_below_limit"]
 
 
 def replace_size(bench: Bench, max_bytes: int) -> SpoolSection:

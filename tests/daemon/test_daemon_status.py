@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 import pytest
 from anyio import sleep_forever
-from support.daemon_bench import FIRST, SECOND, Bench, outlet
+from support.daemon_bench import FIRST, SECOND, Bench, configured
 from support.fakes import MemorySink, hiccup
-from support.status_client import Told, ask, short_folder
+from support.status_client import HttpResponse, ask, short_folder
 from support.virtual_time import VirtualTimeLoop
 
 from tailer.config import StatusSection
@@ -32,7 +32,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def bench(bench: Bench, place: Path) -> Bench:
     bench.config = replace(bench.config, status=StatusSection(listen=f"unix:{place}"))
-    bench.outlets = (outlet(MemorySink()),)
+    bench.sinks = (configured(MemorySink()),)
     bench.watch(FIRST)
     return bench
 
@@ -52,17 +52,17 @@ class Watched:
 
     bench: Bench
     place: Path
-    answers: list[Told] = field(default_factory=list)
+    answers: list[HttpResponse] = field(default_factory=list)
 
-    async def after(self, *moments_s: float, path: str = "/healthz") -> list[Told]:
-        async def look() -> None:
+    async def after(self, *moments_s: float, path: str = "/healthz") -> list[HttpResponse]:
+        async def request() -> None:
             asked_s = 0.0
             for moment_s in moments_s:
                 await self.bench.clock.sleep(moment_s - asked_s)
                 asked_s = moment_s
                 self.answers.append(await ask(self.place, path))
 
-        await self.bench.run(look)
+        await self.bench.run(request)
         return self.answers
 
 
@@ -72,15 +72,15 @@ def watched(bench: Bench, place: Path) -> Watched:
 
 
 async def samples_after(watched: Watched, seconds: float) -> dict[tuple[str, ...], float]:
-    (told,) = await watched.after(seconds, path="/metrics")
-    return told.samples
+    (response,) = await watched.after(seconds, path="/metrics")
+    return response.samples
 
 
 async def test_lines_late_lines_and_duplicates_are_counted(watched: Watched) -> None:
     found = await samples_after(watched, 60)
 
     (one,) = watched.bench.health.targets.values()
-    sink = watched.bench.outlets[0].sink
+    sink = watched.bench.sinks[0].sink
     assert isinstance(sink, MemorySink)
     assert found["tailer_lines_read_total",] >= 1000
     assert found["tailer_sink_delivered_lines_total", "memory"] >= 1000
@@ -138,7 +138,7 @@ async def test_tokens_are_counted(watched: Watched) -> None:
 
 async def test_a_failing_sink_is_reported_with_lag_and_failures(watched: Watched) -> None:
     down = MemorySink(name="down", fails=hiccup)
-    watched.bench.outlets = (*watched.bench.outlets, outlet(down))
+    watched.bench.sinks = (*watched.bench.sinks, configured(down))
 
     found = await samples_after(watched, 60)
 
@@ -153,7 +153,7 @@ async def test_a_failing_sink_is_reported_with_lag_and_failures(watched: Watched
 
 async def test_the_lag_is_unchanged_after_a_restart(watched: Watched) -> None:
     down = MemorySink(name="down", fails=hiccup)
-    watched.bench.outlets = (*watched.bench.outlets, outlet(down))
+    watched.bench.sinks = (*watched.bench.sinks, configured(down))
     await watched.bench.run_for(60)
 
     found = await samples_after(watched, 5)
@@ -164,7 +164,7 @@ async def test_the_lag_is_unchanged_after_a_restart(watched: Watched) -> None:
 async def test_gaps_are_counted_by_reason(watched: Watched) -> None:
     bench = watched.bench
     bench.config = replace(bench.config, spool=replace(bench.config.spool, max_bytes=SMALL_BYTES))
-    bench.outlets = (outlet(MemorySink(name="dropping", fails=hiccup), drops=True),)
+    bench.sinks = (configured(MemorySink(name="dropping", fails=hiccup), drops=True),)
 
     found = await samples_after(watched, 60)
 
@@ -177,7 +177,7 @@ async def test_a_spool_filled_by_a_failing_sink_is_reported_and_healthy(
 ) -> None:
     bench = watched.bench
     bench.config = replace(bench.config, spool=replace(bench.config.spool, max_bytes=SMALL_BYTES))
-    bench.outlets = (outlet(MemorySink(name="down", fails=hiccup)),)
+    bench.sinks = (configured(MemorySink(name="down", fails=hiccup)),)
 
     (health, metrics) = [
         *(await watched.after(LONG_S)),
@@ -210,7 +210,7 @@ async def test_a_target_that_is_denied_for_long_is_healthy(watched: Watched) -> 
 
 
 async def test_a_hanging_write_is_unhealthy(watched: Watched) -> None:
-    watched.bench.outlets = (outlet(HangingSink(name="hanging")),)
+    watched.bench.sinks = (configured(HangingSink(name="hanging")),)
 
     early, late = await watched.after(1000, 1300)
 
@@ -228,28 +228,28 @@ async def test_an_idle_service_is_healthy(watched: Watched) -> None:
 
 async def test_during_shutdown_it_is_healthy_but_not_ready(watched: Watched, place: Path) -> None:
     bench = watched.bench
-    bench.outlets = (outlet(HangingSink(name="hanging")),)
-    told: list[Told] = []
+    bench.sinks = (configured(HangingSink(name="hanging")),)
+    responses: list[HttpResponse] = []
 
     async def stop() -> None:
-        async def look() -> None:
+        async def request() -> None:
             await bench.clock.sleep(5)
-            told.extend([await ask(place, "/healthz"), await ask(place, "/readyz")])
+            responses.extend([await ask(place, "/healthz"), await ask(place, "/readyz")])
 
         await bench.clock.sleep(15)
-        beside.start_soon(look)
+        beside.start_soon(request)
 
     async with anyio.create_task_group() as beside:
         await bench.run(stop)
 
-    assert [answer.status for answer in told] == [200, 503]
-    assert told[1].json["reasons"] == ["tailer is stopping"]
+    assert [answer.status for answer in responses] == [200, 503]
+    assert responses[1].json["reasons"] == ["tailer is stopping"]
 
 
 async def test_it_becomes_ready_step_by_step(watched: Watched) -> None:
     bench = watched.bench
     bench.simulator.fail_next(Fault.SERVER_ERROR, on={"token"}, count=3)
-    bench.outlets = (outlet(BarredSink(until_s=50, now_s=bench.clock.monotonic_s)),)
+    bench.sinks = (configured(BarredSink(until_s=50, now_s=bench.clock.monotonic_s)),)
 
     answers = await watched.after(0.1, 40, 100, path="/readyz")
 
@@ -277,9 +277,9 @@ class BarredSink(MemorySink):
 
 async def test_the_status_has_targets_and_sinks(watched: Watched) -> None:
     watched.bench.watch(SECOND, "deployment/dnowhere")
-    (told,) = await watched.after(60, path="/status")
+    (response,) = await watched.after(60, path="/status")
 
-    seen = told.json
+    seen = response.json
     assert [(row["target"], row["phase"]) for row in seen["targets"]] == [
         ("deployment/dnowhere", "failed"),
         (FIRST, "following"),
@@ -293,28 +293,28 @@ async def test_the_status_has_targets_and_sinks(watched: Watched) -> None:
 async def test_an_address_in_use_ends_the_start_before_the_spool_is_opened(
     bench: Bench,
 ) -> None:
-    async def look() -> None:
+    async def request() -> None:
         with pytest.raises(ConfigError, match="address already in use"):
             await replace(bench, config=second).run_for(1)
 
     second = replace(
         bench.config, spool=replace(bench.config.spool, path=bench.spool.with_name("other.db"))
     )
-    await bench.run(look)
+    await bench.run(request)
 
     assert not bench.spool.with_name("other.db").exists()
 
 
 async def test_a_head_request_has_no_body(watched: Watched, place: Path) -> None:
-    told: list[Told] = []
+    responses: list[HttpResponse] = []
 
-    async def look() -> None:
+    async def request() -> None:
         await watched.bench.clock.sleep(5)
-        told.append(await ask(place, "/metrics", method="HEAD"))
+        responses.append(await ask(place, "/metrics", method="HEAD"))
 
-    await watched.bench.run(look)
+    await watched.bench.run(request)
 
-    assert (told[0].status, told[0].body) == (200, b"")
+    assert (responses[0].status, responses[0].body) == (200, b"")
 
 
 def stand_still(seconds: float) -> None:
@@ -325,14 +325,14 @@ def stand_still(seconds: float) -> None:
 
 
 async def test_a_blocked_event_loop_is_reported(bench: Bench, place: Path) -> None:
-    told: list[Told] = []
+    responses: list[HttpResponse] = []
 
-    async def look() -> None:
+    async def request() -> None:
         await bench.clock.sleep(5)
         stand_still(15)
-        told.append(await ask(place, "/healthz"))
+        responses.append(await ask(place, "/healthz"))
 
-    await bench.run(look)
+    await bench.run(request)
 
-    assert told[0].status == 503
-    assert "was blocked" in told[0].json["reasons"][0]
+    assert responses[0].status == 503
+    assert "was blocked" in responses[0].json["reasons"][0]

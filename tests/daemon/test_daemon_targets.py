@@ -13,8 +13,8 @@ from support.daemon_bench import (
     SECOND,
     Bench,
     Line,
+    configured,
     lines_of,
-    outlet,
 )
 from support.fakes import MemorySink
 
@@ -30,7 +30,7 @@ LATER = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=5)
 @pytest.fixture
 def sink(bench: Bench) -> MemorySink:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     return sink
 
 
@@ -179,9 +179,9 @@ async def test_a_target_denied_for_long_resumes_at_its_position(
         await bench.run(partial(deny_and_find_again, bench, target, denied_s=denied_s))
 
     assert lines_of(sink) == shown_of(bench, "deployment/d0000002")
-    told = [event["event"] for event in events if event.get("target") == target.name]
-    assert told.count("target_reappeared") == 1
-    assert told.count("gap") == 1
+    reported = [event["event"] for event in events if event.get("target") == target.name]
+    assert reported.count("target_reappeared") == 1
+    assert reported.count("gap") == 1
 
 
 @pytest.mark.usefixtures("sink")

@@ -19,7 +19,7 @@ REQUIRED = "TAILER_TEST_REQUIRE_SYSTEMD"  # set where a machine without it is a 
 COMPRESSION_S = 10  # what a compression under way may take beyond shutdown_timeout_s
 
 
-def give_up(what: str) -> NoReturn:
+def skip_or_fail(what: str) -> NoReturn:
     if os.environ.get(REQUIRED):
         pytest.fail(f"{what}, but {REQUIRED} is set: .ci/install", pytrace=False)
     pytest.skip(f"{what}: apt-get install systemd")
@@ -29,7 +29,7 @@ def give_up(what: str) -> NoReturn:
 def systemd_analyze() -> str:
     found = shutil.which("systemd-analyze")
     if found is None:
-        give_up("systemd-analyze is not installed")
+        skip_or_fail("systemd-analyze is not installed")
     return found
 
 
@@ -72,13 +72,13 @@ def test_systemd_analyze_accepts_the_unit(systemd_analyze: str, unit_here: Path)
 
 def test_the_exposure_is_at_most_the_documented_one(systemd_analyze: str, unit_here: Path) -> None:
     """Another version of systemd may count in another way, so less is fine, too."""
-    told = re.search(r"exposure level of \*\*(\d\.\d)\*\*", MANUAL.read_text(encoding="utf-8"))
-    assert told
+    reported = re.search(r"exposure level of \*\*(\d\.\d)\*\*", MANUAL.read_text(encoding="utf-8"))
+    assert reported
     rated = run(systemd_analyze, "security", "--offline=true", "--no-pager", unit_here)
     level = re.search(r"Overall exposure level for tailer.service: (\d+\.\d)", rated.stdout)
     assert level, rated.stderr
 
-    assert float(level[1]) <= float(told[1])
+    assert float(level[1]) <= float(reported[1])
 
 
 def test_the_stop_timeout_covers_the_shutdown_timeout(

@@ -90,14 +90,14 @@ def test_a_job_ends_with_the_verdict_and_keeps_its_log(
 
     played = RECIPES[recipe](place)
 
-    assert played.code == code, played.said
+    assert played.code == code, played.output
     assert summary(played)["verdict"] == status
     assert summary(played)["lines"] == shown(world) > 0
     assert played.restarts in {0, 1}  # of a sidecar, if it ends before the job has noticed
     log = (played.kept / "run.log").read_bytes()
     assert (b"ValueError: operands" in log) is (status is Status.DEAD)
-    assert ("lines of execution/" in played.said) is (status is Status.DEAD)
-    assert world.environ["AICORE_CLIENT_SECRET"] not in played.said
+    assert ("lines of execution/" in played.output) is (status is Status.DEAD)
+    assert world.environ["AICORE_CLIENT_SECRET"] not in played.output
 
 
 @pytest.mark.parametrize("recipe", long_values_after(1, RECIPES))

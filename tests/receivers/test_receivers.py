@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from support.receivers.certificates import Certificates
-from support.receivers.programs import REQUIRED, find_rsyslog, find_syslog_ng, give_up
+from support.receivers.programs import REQUIRED, find_rsyslog, find_syslog_ng, skip_or_fail
 from support.receivers.received import parse_structured_data
 from support.receivers.receiver import PATIENCE_S, Receiver
 from support.receivers.sending import octet_counted, send, send_stream
@@ -166,7 +166,7 @@ def test_without_a_receiver_a_test_is_skipped_with_the_reason(
 ) -> None:
     monkeypatch.delenv(REQUIRED, raising=False)
     with pytest.raises(pytest.skip.Exception, match="not installed: apt-get install rsyslog"):
-        give_up("rsyslogd is not installed", "apt-get install rsyslog")
+        skip_or_fail("rsyslogd is not installed", "apt-get install rsyslog")
 
 
 def test_a_missing_required_receiver_is_a_failure(
@@ -174,7 +174,7 @@ def test_a_missing_required_receiver_is_a_failure(
 ) -> None:
     monkeypatch.setenv(REQUIRED, "1")
     with pytest.raises(pytest.fail.Exception, match="not installed"):
-        give_up("rsyslogd is not installed", "apt-get install rsyslog")
+        skip_or_fail("rsyslogd is not installed", "apt-get install rsyslog")
 
 
 @pytest.mark.parametrize(
