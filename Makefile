@@ -18,8 +18,11 @@ demo: $(SETUP)
 # At most four minutes on two cores. Tests with the mark `long` are left to `make test-all`, which
 # CI runs; a quick test stands for each of their promises. Long are:
 # - ten thousand hostile lines through real syslog receivers (quick: one thousand),
-# - outages of minutes under load, hours of refused requests (quick: tests/unit/daemon),
+# - outages of minutes under load (quick: 15 seconds),
+# - hours of denied requests (quick: tests/unit/daemon, tests/unit/discovery),
 # - series of kills, reloads and broken parts of real processes (quick: one of each kind),
+# - many short executions of real processes (quick: sixty in virtual time, tests/daemon),
+# - a backlog of 50,000 lines, two thousand listed executions (quick: tests/unit),
 # - further cases of a table: flags, selectors, recipes of docs/ci.md, crashes between system calls.
 test: $(SETUP)
 	$(PYTEST) -m "not long"

@@ -36,7 +36,7 @@ SLIPS = {
 
 
 @pytest.mark.parametrize(("words", "remark"), long_after(6, SLIPS.values()), ids=SLIPS.keys())
-def test_a_slip_is_named_before_anything_is_asked_of_the_service(
+def test_a_mistake_is_reported_before_any_request(
     tmp_path: Path, words: list[str], remark: str
 ) -> None:
     """There are not even credentials here."""
@@ -54,7 +54,7 @@ def test_a_slip_is_named_before_anything_is_asked_of_the_service(
         (["--since", "2999-01-01T00:00:00Z"], "--since is not in the past"),
     ],
 )
-def test_an_empty_range_is_a_slip(world: World, words: list[str], remark: str) -> None:
+def test_an_empty_time_range_is_rejected(world: World, words: list[str], remark: str) -> None:
     world.add()
 
     ended = world.run("logs", A_TARGET, *words)
@@ -73,7 +73,7 @@ def test_an_unknown_target_is_4(world: World, word: str) -> None:
     assert "`tailer list` shows all targets" in ended.complaint
 
 
-def test_an_ambiguous_id_is_a_slip(world: World) -> None:
+def test_an_ambiguous_id_is_rejected(world: World) -> None:
     world.add(Kind.DEPLOYMENT, "a1234567")
     world.add(Kind.EXECUTION, "a1234567")
 
@@ -94,7 +94,7 @@ def test_a_forbidden_resource_group_is_4(serve: Serve, words: list[str]) -> None
     assert "403" in ended.complaint
 
 
-def test_without_credentials_it_names_all_the_places_it_looked_at(tmp_path: Path) -> None:
+def test_without_credentials_all_searched_places_are_named(tmp_path: Path) -> None:
     ended = run("list", environ={"HOME": str(tmp_path)})
 
     places = ("AICORE_SERVICE_KEY", "AICORE_CLIENT_ID", "~/.aicore/config.json", "VCAP_SERVICES")
@@ -102,7 +102,7 @@ def test_without_credentials_it_names_all_the_places_it_looked_at(tmp_path: Path
     assert [place for place in places if place not in ended.complaint] == []
 
 
-def test_half_of_the_credentials_are_named_as_such(world: World) -> None:
+def test_incomplete_credentials_are_reported(world: World) -> None:
     environ = {**world.environ}
     del environ["AICORE_CLIENT_SECRET"]
 
@@ -112,7 +112,7 @@ def test_half_of_the_credentials_are_named_as_such(world: World) -> None:
     assert "AICORE_CLIENT_SECRET" in ended.complaint
 
 
-def test_a_wrong_secret_is_3_and_stays_one(serve: Serve) -> None:
+def test_a_wrong_secret_is_3_and_is_not_printed(serve: Serve) -> None:
     world = serve(token=TokenSettings(client_id="me", client_secret="another"))
 
     ended = world.run("list", more_environ={"AICORE_CLIENT_SECRET": SECRET})

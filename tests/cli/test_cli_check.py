@@ -73,7 +73,7 @@ def check(world: World, config: Path) -> Ended:
     return world.run("check", "--config", str(config), "-o", "json")
 
 
-def test_when_all_is_well_every_line_says_so(world: World, write_config: Write) -> None:
+def test_with_a_working_setup_every_line_is_ok(world: World, write_config: Write) -> None:
     ended = world.run("check", "--config", str(write_config()))
 
     assert (ended.code, ended.err) == (0, "")
@@ -94,7 +94,7 @@ def test_when_all_is_well_every_line_says_so(world: World, write_config: Write) 
     ]
 
 
-def test_nothing_is_left_behind(world: World, write_config: Write, tmp_path: Path) -> None:
+def test_it_leaves_no_files(world: World, write_config: Write, tmp_path: Path) -> None:
     config = write_config()
     before = sorted(tmp_path.rglob("*"))
 
@@ -103,7 +103,7 @@ def test_nothing_is_left_behind(world: World, write_config: Write, tmp_path: Pat
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_without_a_configuration_the_account_alone_is_checked(
+def test_without_a_configuration_only_the_account_is_checked(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -121,7 +121,7 @@ def test_without_a_configuration_the_account_alone_is_checked(
     }
 
 
-def test_every_mistake_of_a_configuration_is_a_line(world: World, write_config: Write) -> None:
+def test_every_mistake_of_a_configuration_has_a_line(world: World, write_config: Write) -> None:
     ended = check(world, write_config('format = "xml"\nrotate_s = -1'))
 
     mistakes = [row["what"] for row in ended.json if row["verdict"] == "fail"]
@@ -137,7 +137,7 @@ def test_a_configuration_that_was_named_must_exist(world: World) -> None:
     assert ended.lines[0].startswith("FAIL  configuration")
 
 
-def test_missing_credentials_fail_and_what_needs_no_account_is_checked(
+def test_missing_credentials_fail_and_local_checks_still_run(
     world: World, write_config: Write
 ) -> None:
     for name in [name for name in world.environ if name.startswith("AICORE_")]:
@@ -158,7 +158,9 @@ def test_missing_credentials_fail_and_what_needs_no_account_is_checked(
     }
 
 
-def test_refused_credentials_are_told_without_the_secret(serve: Serve, write_config: Write) -> None:
+def test_rejected_credentials_are_reported_without_the_secret(
+    serve: Serve, write_config: Write
+) -> None:
     world = serve(token=TokenSettings(client_id="me", client_secret="another"))
     world.environ["AICORE_CLIENT_SECRET"] = "wrong-and-secret"
 
@@ -168,9 +170,7 @@ def test_refused_credentials_are_told_without_the_secret(serve: Serve, write_con
     assert "wrong-and-secret" not in ended.out + ended.err
 
 
-def test_an_address_that_nobody_answers_at(
-    world: World, write_config: Write, closed_port: int
-) -> None:
+def test_an_unreachable_address_fails(world: World, write_config: Write, closed_port: int) -> None:
     world.environ["AICORE_BASE_URL"] = f"http://127.0.0.1:{closed_port}/v2"
 
     ended = check(world, write_config())
@@ -189,7 +189,7 @@ def test_an_address_that_nobody_answers_at(
         ('targets = ["d1234567", "d7654321"]', "fail", "not found: d7654321 in default"),
     ],
 )
-def test_a_watch_says_what_it_means_now(
+def test_a_watch_reports_its_current_targets(
     world: World, write_config: Write, watch: str, verdict: str, words: str
 ) -> None:
     ended = check(world, write_config(watch=watch))
@@ -199,7 +199,7 @@ def test_a_watch_says_what_it_means_now(
     assert words in row["what"]
 
 
-def test_a_group_that_is_refused_fails_and_its_watch_is_not_checked(
+def test_a_denied_group_fails_and_its_watch_is_not_checked(
     world: World, write_config: Write
 ) -> None:
     ended = check(world, write_config(watch='resource_group = "team-b"\nkind = "deployment"'))
@@ -209,7 +209,7 @@ def test_a_group_that_is_refused_fails_and_its_watch_is_not_checked(
     assert (found["resource group team-b"], found["watch 1"]) == ("fail", "not_checked")
 
 
-def test_a_folder_that_cannot_be_made_is_exit_code_5(
+def test_a_directory_that_cannot_be_created_is_exit_code_5(
     world: World, write_config: Write, tmp_path: Path
 ) -> None:
     (tmp_path / "logs").write_text("a file in the way", encoding="utf-8")
@@ -232,7 +232,7 @@ def test_every_server_of_a_sink_is_tried(
     assert "connection refused" in row["what"]
 
 
-def test_a_server_that_is_not_there_is_exit_code_5(
+def test_an_unreachable_server_is_exit_code_5(
     world: World, write_config: Write, closed_port: int
 ) -> None:
     sink = f'[[sink]]\nkind = "syslog"\nurl = "relp://127.0.0.1:{closed_port}"'
@@ -242,7 +242,7 @@ def test_a_server_that_is_not_there_is_exit_code_5(
     assert (ended.code, verdicts(ended)["sink syslog"]) == (5, "fail")
 
 
-def test_a_silent_server_is_given_up_in_time(world: World, write_config: Write) -> None:
+def test_a_silent_server_times_out(world: World, write_config: Write) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:  # it accepts and says nothing
         url = f"relp://127.0.0.1:{server.getsockname()[1]}"
         ended = check(world, write_config(f'[[sink]]\nkind = "syslog"\nurl = "{url}"'))
@@ -250,9 +250,7 @@ def test_a_silent_server_is_given_up_in_time(world: World, write_config: Write) 
     assert (ended.code, verdicts(ended)["sink syslog"]) == (5, "fail")
 
 
-def test_a_status_address_that_something_else_has_is_exit_code_2(
-    world: World, write_config: Write
-) -> None:
+def test_a_status_address_in_use_is_exit_code_2(world: World, write_config: Write) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         server.settimeout(0)
         listen = f"127.0.0.1:{server.getsockname()[1]}"
@@ -261,9 +259,7 @@ def test_a_status_address_that_something_else_has_is_exit_code_2(
     assert (ended.code, verdicts(ended)["status page"]) == (2, "fail")
 
 
-def test_beside_a_running_service_it_says_so_and_disturbs_nothing(
-    world: World, write_config: Write
-) -> None:
+def test_a_running_service_is_reported_and_not_disturbed(world: World, write_config: Write) -> None:
     config = write_config()
     with world.running("run", "--config", str(config)) as service:
         service.wait_for('"following"', on="err")
@@ -276,7 +272,7 @@ def test_beside_a_running_service_it_says_so_and_disturbs_nothing(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_rights_names_the_remedy(
+def test_a_directory_without_permission_names_the_remedy(
     world: World, write_config: Write, tmp_path: Path
 ) -> None:
     (tmp_path / "logs").mkdir(mode=0o500)

@@ -39,7 +39,7 @@ def populated(world: World) -> World:
     return world
 
 
-def test_it_shows_what_runs_or_will_run_newest_first(populated: World) -> None:
+def test_it_lists_running_and_pending_targets_newest_first(populated: World) -> None:
     with asked(populated) as opened:
         shown = [row[:3] for row in rows(opened.screen)]
 
@@ -50,7 +50,7 @@ def test_it_shows_what_runs_or_will_run_newest_first(populated: World) -> None:
     ]
 
 
-def test_a_number_follows_that_one_and_tells_how_to_do_so_again(populated: World) -> None:
+def test_a_number_follows_its_row_and_prints_the_command(populated: World) -> None:
     target = populated.add(Kind.DEPLOYMENT, "d7777777", life=lived((-1, Status.RUNNING)))
     populated.say(target, "hello", ago_s=1)
 
@@ -70,7 +70,7 @@ def test_several_numbers_follow_several(populated: World) -> None:
     assert "tailer logs -f execution/e1234567 deployment/d1234567\n" in opened.screen
 
 
-def test_a_text_narrows_the_list_and_a_takes_all_of_it(populated: World) -> None:
+def test_a_text_filters_the_list_and_a_selects_all(populated: World) -> None:
     with asked(populated) as opened:
         opened.type("PRICES\n")
         opened.wait_for(QUESTION, times=2)
@@ -92,7 +92,7 @@ def test_a_pasted_id_needs_no_number(populated: World) -> None:
     ("answer", "remark"),
     [("4", "4 is not between 1 and 3"), ("nowhere", "no running target contains 'nowhere'")],
 )
-def test_it_asks_again_after_a_slip(populated: World, answer: str, remark: str) -> None:
+def test_it_asks_again_after_invalid_input(populated: World, answer: str, remark: str) -> None:
     with asked(populated) as opened:
         opened.type(f"{answer}\n")
         screen = opened.wait_for(QUESTION, times=2)
@@ -101,7 +101,7 @@ def test_it_asks_again_after_a_slip(populated: World, answer: str, remark: str) 
 
 
 @pytest.mark.parametrize(("answer", "code"), [("\n", 2), (CTRL_D, 2), (CTRL_C, 130)])
-def test_there_are_ways_out(populated: World, answer: str, code: int) -> None:
+def test_it_can_be_left(populated: World, answer: str, code: int) -> None:
     with asked(populated) as opened:
         opened.type(answer)
         left = opened.end()
@@ -111,14 +111,14 @@ def test_there_are_ways_out(populated: World, answer: str, code: int) -> None:
     assert "Traceback" not in opened.screen
 
 
-def test_nobody_is_asked_in_a_pipe(populated: World) -> None:
+def test_it_does_not_ask_in_a_pipe(populated: World) -> None:
     ended = populated.run("logs", "-f")
 
     assert (ended.code, ended.out) == (2, "")
     assert "no TARGET given" in ended.complaint
 
 
-def test_where_nothing_runs_it_says_what_there_is_instead(world: World) -> None:
+def test_without_running_targets_it_names_the_ended_ones(world: World) -> None:
     ended = lived((-50, Status.RUNNING), (-5, Status.DEAD))
     world.add(Kind.EXECUTION, "e1111111", life=ended)
     world.add(Kind.EXECUTION, "e2222222", life=ended)
@@ -131,7 +131,7 @@ def test_where_nothing_runs_it_says_what_there_is_instead(world: World) -> None:
     assert "2 executions of scenario churn (2 DEAD)" in opened.screen
 
 
-def test_of_very_many_the_newest_are_shown(world: World) -> None:
+def test_only_the_newest_of_many_targets_are_listed(world: World) -> None:
     for number in range(60):
         world.add(name=f"d{number:07}", life=lived((-100.0 - number, Status.RUNNING)))
 
@@ -143,9 +143,7 @@ def test_of_very_many_the_newest_are_shown(world: World) -> None:
 
 
 @pytest.mark.parametrize("columns", [40, 80, 140])
-def test_each_row_fits_the_terminal_whatever_strangers_call_things(
-    world: World, columns: int
-) -> None:
+def test_each_row_fits_the_terminal_with_any_name(world: World, columns: int) -> None:
     world.add(name="d" * 60, scenario_id="\x1b[2J\u202e" + "需要予測" * 20, executable_id="x" * 200)
 
     with asked(world, columns=columns) as opened:
@@ -157,7 +155,7 @@ def test_each_row_fits_the_terminal_whatever_strangers_call_things(
     assert "\u202e" not in table
 
 
-def test_a_low_terminal_does_not_scroll_the_newest_away(world: World) -> None:
+def test_a_low_terminal_shows_the_newest_rows(world: World) -> None:
     for number in range(30):
         world.add(name=f"d{number:07}")
 
@@ -167,7 +165,7 @@ def test_a_low_terminal_does_not_scroll_the_newest_away(world: World) -> None:
     assert len(shown) == 10
 
 
-def test_a_group_that_is_refused_is_named_and_the_others_offered(serve: Serve) -> None:
+def test_a_denied_group_is_reported_and_the_others_are_listed(serve: Serve) -> None:
     world = serve(forbidden_resource_groups=("team-a",))
     world.add()
 
@@ -179,7 +177,7 @@ def test_a_group_that_is_refused_is_named_and_the_others_offered(serve: Serve) -
     assert "\ntailer logs -f -g default deployment/d1234567\n" in opened.screen
 
 
-def test_a_group_is_told_and_remembered_where_there_are_several(populated: World) -> None:
+def test_groups_are_shown_and_used_if_there_are_several(populated: World) -> None:
     populated.add(name="d9999999", resource_group="team-a", life=lived((-1, Status.RUNNING)))
 
     with asked(populated, "-A") as opened:
@@ -191,7 +189,7 @@ def test_a_group_is_told_and_remembered_where_there_are_several(populated: World
     assert "\ntailer logs -f -g team-a deployment/d9999999\n" in opened.screen
 
 
-def test_a_slip_in_another_flag_shows_before_the_question(world: World) -> None:
+def test_a_flag_mistake_is_reported_before_the_question(world: World) -> None:
     with terminal("logs", "-f", "-i", "(", environ=world.environ) as opened:
         code = opened.end()
 
@@ -199,7 +197,7 @@ def test_a_slip_in_another_flag_shows_before_the_question(world: World) -> None:
     assert "is not a regular expression" in opened.screen
 
 
-def test_quiet_asks_but_remarks_nothing(populated: World) -> None:
+def test_quiet_asks_without_notices(populated: World) -> None:
     with asked(populated, "-q", "--timeout", "1s") as opened:
         opened.type("2\n")
         opened.end()

@@ -81,7 +81,9 @@ def offered(environ: Mapping[str, str], line: str) -> list[str]:
         ],
     ),
 )
-def test_what_the_service_knows_is_offered(populated: World, line: str, values: str) -> None:
+def test_ids_and_names_of_the_service_are_completed(
+    populated: World, line: str, values: str
+) -> None:
     shown = offered(populated.environ, line)
 
     assert shown[: len(values.split())] == values.split()
@@ -92,9 +94,7 @@ def test_what_the_service_knows_is_offered(populated: World, line: str, values: 
     "name",
     long_values_after(3, ["a b", "$(touch x)", "`id`", "*", "a,b", "a\nb", "-f", "\x1b[2J", "ü"]),
 )
-def test_a_name_that_could_mean_something_to_a_shell_is_not_offered(
-    world: World, name: str
-) -> None:
+def test_a_name_with_shell_metacharacters_is_not_completed(world: World, name: str) -> None:
     world.add(scenario_id=name)
     world.add(name="d2222222", scenario_id="harmless-1.0")
 
@@ -125,7 +125,7 @@ def cached_files(world: World) -> list[Path]:
     return [*(Path(world.environ["HOME"]) / ".cache" / "tailer").iterdir()]
 
 
-def test_it_is_asked_once_for_a_few_keystrokes(populated: World) -> None:
+def test_the_service_is_requested_once_for_several_completions(populated: World) -> None:
     first = offered(populated.environ, "tailer logs d")
     lists = populated.requests("list")
 
@@ -134,7 +134,7 @@ def test_it_is_asked_once_for_a_few_keystrokes(populated: World) -> None:
     assert (second, populated.requests("list")) == (first, lists)
 
 
-def test_what_is_remembered_is_forgotten_within_seconds(populated: World) -> None:
+def test_the_cache_expires_within_seconds(populated: World) -> None:
     offered(populated.environ, "tailer logs d")
     (cached,) = cached_files(populated)
     long_ago_ns = SystemClock().wall_ns() - 10 * NS_PER_S
@@ -144,7 +144,7 @@ def test_what_is_remembered_is_forgotten_within_seconds(populated: World) -> Non
     assert "deployment/d8888888" in offered(populated.environ, "tailer logs d")
 
 
-def test_only_its_owner_can_read_it_and_it_holds_no_secret(populated: World) -> None:
+def test_the_cache_is_readable_only_by_its_owner_and_has_no_secret(populated: World) -> None:
     offered(populated.environ, "tailer logs d")
     (cached,) = cached_files(populated)
 
@@ -155,7 +155,7 @@ def test_only_its_owner_can_read_it_and_it_holds_no_secret(populated: World) -> 
     assert "token" not in cached.read_text().lower()
 
 
-def test_the_cache_is_where_xdg_says(populated: World, tmp_path: Path) -> None:
+def test_the_cache_is_in_the_xdg_directory(populated: World, tmp_path: Path) -> None:
     environ = {**populated.environ, "XDG_CACHE_HOME": str(tmp_path / "elsewhere")}
 
     offered(environ, "tailer logs d")
@@ -164,9 +164,7 @@ def test_the_cache_is_where_xdg_says(populated: World, tmp_path: Path) -> None:
     assert not (tmp_path / ".cache").exists()
 
 
-def test_nothing_is_remembered_where_nothing_can_be_written(
-    populated: World, tmp_path: Path
-) -> None:
+def test_without_a_writable_directory_nothing_is_cached(populated: World, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     environ = {**populated.environ, "XDG_CACHE_HOME": str(tmp_path / "file")}
 
@@ -186,7 +184,7 @@ def test_nothing_is_remembered_where_nothing_can_be_written(
         ],
     ),
 )
-def test_a_damaged_file_offers_nothing(populated: World, damage: bytes) -> None:
+def test_a_damaged_cache_completes_nothing(populated: World, damage: bytes) -> None:
     offered(populated.environ, "tailer logs d")
     (cached,) = cached_files(populated)
     cached.write_bytes(damage)
@@ -215,13 +213,13 @@ def with_a_key_that_is_none(world: World) -> Mapping[str, str]:
     "missing",
     [without_credentials, with_a_wrong_address, with_a_broken_service, with_a_key_that_is_none],
 )
-def test_where_something_is_missing_nothing_is_offered_and_nothing_said(
+def test_with_missing_settings_completion_is_silently_empty(
     populated: World, missing: Callable[[World], Mapping[str, str]]
 ) -> None:
     assert offered(missing(populated), "tailer logs d") == []
 
 
-def test_nobody_waits_for_a_service_that_does_not_answer(world: World) -> None:
+def test_completion_does_not_wait_for_a_silent_service(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environ = {**world.environ, "AICORE_AUTH_URL": address, **AS_SHIPPED}
@@ -277,7 +275,7 @@ def replies(line: str, environ: Mapping[str, str]) -> list[str]:
         ("tailer list --scenario pri", ["prices"]),
     ],
 )
-def test_bash_offers_it(on_path: dict[str, str], line: str, values: list[str]) -> None:
+def test_bash_completes_values(on_path: dict[str, str], line: str, values: list[str]) -> None:
     assert replies(line, on_path) == values
 
 
@@ -303,7 +301,7 @@ def test_tab_completes_an_id_in_zsh(on_path: dict[str, str]) -> None:
 
 
 @needs_fish
-def test_fish_offers_it(on_path: dict[str, str]) -> None:
+def test_fish_completes_values(on_path: dict[str, str]) -> None:
     script = "tailer completion fish | source; complete --do-complete 'tailer logs -f exec'"
     done = subprocess.run(
         ["fish", "--no-config", "-c", script],

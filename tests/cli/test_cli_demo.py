@@ -11,17 +11,17 @@ def balance(ended: Ended) -> dict[str, str]:
     return {label.strip(): number.split()[0] for label, _, number in rows}
 
 
-def test_it_prints_what_the_service_showed_and_nothing_else(tmp_path: Path) -> None:
+def test_it_prints_exactly_the_shown_lines(tmp_path: Path) -> None:
     ended = run("demo", "--seconds", "4", environ={"HOME": str(tmp_path)})
 
-    said = balance(ended)
+    output = balance(ended)
     printed = str(len(ended.lines))
-    assert said["lines the service showed"] == said["lines printed"] == printed
-    assert (ended.code, said["lost"], said["repeated"]) == (0, "0", "0")
-    assert int(said["faults survived"]) > 0
+    assert output["lines the service showed"] == output["lines printed"] == printed
+    assert (ended.code, output["lost"], output["repeated"]) == (0, "0", "0")
+    assert int(output["faults survived"]) > 0
 
 
-def test_all_its_targets_are_there_from_the_start(tmp_path: Path) -> None:
+def test_all_targets_exist_from_the_start(tmp_path: Path) -> None:
     with running("demo", environ={"HOME": str(tmp_path)}) as process:
         waits = (
             "event=target_phase target=execution/e0000000000000e2 phase=waiting "
@@ -31,7 +31,7 @@ def test_all_its_targets_are_there_from_the_start(tmp_path: Path) -> None:
         assert "404" not in process.wait_for(waits, on="err")
 
 
-def test_an_interrupt_brings_the_balance_forward(tmp_path: Path) -> None:
+def test_an_interrupt_prints_the_balance_early(tmp_path: Path) -> None:
     with running("demo", "--seconds", "60", environ={"HOME": str(tmp_path)}) as process:
         process.wait_for("\n")
         process.process.send_signal(signal.SIGINT)

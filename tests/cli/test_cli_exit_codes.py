@@ -23,7 +23,7 @@ def test_it_is_0_after_lines_were_printed(world: World) -> None:
     assert (ended.code, ended.lines, ended.err) == (0, ["one", "two"], "")
 
 
-def test_a_bug_keeps_its_traceback_from_which_python_makes_a_1() -> None:
+def test_it_is_1_with_a_traceback_after_an_internal_error() -> None:
     bugs = ExceptionGroup("tasks", [ZeroDivisionError("a bug")])
 
     with pytest.raises(ExceptionGroup) as raised:
@@ -32,7 +32,7 @@ def test_a_bug_keeps_its_traceback_from_which_python_makes_a_1() -> None:
     assert raised.value is bugs
 
 
-def test_it_is_2_after_a_slip_in_the_flags(world: World) -> None:
+def test_it_is_2_after_a_mistake_in_the_flags(world: World) -> None:
     ended = world.run("logs", "--no-such-flag")
 
     assert ended.code == 2

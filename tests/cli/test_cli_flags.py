@@ -16,7 +16,7 @@ def test_every_flag_has_a_variable(world: World) -> None:
     assert [line["msg"] for line in ended.json] == ["two"]
 
 
-def test_a_flag_goes_before_its_variable(world: World) -> None:
+def test_a_flag_precedes_its_variable(world: World) -> None:
     world.say(world.add(), "one", "two", "three", ago_s=5)
 
     ended = world.run(*LOGS, "--tail", "1", more_environ={"TAILER_TAIL": "2"})
@@ -24,7 +24,7 @@ def test_a_flag_goes_before_its_variable(world: World) -> None:
     assert ended.lines == ["three"]
 
 
-def test_follow_in_a_variable_can_be_taken_back(world: World) -> None:
+def test_follow_in_a_variable_can_be_disabled(world: World) -> None:
     world.say(world.add(), "one", ago_s=5)
 
     ended = world.run(*LOGS, "--no-follow", more_environ={"TAILER_FOLLOW": "1"})
@@ -32,7 +32,7 @@ def test_follow_in_a_variable_can_be_taken_back(world: World) -> None:
     assert (ended.code, ended.lines) == (0, ["one"])
 
 
-def test_patterns_in_a_variable_stand_one_a_line(world: World) -> None:
+def test_patterns_in_a_variable_are_separated_by_newlines(world: World) -> None:
     """They hold spaces more often than not."""
     world.say(world.add(), "disk is full", "disk is fine", "is it full", "lost", ago_s=5)
 
@@ -56,7 +56,7 @@ def test_quiet_leaves_only_errors(world: World) -> None:
     assert (ended.code, ended.out, ended.err) == (124, "one\n", "")
 
 
-def test_notices_for_programs_are_key_and_value(world: World) -> None:
+def test_machine_readable_notices_are_key_and_value(world: World) -> None:
     world.add()
 
     ended = world.run(*LOGS, "-f", "--timeout", "1s")
@@ -76,7 +76,7 @@ def test_a_timeout_covers_the_search_for_the_targets_too(world: World) -> None:
     assert (ended.code, ended.err) == (124, "")
 
 
-def test_several_targets_are_told_apart(world: World) -> None:
+def test_several_targets_have_prefixes(world: World) -> None:
     world.say(world.add(), "a", ago_s=5)
     world.say(world.add(name="d7654321"), "b", ago_s=4)
 

@@ -40,7 +40,7 @@ def test_help_names_every_command(tmp_path: Path) -> None:
     assert [name for name in COMMANDS if f"\n  {name} " not in ended.out] == []
 
 
-def test_without_a_word_it_shows_its_help(tmp_path: Path) -> None:
+def test_without_arguments_it_prints_its_help(tmp_path: Path) -> None:
     ended = run(environ=nowhere(tmp_path))
 
     assert (ended.code, ended.out) == (2, "")
@@ -55,14 +55,14 @@ def test_every_command_has_help_with_examples(tmp_path: Path, command: str) -> N
     assert ended.out.count(f"tailer {command}") > 1
 
 
-def test_the_help_of_logs_tells_the_exit_codes(tmp_path: Path) -> None:
+def test_the_help_of_logs_lists_the_exit_codes(tmp_path: Path) -> None:
     ended = run("logs", "--help", environ=nowhere(tmp_path))
 
     for code in (0, 2, 3, 4, 5, 6, 10, 11, 124, 130, 143):
         assert f" {code} " in ended.out.partition("Exit codes:")[2]
 
 
-def test_the_version_is_that_of_the_distribution(tmp_path: Path) -> None:
+def test_the_version_equals_the_version_of_the_distribution(tmp_path: Path) -> None:
     ended = run("--version", environ=nowhere(tmp_path))
 
     assert ended.out == f"tailer {version('aicore-tailer')}\n"
@@ -79,7 +79,7 @@ def test_there_is_a_completion_for_each_shell(tmp_path: Path, name: str, mark: s
     assert mark in ended.out
 
 
-def test_bash_can_read_its_completion(world: World) -> None:
+def test_the_completion_script_is_valid_bash(world: World) -> None:
     ended = shell("$tailer completion bash | bash -n", environ=world.environ)
 
     assert (ended.code, ended.err) == (0, "")
@@ -89,7 +89,7 @@ def test_bash_can_read_its_completion(world: World) -> None:
     ("words", "suggestion"),
     [("tailer lo", "logs"), ("tailer logs --foll", "--follow"), ("tailer list -o j", "json")],
 )
-def test_completion_knows_commands_flags_and_values(
+def test_commands_flags_and_values_are_completed(
     tmp_path: Path, words: str, suggestion: str
 ) -> None:
     completing = {

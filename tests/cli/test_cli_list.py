@@ -85,7 +85,7 @@ def test_flags_choose_rows(populated: World, flags: list[str]) -> None:
     assert [row["target"] for row in ended.json] == ["execution/e1234567"]
 
 
-def test_a_group_that_is_refused_is_named_and_the_others_listed(serve: Serve) -> None:
+def test_a_denied_group_is_reported_and_the_others_are_in_the_table(serve: Serve) -> None:
     world = serve(forbidden_resource_groups=("team-a",))
     world.add()
 
@@ -95,7 +95,7 @@ def test_a_group_that_is_refused_is_named_and_the_others_listed(serve: Serve) ->
     assert "resource group team-a: 403 Forbidden" in ended.complaint
 
 
-def test_it_fails_where_nothing_may_be_seen(serve: Serve) -> None:
+def test_it_fails_if_every_request_is_denied(serve: Serve) -> None:
     world = serve(forbidden_resource_groups=("default", "team-a"))
 
     ended = world.run("list", "-g", "team-a", "-g", "default")
@@ -104,7 +104,7 @@ def test_it_fails_where_nothing_may_be_seen(serve: Serve) -> None:
     assert "403 Forbidden" in ended.complaint
 
 
-def test_a_slip_in_an_expression_is_named(world: World) -> None:
+def test_an_invalid_expression_is_named(world: World) -> None:
     ended = world.run("list", "--configuration", "(")
 
     assert ended.code == 2
@@ -124,13 +124,13 @@ def test_json_has_the_command_that_follows(populated: World) -> None:
     ]
 
 
-def test_the_command_names_no_group_that_is_meant_anyway(populated: World) -> None:
+def test_the_command_omits_the_default_group(populated: World) -> None:
     commands = follow_commands(populated, AICORE_RESOURCE_GROUP="team-a")
 
     assert commands == ["tailer logs -f deployment/d7654321"]
 
 
-def test_the_command_names_the_group_where_a_variable_says_another(populated: World) -> None:
+def test_the_command_names_the_group_if_a_variable_sets_another(populated: World) -> None:
     commands = follow_commands(
         populated, "-g", "default", "deployments", TAILER_RESOURCE_GROUP="team-a"
     )
@@ -138,17 +138,17 @@ def test_the_command_names_the_group_where_a_variable_says_another(populated: Wo
     assert commands == ["tailer logs -f -g default deployment/d1234567"]
 
 
-def test_the_command_that_is_told_follows(populated: World) -> None:
+def test_the_printed_command_follows_the_target(populated: World) -> None:
     (command,) = follow_commands(populated, "-g", "team-a")
     words = shlex.split(command)[1:]
 
     with populated.running(*words) as process:
-        said = process.wait_for("phase=following", on="err")
+        output = process.wait_for("phase=following", on="err")
 
-    assert "deployment/d7654321" in said
+    assert "deployment/d7654321" in output
 
 
-def test_people_are_told_how_to_follow_what_runs(populated: World) -> None:
+def test_the_table_has_a_hint_how_to_follow(populated: World) -> None:
     with terminal("list", environ=populated.environ) as opened:
         code = opened.end()
 
@@ -169,7 +169,7 @@ def test_each_row_fits_the_terminal(world: World, columns: int) -> None:
     assert max(map(cell_len, table)) <= columns
 
 
-def test_it_says_when_there_is_nothing(world: World) -> None:
+def test_an_empty_list_is_reported(world: World) -> None:
     ended = world.run("list")
 
     assert (ended.code, ended.out, ended.err) == (0, "", "nothing found\n")

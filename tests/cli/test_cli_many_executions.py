@@ -15,7 +15,5 @@ SHAPE = Shape(
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", WAYS)
-def test_of_executions_that_live_for_seconds_every_line_is_had_once(
-    way: str, tmp_path: Path
-) -> None:
+def test_every_line_of_short_executions_is_printed_once(way: str, tmp_path: Path) -> None:
     assert anyio.run(balance, way, SEED, SHAPE, tmp_path)

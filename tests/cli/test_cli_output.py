@@ -37,7 +37,7 @@ def test_a_backlog_of_50000_lines_is_exact_and_in_order(serve: Serve) -> None:
     assert contents(ended.json) == contents(world.shown(target))
 
 
-def test_lines_of_this_very_second_are_shown(world: World) -> None:
+def test_lines_of_the_current_second_are_shown(world: World) -> None:
     """The service states its time in whole seconds, cut; what it shows is not cut."""
     world.say(world.add(), "just now")
 
@@ -64,19 +64,19 @@ def test_tail_looks_back_to_the_beginning_of_the_target(serve: Serve) -> None:
     assert ended.lines == ["older than an hour"]
 
 
-def test_tail_and_follow_go_on_behind_the_last_lines(world: World) -> None:
+def test_tail_and_follow_continue_after_the_last_lines(world: World) -> None:
     target = world.add()
     world.say(target, "one", "two", "three", ago_s=1)
 
     with world.running(*LOGS, "-q", "-f", "--tail", "1") as process:
         process.wait_for("three\n")
         world.say(target, "four")
-        said = process.wait_for("four\n")
+        output = process.wait_for("four\n")
 
-    assert said == "three\nfour\n"
+    assert output == "three\nfour\n"
 
 
-def test_since_is_an_hour_unless_told(world: World) -> None:
+def test_the_default_of_since_is_an_hour(world: World) -> None:
     target = world.add()
     world.say(target, "too old", ago_s=3700)
     world.say(target, "young enough", ago_s=3500)
@@ -97,7 +97,7 @@ def test_since_and_until_are_ages_or_dates(world: World) -> None:
     assert ended.lines == ["40 s ago", "30 s ago", "20 s ago"]
 
 
-def test_an_empty_answer_says_how_far_it_looked(world: World) -> None:
+def test_without_lines_the_searched_range_is_reported(world: World) -> None:
     world.add()
 
     ended = world.run(*LOGS)
@@ -155,7 +155,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize(("flags", "line"), FORMS.values(), ids=FORMS.keys())
-def test_a_line_has_the_form_asked_for(world: World, flags: list[str], line: str) -> None:
+def test_a_line_has_the_selected_format(world: World, flags: list[str], line: str) -> None:
     target = world.add()
     world.say(target, 'two "words"\n', ago_s=5, stream="stderr")
     stamp = world.shown(target)[0]["timestamp"]
@@ -165,7 +165,7 @@ def test_a_line_has_the_form_asked_for(world: World, flags: list[str], line: str
     assert ended.out == line.replace("<time>", stamp) + "\n"
 
 
-def test_timestamps_are_in_the_zone_asked_for(world: World) -> None:
+def test_timestamps_are_in_the_selected_zone(world: World) -> None:
     target = world.add()
     world.say(target, "one", ago_s=5)
     stamp = world.shown(target)[0]["timestamp"]
@@ -176,7 +176,7 @@ def test_timestamps_are_in_the_zone_asked_for(world: World) -> None:
     assert stamp[11:23] in ended.lines[0]
 
 
-def test_colors_mark_what_is_searched_for(world: World) -> None:
+def test_colors_mark_matches(world: World) -> None:
     world.say(world.add(), "needle in hay", ago_s=5)
 
     ended = world.run(*LOGS, "--color", "always", "-H", "needle")
@@ -201,7 +201,7 @@ ODD: list[dict[str, Any]] = [
 ]
 
 
-def test_odd_entries_pass_through_whole(world: World) -> None:
+def test_extended_entries_are_printed_completely(world: World) -> None:
     target, first_ns = world.add(), now_ns() - 5 * NS_PER_S
     times_ns = range(first_ns, first_ns + len(ODD))
     entries = [
@@ -216,7 +216,7 @@ def test_odd_entries_pass_through_whole(world: World) -> None:
     assert ended.json == [entry | ours for entry in entries]
 
 
-def test_an_unknown_field_named_like_one_of_ours_keeps_its_value(world: World) -> None:
+def test_an_unknown_field_with_a_reserved_name_keeps_its_value(world: World) -> None:
     target, at_ns = world.add(), now_ns() - 5 * NS_PER_S
     world.add_entry(target, {"timestamp": format_ns(at_ns), "target": "theirs"}, at_ns=at_ns)
 

@@ -14,7 +14,7 @@ FOLLOW = "$tailer logs -f deployment/d1234567"
 POLL_S = 1.0  # while lines come; a quiet target is asked every three seconds
 
 
-def test_head_ends_a_quiet_follower_without_a_word(world: World) -> None:
+def test_head_ends_quiet_following_silently(world: World) -> None:
     """Once `head` has its line nothing more is written, so only the pipe can tell."""
     world.say(world.add(), "the only line")
 
@@ -31,7 +31,7 @@ def test_head_leaves_nothing_but_notices_on_stderr(world: World) -> None:
     assert all("phase=following" in line for line in ended.err.splitlines())
 
 
-def test_head_ends_a_long_one_shot_without_a_word(world: World) -> None:
+def test_head_ends_a_long_one_shot_read_silently(world: World) -> None:
     world.say(world.add(), *["x" * 10_000] * 100, ago_s=1)
 
     ended = shell("$tailer logs deployment/d1234567 | head -1", environ=world.environ)
@@ -85,7 +85,7 @@ def test_cat_shows_each_line_within_about_one_poll(world: World) -> None:
     assert max(waits_s) < 2.5 * POLL_S
 
 
-def test_a_follower_outlives_the_reader_of_its_notices(world: World) -> None:
+def test_following_continues_after_the_reader_of_stderr_has_left(world: World) -> None:
     reader, writer = os.pipe()
     target = world.add()
     world.say(target, "first")
@@ -95,13 +95,13 @@ def test_a_follower_outlives_the_reader_of_its_notices(world: World) -> None:
         with world.running("logs", "-f", "deployment/d1234567", stderr=notices) as follower:
             follower.wait_for("first\n")
             world.say(target, "second")
-            said = follower.wait_for("second\n")
+            text = follower.wait_for("second\n")
 
-    assert said == "first\nsecond\n"
+    assert text == "first\nsecond\n"
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_notices_that_cannot_be_written_go_nowhere(world: World, redirection: str) -> None:
+def test_unwritable_notices_are_discarded(world: World, redirection: str) -> None:
     world.say(world.add(), "first", ago_s=1)
 
     ended = shell(f"{FOLLOW} --timeout 1s {redirection}", environ=world.environ)
@@ -110,9 +110,7 @@ def test_notices_that_cannot_be_written_go_nowhere(world: World, redirection: st
 
 
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
-def test_a_complaint_that_cannot_be_written_is_in_the_exit_code(
-    world: World, redirection: str
-) -> None:
+def test_an_unwritable_error_message_keeps_its_exit_code(world: World, redirection: str) -> None:
     ended = shell(f"$tailer logs deployment/d7654321 {redirection}", environ=world.environ)
 
     assert (ended.code, ended.out, ended.err) == (4, "", "")
@@ -121,7 +119,7 @@ def test_a_complaint_that_cannot_be_written_is_in_the_exit_code(
 @pytest.mark.parametrize(
     "words", long_values_after(1, ["logs deployment/d1234567", "list", "demo"])
 )
-def test_without_a_standard_output_it_does_not_begin(world: World, words: str) -> None:
+def test_without_a_standard_output_it_does_not_start(world: World, words: str) -> None:
     world.add()
 
     ended = shell(f"$tailer {words} >&-", environ=world.environ)
@@ -140,7 +138,7 @@ def test_without_a_standard_input_it_works(world: World) -> None:
     assert (ended.code, ended.out, ended.err) == (0, "one\n", "")
 
 
-def test_a_reader_that_is_slow_gets_everything(world: World) -> None:
+def test_a_slow_reader_gets_every_line(world: World) -> None:
     lines = [f"{number} {'x' * 1000}" for number in range(400)]
     world.say(world.add(), *lines, ago_s=1)
 

@@ -37,7 +37,7 @@ def in_shell(words: str) -> tuple[str, ...]:
     return ("sh", "-c", f"{' '.join(TAILER)} logs {words}")
 
 
-def test_it_shows_how_far_it_is_and_leaves_no_trace(slow: World, tmp_path: Path) -> None:
+def test_it_shows_progress_and_clears_its_row(slow: World, tmp_path: Path) -> None:
     command = in_shell(f"--since 1h d1234567 > {tmp_path}/lines")
     with terminal(command=command, environ=slow.environ) as opened:
         code = opened.end()
@@ -64,7 +64,7 @@ def test_it_shows_how_far_it_is_and_leaves_no_trace(slow: World, tmp_path: Path)
     ),
     ids=["stdout is the terminal", "stdout may go to a pipe", "-q", "-f", "stderr is a file"],
 )
-def test_elsewhere_there_is_none(slow: World, tmp_path: Path, words: str) -> None:
+def test_it_is_not_shown_elsewhere(slow: World, tmp_path: Path, words: str) -> None:
     with terminal(command=in_shell(words.format(folder=tmp_path)), environ=slow.environ) as opened:
         opened.end()
         shown = opened.raw + "".join(path.read_text() for path in tmp_path.glob("notices"))
@@ -73,7 +73,7 @@ def test_elsewhere_there_is_none(slow: World, tmp_path: Path, words: str) -> Non
     assert "░" not in shown
 
 
-def test_what_is_over_at_once_shows_none(world: World, tmp_path: Path) -> None:
+def test_a_short_read_shows_no_progress(world: World, tmp_path: Path) -> None:
     world.say(world.add(), "one", ago_s=1)
     with terminal(
         command=in_shell(f"d1234567 > {tmp_path}/lines"), environ=world.environ
@@ -99,36 +99,36 @@ def line(progress: Progress, *, columns: int = 80) -> str:
     return progress_line(progress, elapsed_s=10.0, timezone=UTC, columns=columns)
 
 
-def test_its_share_is_that_of_the_time_of_all_targets(progress: Progress) -> None:
+def test_its_percentage_covers_the_time_of_all_targets(progress: Progress) -> None:
     assert line(progress) == (
         " 25% █████░░░░░░░░░░░░░░░ 2023-11-15 12:00, 1,234 lines, 123/s, 30s left"
     )
 
 
-def test_its_time_is_that_of_the_target_that_is_furthest_behind(progress: Progress) -> None:
+def test_its_time_is_the_position_of_the_slowest_target(progress: Progress) -> None:
     progress.health.of(SECOND).covered_ns = NOON_NS + HOUR_NS * 2 // 3
 
     assert "2023-11-15 12:30," in line(progress)
 
 
-def test_a_target_without_logs_holds_up_nothing(progress: Progress) -> None:
+def test_a_target_without_logs_does_not_delay_progress(progress: Progress) -> None:
     progress.health.of(SECOND).phase = Phase.WAITING
 
     assert progress.share == 0.75
 
 
-def test_all_is_all(progress: Progress) -> None:
+def test_a_finished_read_is_100_percent(progress: Progress) -> None:
     for target in (FIRST, SECOND):
         progress.health.of(target).covered_ns = NOON_NS + 2 * HOUR_NS
 
     assert line(progress) == "100% ████████████████████ 1,234 lines, 123/s, 1s left"
 
 
-def test_it_never_fills_a_row(progress: Progress) -> None:
+def test_it_never_fills_a_complete_row(progress: Progress) -> None:
     assert len(line(progress, columns=40)) == 39
 
 
-def test_before_there_is_anything_it_guesses_nothing() -> None:
+def test_without_data_it_shows_no_estimate() -> None:
     made = Progress(Health())
     made.expect(ReadRequest(FIRST, NOON_NS, NOON_NS + HOUR_NS), now_ns=NOON_NS + HOUR_NS)
 

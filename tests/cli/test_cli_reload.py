@@ -48,7 +48,7 @@ path = "{tmp_path}/logs/{{id}}.log"
     return write_all
 
 
-def test_sighup_applies_a_new_file_and_a_bad_one_changes_nothing(
+def test_sighup_applies_a_valid_file_and_rejects_an_invalid_one(
     world: World, write: Write, tmp_path: Path
 ) -> None:
     write('["d1234567"]', secret="first")
@@ -74,12 +74,12 @@ def test_a_new_service_key_is_noticed(world: World, write: Write, tmp_path: Path
     with world.running("run", "--config", f"{tmp_path}/tailer.toml") as process:
         process.wait_for('"following"', on="err")
         write('["d1234567"]', secret="second")
-        said = process.wait_for('"credentials_changed"', on="err", timeout_s=15)
+        output = process.wait_for('"credentials_changed"', on="err", timeout_s=15)
         process.process.send_signal(signal.SIGTERM)
         ended = process.end()
 
     assert ended.code == 0
-    assert "second" not in said + ended.err
+    assert "second" not in output + ended.err
 
 
 @pytest.mark.long

@@ -72,7 +72,9 @@ def field_of(entry: dict[str, Any], name: str) -> Any:
     return value.removesuffix("\n") if name == "msg" and isinstance(value, str) else value
 
 
-def test_a_signal_under_load_ends_it_with_0_in_time(busy: World, write_config: Write) -> None:
+def test_a_signal_under_load_ends_the_process_with_0_in_time(
+    busy: World, write_config: Write
+) -> None:
     with busy.running("run", "--config", str(write_config())) as process:
         process.wait_for('"following"', on="err")
         busy.wait_until_asked("logs", times=10)
@@ -124,7 +126,7 @@ def test_json_is_one_object_a_line(world: World, write_config: Write) -> None:
     assert all({"timestamp", "level"} <= event.keys() for event in events)
 
 
-def test_console_is_sentences(world: World, write_config: Write) -> None:
+def test_the_console_format_is_sentences(world: World, write_config: Write) -> None:
     world.add()
     words = ("run", "--config", str(write_config()), "--log-format", "console")
 
@@ -133,8 +135,8 @@ def test_console_is_sentences(world: World, write_config: Write) -> None:
         process.process.send_signal(signal.SIGTERM)
         ended = process.end()
 
-    said = [line.partition(" ")[2] for line in ended.err.splitlines()]
-    assert said == [
+    output = [line.partition(" ")[2] for line in ended.err.splitlines()]
+    assert output == [
         "started: targets 1, sinks file",
         "deployment/d1234567: following",
         "stopping: polling stopped, flushing sinks",
@@ -142,7 +144,9 @@ def test_console_is_sentences(world: World, write_config: Write) -> None:
     ]
 
 
-def test_a_second_signal_ends_it_at_once(busy: World, write_config: Write, tmp_path: Path) -> None:
+def test_a_second_signal_ends_the_process_at_once(
+    busy: World, write_config: Write, tmp_path: Path
+) -> None:
     """The sink has a folder in place of its file, so it would wait until the timeout."""
     (tmp_path / "logs").write_text("in the way", encoding="utf-8")
 
@@ -171,7 +175,7 @@ def test_every_mistake_of_the_configuration_has_a_line_of_its_own(
     assert "Traceback" not in ended.err
 
 
-def test_without_a_configuration_it_says_where_it_looked(world: World) -> None:
+def test_without_a_configuration_the_searched_paths_are_named(world: World) -> None:
     ended = world.run("run")
 
     assert ended.code == 2
@@ -179,7 +183,7 @@ def test_without_a_configuration_it_says_where_it_looked(world: World) -> None:
         assert place in ended.complaint
 
 
-def test_two_on_one_spool_are_one_too_many(world: World, write_config: Write) -> None:
+def test_a_second_process_on_the_same_spool_is_rejected(world: World, write_config: Write) -> None:
     world.add()
     words = ("run", "--config", str(write_config()))
 
@@ -191,7 +195,7 @@ def test_two_on_one_spool_are_one_too_many(world: World, write_config: Write) ->
     assert f"in use by process {process.process.pid}" in ended.complaint
 
 
-def test_with_strict_a_sink_that_cannot_be_opened_ends_it(
+def test_with_strict_a_sink_that_fails_to_open_ends_the_process(
     world: World, write_config: Write, tmp_path: Path
 ) -> None:
     world.add()
@@ -203,7 +207,7 @@ def test_with_strict_a_sink_that_cannot_be_opened_ends_it(
     assert str(tmp_path / "logs") in ended.err.splitlines()[-1]
 
 
-def test_wrong_credentials_end_it(serve: Serve, write_config: Write) -> None:
+def test_wrong_credentials_end_the_process(serve: Serve, write_config: Write) -> None:
     world = serve()
     world.environ["AICORE_AUTH_URL"] += "/no-such-path"
 
@@ -212,7 +216,7 @@ def test_wrong_credentials_end_it(serve: Serve, write_config: Write) -> None:
     assert ended.code == 3
 
 
-def test_help_says_how_it_ends(tmp_path: Path) -> None:
+def test_the_help_lists_the_exit_codes(tmp_path: Path) -> None:
     ended = run("run", "--help", environ={"HOME": str(tmp_path)}, timeout_s=PATIENCE_S)
 
     assert ended.code == 0

@@ -1,14 +1,15 @@
-"""A short form of `make torture`, with the same world and the same balance at its end."""
+"""Short forms of `make torture`: real processes killed by SIGKILL at random instants."""
 
 from pathlib import Path
 
 import anyio
 import pytest
 from stress.kill_at_random import torture
+from support.long import long_values_after
 
-KILLS, SEED = 10, 7
+SEED = 7
 
 
-@pytest.mark.long
-def test_ten_kills_at_random_instants_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    assert anyio.run(torture, KILLS, SEED, tmp_path) == 0
+@pytest.mark.parametrize("kills", long_values_after(1, [1, 10]))
+def test_kills_at_random_instants_lose_and_repeat_nothing(kills: int, tmp_path: Path) -> None:
+    assert anyio.run(torture, kills, SEED, tmp_path) == 0

@@ -58,7 +58,7 @@ def received_up_to(supervisor: socket.socket, beginning: str) -> list[str]:
     return received
 
 
-def test_it_tells_that_it_runs_how_it_is_and_that_it_stops(
+def test_it_sends_ready_status_watchdog_and_stopping(
     world: World, config: str, supervisor: socket.socket, tmp_path: Path
 ) -> None:
     world.add()
@@ -93,7 +93,7 @@ def test_it_is_ready_while_the_service_is_down(
     assert ended.code == 0
 
 
-def test_it_is_not_ready_with_a_configuration_that_is_wrong(
+def test_it_is_not_ready_with_an_invalid_configuration(
     world: World, config: str, supervisor: socket.socket, tmp_path: Path
 ) -> None:
     Path(config).write_text("[poll]\nintervall_s = 1\n", encoding="utf-8")

@@ -66,7 +66,7 @@ shutdown_timeout_s = 2.0
     return path
 
 
-def test_each_server_that_cannot_be_had_has_one_line_and_is_found_without_a_restart(
+def test_unreachable_servers_are_logged_once_and_connected_later(
     world: World, tmp_path: Path, urls: dict[str, str], portal: BlockingPortal
 ) -> None:
     authority, away, distrusted = trustme.CA(), RelpServer(), RelpServer()
@@ -93,8 +93,8 @@ def test_each_server_that_cannot_be_had_has_one_line_and_is_found_without_a_rest
             process.process.send_signal(signal.SIGTERM)
             ended = process.end()
 
-    said = [line.partition(" ")[2] for line in ended.err.splitlines()]
-    about_sinks = sorted(line for line in said if line.startswith("sink "))
+    output = [line.partition(" ")[2] for line in ended.err.splitlines()]
+    about_sinks = sorted(line for line in output if line.startswith("sink "))
     beginnings = [
         f"sink away: connected to {urls['away']}",
         "sink away: recovered after ",

@@ -62,13 +62,13 @@ def printed(world: World, *words: str) -> list[str]:
         ],
     ),
 )
-def test_without_following_all_that_match_are_read_once(
+def test_without_follow_every_matching_target_is_read_once(
     crowded: World, words: list[str], ids: list[str]
 ) -> None:
     assert printed(crowded, *words) == ids
 
 
-def test_when_nothing_matches_it_says_what_there_is(crowded: World) -> None:
+def test_without_a_match_the_available_targets_are_listed(crowded: World) -> None:
     ended = crowded.run("logs", "--executions", "--status", "DEAD")
 
     assert ended.code == 4
@@ -76,7 +76,7 @@ def test_when_nothing_matches_it_says_what_there_is(crowded: World) -> None:
     assert "1 execution of scenario fraud (1 RUNNING)" in ended.complaint
 
 
-def test_a_resource_group_without_permission_is_named_and_the_others_are_read(
+def test_a_denied_resource_group_is_reported_and_the_others_are_read(
     crowded: World,
 ) -> None:
     ended = crowded.run(
@@ -102,7 +102,7 @@ def test_a_name_is_looked_up_past_a_resource_group_without_permission(crowded: W
     assert "403 Forbidden" in missing.complaint
 
 
-def test_only_a_resource_group_without_permission_is_4(crowded: World) -> None:
+def test_exit_code_is_4_if_every_resource_group_is_denied(crowded: World) -> None:
     ended = crowded.run("logs", "--executions", "-g", "secret")
 
     assert ended.code == 4
@@ -110,7 +110,7 @@ def test_only_a_resource_group_without_permission_is_4(crowded: World) -> None:
 
 
 @pytest.mark.long
-def test_what_ended_before_the_time_that_is_wanted_is_not_asked_for(crowded: World) -> None:
+def test_targets_that_ended_before_since_are_not_requested(crowded: World) -> None:
     life = lived((-90_000, Status.RUNNING), (-86_400, Status.COMPLETED))
     for number in range(20):
         crowded.add(Kind.EXECUTION, f"e00000{number:02}", life=life)
@@ -119,7 +119,7 @@ def test_what_ended_before_the_time_that_is_wanted_is_not_asked_for(crowded: Wor
     assert crowded.requests("logs") <= 4
 
 
-def test_followed_what_comes_later_is_read_from_its_creation(world: World) -> None:
+def test_with_follow_a_later_target_is_read_from_its_creation(world: World) -> None:
     with world.running("logs", "-f", "-o", "raw", "--executions", "--status", "RUNNING") as process:
         process.wait_for("selector_unmatched", on="err")
         world.wait_until_asked("list", times=2)
@@ -140,7 +140,7 @@ def add_short(world: World, name: str) -> None:
     world.say(world.add(Kind.EXECUTION, name, life=life), name, ago_s=1)
 
 
-def test_followed_it_goes_on_when_all_have_ended_until_it_is_told_to_stop(crowded: World) -> None:
+def test_with_follow_it_runs_until_stopped_after_all_targets_have_ended(crowded: World) -> None:
     ended = crowded.run(
         "logs", "-f", "-o", "raw", "-g", "team-a", "--executions", "--drain", "0", "--timeout", "4"
     )
@@ -163,7 +163,7 @@ def test_followed_it_goes_on_when_all_have_ended_until_it_is_told_to_stop(crowde
         ],
     ),
 )
-def test_a_slip_is_refused_before_anything_is_asked(
+def test_a_flag_mistake_is_reported_before_any_request(
     world: World, words: list[str], complaint: str
 ) -> None:
     ended = world.run("logs", *words)

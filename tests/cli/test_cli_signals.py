@@ -31,7 +31,7 @@ def silent_service() -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize(("number", "code"), INTERRUPTS)
-def test_it_ends_a_follower_whose_output_nobody_reads(
+def test_it_ends_a_process_with_a_full_output_pipe(
     world: World, unread_pipe: FileIO, number: signal.Signals, code: int
 ) -> None:
     world.say(world.add(), *MUCH, ago_s=1)
@@ -46,7 +46,7 @@ def test_it_ends_a_follower_whose_output_nobody_reads(
 
 
 @pytest.mark.parametrize(("number", "code"), INTERRUPTS)
-def test_it_ends_a_follower_that_also_has_notices_for_that_pipe(
+def test_it_ends_a_process_with_pending_notices_for_a_full_pipe(
     world: World, unread_pipe: FileIO, number: signal.Signals, code: int
 ) -> None:
     """As in `tailer logs -f … 2>&1 | less`: a notice must not wait for room either."""

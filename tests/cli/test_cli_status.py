@@ -64,7 +64,9 @@ def test_it_shows_targets_sinks_spool_and_gaps(world: World, write_config: Write
         assert words in ended.out
 
 
-def test_json_is_what_the_service_said(world: World, write_config: Write, folder: Path) -> None:
+def test_json_is_the_status_document_unchanged(
+    world: World, write_config: Write, folder: Path
+) -> None:
     world.add()
     with world.running("run", "--config", str(write_config())) as service:
         service.wait_for('"following"', on="err")
@@ -85,9 +87,7 @@ def test_the_address_may_be_a_port(world: World, write_config: Write) -> None:
     assert ended.code == 0
 
 
-def test_a_port_in_use_ends_the_start_with_2_and_the_remedy(
-    world: World, write_config: Write
-) -> None:
+def test_a_port_in_use_is_exit_code_2_with_the_remedy(world: World, write_config: Write) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = world.run("run", "--config", str(write_config(address)))
@@ -96,7 +96,7 @@ def test_a_port_in_use_ends_the_start_with_2_and_the_remedy(
     assert ended.complaint.startswith(f"tailer: [status] listen: cannot listen on {address}")
 
 
-def test_where_nothing_answers_it_says_so_with_4(folder: Path) -> None:
+def test_exit_code_is_4_without_a_running_service(folder: Path) -> None:
     ended = run("status", "-a", f"unix:{folder}/s.sock", environ={"HOME": str(folder)})
 
     assert ended.code == 4
@@ -113,7 +113,9 @@ def test_where_nothing_answers_it_says_so_with_4(folder: Path) -> None:
         (["--watch"], "--watch needs a terminal"),
     ],
 )
-def test_what_cannot_be_meant_is_2(folder: Path, words: list[str], complaint: str) -> None:
+def test_exit_code_is_2_for_invalid_arguments(
+    folder: Path, words: list[str], complaint: str
+) -> None:
     ended = run("status", *words, environ={"HOME": str(folder)})
 
     assert ended.code == 2
@@ -127,9 +129,7 @@ def test_a_status_page_that_is_turned_off_is_reported(world: World, write_config
     assert "[status] listen is empty" in ended.complaint
 
 
-def test_watching_ends_with_ctrl_c_and_gives_the_screen_back(
-    world: World, write_config: Write
-) -> None:
+def test_watch_ends_with_ctrl_c_and_restores_the_screen(world: World, write_config: Write) -> None:
     world.add()
     config = str(write_config())
 
@@ -147,7 +147,7 @@ def test_watching_ends_with_ctrl_c_and_gives_the_screen_back(
     assert "Traceback" not in screen.raw
 
 
-def test_watching_goes_on_while_the_service_is_away(world: World, write_config: Write) -> None:
+def test_watch_continues_while_the_service_is_down(world: World, write_config: Write) -> None:
     world.add()
     config = str(write_config())
 

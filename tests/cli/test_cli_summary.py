@@ -31,7 +31,7 @@ def read(file: Path) -> dict[str, Any]:
     return summary
 
 
-def test_it_has_everything_that_the_readme_promises(world: World, file: Path) -> None:
+def test_it_has_all_documented_fields(world: World, file: Path) -> None:
     file.write_text("old")
     life = lived((A_DAY_AGO_S - 60, Status.RUNNING), (A_DAY_AGO_S, Status.DEAD))
     target = world.add(Kind.EXECUTION, "e1234567", life=life, end_message="no memory")
@@ -102,7 +102,7 @@ def test_it_is_written_after_a_signal(
         ],
     ),
 )
-def test_it_is_written_however_it_ends(
+def test_it_is_written_after_every_kind_of_exit(
     world: World, file: Path, words: tuple[str, ...], verdict: str, code: int
 ) -> None:
     world.say(world.add(Kind.EXECUTION, "e1234567"), "one", ago_s=1)
@@ -123,7 +123,7 @@ def test_it_is_written_without_credentials(world: World, file: Path) -> None:
     assert (ended.code, read(file)["verdict"], read(file)["exit_code"]) == (3, "FAILED", 3)
 
 
-def test_it_is_written_when_the_reader_has_left(world: World, file: Path) -> None:
+def test_it_is_written_after_the_reader_has_left(world: World, file: Path) -> None:
     world.say(world.add(), "one", ago_s=1)
 
     ended = shell(f"$tailer logs -q -f d1234567 --summary {file} | head -1", environ=world.environ)
@@ -145,7 +145,7 @@ def test_it_names_the_gaps(serve: Serve, file: Path) -> None:
     assert summary["targets"][0]["gaps"] == [gap]
 
 
-def test_it_counts_requests_that_were_sent_again(world: World, file: Path) -> None:
+def test_it_counts_retried_requests(world: World, file: Path) -> None:
     world.say(world.add(), "one", ago_s=1)
     world.call(lambda simulator: simulator.fail_next(Fault.BAD_GATEWAY, on=["logs"], count=2))
 
@@ -154,7 +154,7 @@ def test_it_counts_requests_that_were_sent_again(world: World, file: Path) -> No
     assert (read(file)["requests"], read(file)["retries"]) == (4, 2)
 
 
-def test_standard_error_may_have_it(world: World) -> None:
+def test_it_can_be_written_to_standard_error(world: World) -> None:
     world.add()
 
     ended = world.run("logs", "-q", "--summary", "/dev/stderr", "deployment/d1234567")
@@ -162,7 +162,7 @@ def test_standard_error_may_have_it(world: World) -> None:
     assert msgspec.json.decode(ended.err)["verdict"] == "DONE"
 
 
-def test_a_place_where_it_cannot_be_written_shows_at_once(world: World, tmp_path: Path) -> None:
+def test_an_unwritable_path_is_reported_at_the_start(world: World, tmp_path: Path) -> None:
     ended = world.run("logs", "--summary", str(tmp_path / "no" / "such"), "d1234567")
 
     assert ended.code == 5
@@ -170,7 +170,7 @@ def test_a_place_where_it_cannot_be_written_shows_at_once(world: World, tmp_path
     assert world.requests("token") == 0
 
 
-def test_a_place_that_goes_away_meanwhile_is_told(world: World, file: Path) -> None:
+def test_a_path_that_becomes_unwritable_is_reported(world: World, file: Path) -> None:
     world.say(world.add(), "one")
 
     with world.running("logs", "-f", "--timeout", "3s", "--summary", str(file), "d1234567") as one:
@@ -189,7 +189,7 @@ def test_the_file_that_standard_output_goes_to_is_refused(world: World, file: Pa
     assert "is the file that standard output goes to" in ended.complaint
 
 
-def test_a_name_as_long_as_a_file_system_takes_is_no_trouble(world: World, tmp_path: Path) -> None:
+def test_a_name_of_maximum_length_works(world: World, tmp_path: Path) -> None:
     world.add()
     file = tmp_path / ("x" * 250)
 
@@ -198,7 +198,7 @@ def test_a_name_as_long_as_a_file_system_takes_is_no_trouble(world: World, tmp_p
 
 
 @pytest.mark.parametrize("name", ["loop", "x" * 300])
-def test_a_name_that_leads_nowhere_shows_at_once(world: World, tmp_path: Path, name: str) -> None:
+def test_a_dangling_path_is_reported_at_the_start(world: World, tmp_path: Path, name: str) -> None:
     (tmp_path / "loop").symlink_to("loop")
 
     ended = world.run("logs", "--summary", str(tmp_path / name), "d1234567")
@@ -208,7 +208,7 @@ def test_a_name_that_leads_nowhere_shows_at_once(world: World, tmp_path: Path, n
     assert world.requests("token") == 0
 
 
-def test_nobody_waits_for_a_reader_of_a_named_pipe(world: World, tmp_path: Path) -> None:
+def test_a_named_pipe_without_a_reader_does_not_block(world: World, tmp_path: Path) -> None:
     world.add()
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -219,7 +219,7 @@ def test_nobody_waits_for_a_reader_of_a_named_pipe(world: World, tmp_path: Path)
     assert f"--summary {pipe} cannot be written" in ended.err
 
 
-def test_a_named_pipe_with_a_reader_may_have_it(world: World, tmp_path: Path) -> None:
+def test_it_can_be_written_to_a_named_pipe(world: World, tmp_path: Path) -> None:
     world.add()
 
     ended = shell(

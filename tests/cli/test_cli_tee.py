@@ -40,7 +40,7 @@ def test_the_file_has_its_own_format_and_never_color(world: World, copy: Path) -
     assert msgspec.json.decode(copy.read_bytes())["msg"] == "one"
 
 
-def test_the_file_is_emptied_first(world: World, copy: Path) -> None:
+def test_the_file_is_truncated_first(world: World, copy: Path) -> None:
     world.say(world.add(), "new", ago_s=5)
     copy.write_text("old and longer\n")
 
@@ -49,7 +49,7 @@ def test_the_file_is_emptied_first(world: World, copy: Path) -> None:
     assert copy.read_text() == "new\n"
 
 
-def test_a_slip_in_the_flags_leaves_the_old_file_alone(world: World, copy: Path) -> None:
+def test_a_flag_mistake_leaves_the_old_file_unchanged(world: World, copy: Path) -> None:
     copy.write_text("old\n")
 
     ended = world.run("logs", "pod/d1", "--tee", str(copy))
@@ -58,7 +58,7 @@ def test_a_slip_in_the_flags_leaves_the_old_file_alone(world: World, copy: Path)
 
 
 @pytest.mark.parametrize("place", ["no-such-folder/copy.log", "."])
-def test_a_file_that_cannot_be_written_shows_before_anything_is_asked(
+def test_an_unwritable_file_is_reported_before_any_request(
     world: World, tmp_path: Path, place: str
 ) -> None:
     world.add()
@@ -80,9 +80,7 @@ def test_a_full_disk_costs_standard_output_no_line(world: World) -> None:
     assert ended.err.count("--tee /dev/full cannot be written: No space left on device") == 1
 
 
-def test_when_the_reader_of_standard_output_leaves_it_ends_as_tee_does(
-    world: World, copy: Path
-) -> None:
+def test_it_ends_when_the_reader_of_standard_output_leaves(world: World, copy: Path) -> None:
     world.say(world.add(), *[f"{number}" for number in range(1000)], ago_s=5)
 
     ended = shell(
@@ -106,7 +104,7 @@ def test_a_signal_leaves_whole_lines(world: World, copy: Path) -> None:
     assert (ended.code, copy.read_text()) == (143, ended.out)
 
 
-def test_the_file_gets_no_more_lines_than_enough(world: World, copy: Path) -> None:
+def test_the_file_gets_at_most_max_lines(world: World, copy: Path) -> None:
     world.say(world.add(), *MUCH, ago_s=5)
 
     ended = world.run(*LOGS, "--max-lines", "7", "--tee", str(copy))
@@ -134,7 +132,7 @@ def test_a_named_pipe_may_be_the_file(world: World) -> None:
         ],
     ),
 )
-def test_flags_that_make_no_sense_are_refused(world: World, words: tuple[str, ...]) -> None:
+def test_contradictory_flags_are_rejected(world: World, words: tuple[str, ...]) -> None:
     ended = world.run(*LOGS, *words)
 
     assert ended.code == 2
@@ -160,9 +158,7 @@ def test_the_file_that_standard_output_goes_to_is_refused_and_kept(
     assert "is the file that standard output goes to" in ended.complaint
 
 
-def test_the_file_of_the_summary_is_refused_whatever_way_leads_there(
-    world: World, copy: Path
-) -> None:
+def test_the_file_of_the_summary_is_rejected_also_through_links(world: World, copy: Path) -> None:
     link = copy.with_name("link.log")
     link.symlink_to(copy)
 

@@ -26,7 +26,7 @@ def certified(name: str) -> ssl.SSLContext:
     return context
 
 
-def test_an_address_that_is_wrong_is_told_within_seconds(world: World, closed_port: int) -> None:
+def test_an_unreachable_address_is_reported_within_seconds(world: World, closed_port: int) -> None:
     """All three at once, because each is tried for a while. .invalid never resolves (RFC 6761)."""
     refusing = {"AICORE_BASE_URL": f"http://127.0.0.1:{closed_port}"}
     unknown = {"AICORE_AUTH_URL": "https://aicore.invalid"}
@@ -49,7 +49,7 @@ def test_an_address_that_is_wrong_is_told_within_seconds(world: World, closed_po
     ]
 
 
-def test_a_host_whose_certificate_nobody_vouches_for(serve: Serve) -> None:
+def test_a_certificate_of_an_unknown_authority_is_reported(serve: Serve) -> None:
     world = serve(ssl_context=certified("127.0.0.1"))
 
     ended = world.run(*LOGS, timeout_s=SOON_S)

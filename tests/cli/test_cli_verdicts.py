@@ -37,7 +37,7 @@ def verdicts(err: str) -> list[str]:
     return [line for line in err.splitlines() if not line.startswith("timestamp=")]
 
 
-def test_a_dead_job_says_what_it_died_of_even_when_quiet(world: World) -> None:
+def test_the_reason_of_a_dead_job_is_printed_even_with_quiet(world: World) -> None:
     target = ended_job(world, Status.DEAD, end_message="main\x1b[31m exited", end_details=DETAILS)
     world.say(target, *["line"] * 1204, ago_s=-A_DAY_AGO_S + 1)
 
@@ -58,7 +58,7 @@ def test_a_dead_job_says_what_it_died_of_even_when_quiet(world: World) -> None:
         (Status.STOPPED, True, 11, "execution/e1234567: STOPPED after 4m12s, no lines: by me"),
     ],
 )
-def test_quiet_keeps_the_verdicts_that_somebody_should_act_on(
+def test_quiet_keeps_verdicts_of_failures(
     world: World, status: Status, quiet: bool, code: int, line: str | None
 ) -> None:
     ended_job(world, status, end_message="by me" if status is Status.STOPPED else "")
@@ -68,7 +68,7 @@ def test_quiet_keeps_the_verdicts_that_somebody_should_act_on(
     assert (ended.code, verdicts(ended.err)) == (code, [] if line is None else [line])
 
 
-def test_of_several_the_worst_wins_and_stands_last(world: World) -> None:
+def test_the_worst_verdict_wins_and_is_printed_last(world: World) -> None:
     ended_job(world, Status.DEAD, "e1111111", end_message="", end_details={})
     ended_job(world, Status.COMPLETED, "e2222222")
     ended_job(world, Status.STOPPED, "e3333333")
@@ -85,7 +85,7 @@ def test_of_several_the_worst_wins_and_stands_last(world: World) -> None:
     ]
 
 
-def test_a_pending_job_is_waited_for_and_that_is_said_once(world: World) -> None:
+def test_a_pending_job_is_waited_for_and_reported_once(world: World) -> None:
     target = world.add(
         Kind.EXECUTION, "e1234567", life=lived((-1, Status.PENDING), (6, Status.RUNNING))
     )
@@ -116,7 +116,7 @@ def test_a_job_may_be_created_after_its_follower(world: World, name: str) -> Non
     assert ended.err.count("it does not exist yet") == 1
 
 
-def test_a_job_that_never_comes_is_no_such_target(world: World) -> None:
+def test_a_job_that_is_never_created_is_4(world: World) -> None:
     ended = world.run(*FOLLOW, "-q", "--wait", "1s", "execution/e1234567")
 
     assert ended.code == 4
@@ -125,7 +125,7 @@ def test_a_job_that_never_comes_is_no_such_target(world: World) -> None:
     )
 
 
-def test_while_one_is_waited_for_the_others_are_followed(world: World) -> None:
+def test_other_targets_are_followed_while_one_is_waited_for(world: World) -> None:
     target = ended_job(world, Status.COMPLETED)
     world.say(target, "done before", ago_s=-A_DAY_AGO_S + 1)
 
@@ -138,7 +138,7 @@ def test_while_one_is_waited_for_the_others_are_followed(world: World) -> None:
     assert "no execution e7654321" in ended.err
 
 
-def test_a_timeout_goes_before_a_longer_wait(world: World) -> None:
+def test_a_timeout_precedes_a_longer_wait(world: World) -> None:
     ended = world.run(*FOLLOW, "--wait", "1h", "--timeout", "1s", "execution/e1234567")
 
     assert ended.code == 124
@@ -156,7 +156,7 @@ def test_a_job_that_still_runs_at_the_timeout_is_named(world: World) -> None:
     )
 
 
-def test_the_last_words_on_stderr_are_repeated_where_ci_shows_them(world: World) -> None:
+def test_the_last_stderr_lines_of_a_failed_job_are_repeated(world: World) -> None:
     target = ended_job(world, Status.DEAD, end_message="", end_details={})
     ago_s = -A_DAY_AGO_S + 1
     world.say(target, "one", "two", "th\x1b[31mree", ago_s=ago_s + 1, stream="stderr")
@@ -173,7 +173,7 @@ def test_the_last_words_on_stderr_are_repeated_where_ci_shows_them(world: World)
     ]
 
 
-def test_a_job_that_never_wrote_to_stderr_has_last_words_too(world: World) -> None:
+def test_a_failed_job_without_stderr_repeats_its_last_lines(world: World) -> None:
     target = ended_job(world, Status.DEAD, end_message="", end_details={})
     world.say(target, "one", "two", ago_s=-A_DAY_AGO_S + 1, stream="stdout")
 
@@ -185,7 +185,7 @@ def test_a_job_that_never_wrote_to_stderr_has_last_words_too(world: World) -> No
     ]
 
 
-def test_a_job_that_went_well_has_no_last_words(world: World) -> None:
+def test_a_completed_job_repeats_no_lines(world: World) -> None:
     target = ended_job(world, Status.COMPLETED)
     world.say(target, "a warning", ago_s=-A_DAY_AGO_S + 1, stream="stderr")
 
@@ -195,7 +195,7 @@ def test_a_job_that_went_well_has_no_last_words(world: World) -> None:
 
 
 @pytest.mark.parametrize("follow", [(), ("-f",)])
-def test_enough_lines_end_it_well(world: World, follow: tuple[str, ...]) -> None:
+def test_max_lines_end_the_run_with_success(world: World, follow: tuple[str, ...]) -> None:
     world.say(world.add(), *[f"{number}" for number in range(20)], ago_s=5)
 
     ended = world.run("logs", *follow, "--max-lines", "7", "deployment/d1234567")
@@ -204,7 +204,7 @@ def test_enough_lines_end_it_well(world: World, follow: tuple[str, ...]) -> None
     assert "event=max_lines_reached lines=7" in ended.err
 
 
-def test_only_the_lines_that_pass_count_for_enough(world: World) -> None:
+def test_only_matching_lines_count_for_max_lines(world: World) -> None:
     world.say(world.add(), *[f"{number}" for number in range(20)], ago_s=5)
 
     ended = world.run("logs", "-q", "-f", "-i", "5", "--max-lines", "2", "deployment/d1234567")
@@ -212,7 +212,7 @@ def test_only_the_lines_that_pass_count_for_enough(world: World) -> None:
     assert (ended.code, ended.lines, ended.err) == (0, ["5", "15"], "")
 
 
-def test_a_second_reason_to_end_does_not_change_the_first(world: World) -> None:
+def test_the_first_reason_to_end_is_kept(world: World) -> None:
     world.say(world.add(Kind.EXECUTION, "e1234567"), "at work")
 
     with world.running(*FOLLOW, "--timeout", "1h", "execution/e1234567") as process:

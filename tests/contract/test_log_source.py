@@ -103,7 +103,7 @@ SOURCES: dict[str, Opening] = {"memory": in_memory, "client": client_and_service
 pytestmark = pytest.mark.parametrize("opening", SOURCES.values(), ids=SOURCES)
 
 
-async def test_a_page_has_the_lines_inside_the_range_in_the_order_asked_for(
+async def test_a_page_has_the_lines_of_the_range_in_the_requested_order(
     opening: Opening, clock: VirtualClock
 ) -> None:
     async with opening(clock) as rig:
@@ -124,9 +124,7 @@ async def test_twins_are_two_lines(opening: Opening, clock: VirtualClock) -> Non
         assert await rig.messages(-3, -1) == ["twin", "twin"]
 
 
-async def test_a_page_that_is_not_full_is_all_there_is(
-    opening: Opening, clock: VirtualClock
-) -> None:
+async def test_a_page_that_is_not_full_is_complete(opening: Opening, clock: VirtualClock) -> None:
     async with opening(clock) as rig:
         for number in range(3):
             rig.add_line(-3 + number / 10, str(number), -3)
@@ -171,7 +169,9 @@ async def test_the_service_clock_is_never_ahead_and_moves_with_the_answers(
         assert asked_ns - second.server_now_ns <= 2 * NS_PER_S  # of HTTP dates and the way here
 
 
-async def test_the_status_is_told_in_full_and_alone(opening: Opening, clock: VirtualClock) -> None:
+async def test_the_status_is_available_with_and_without_details(
+    opening: Opening, clock: VirtualClock
+) -> None:
     async with opening(clock) as rig:
         for status in (Status.RUNNING, Status.STOPPED):
             rig.set_status(status)
@@ -194,7 +194,7 @@ async def test_a_target_that_was_deleted_is_not_found(
             await rig.source.get(TARGET, on_retry=rig.note_failure)
 
 
-async def test_a_request_that_fails_is_reported_and_retried_inside(
+async def test_a_failed_request_is_reported_and_retried(
     opening: Opening, clock: VirtualClock
 ) -> None:
     async with opening(clock) as rig:

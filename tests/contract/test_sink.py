@@ -192,7 +192,7 @@ def rig_with_reader(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[
         yield rig
 
 
-async def test_lines_are_out_of_our_hands_when_write_returns(rig: Rig) -> None:
+async def test_lines_are_handed_over_when_write_returns(rig: Rig) -> None:
     await rig.sink.open(None)
     await rig.sink.write([lines("one", "two")])
 
@@ -200,7 +200,7 @@ async def test_lines_are_out_of_our_hands_when_write_returns(rig: Rig) -> None:
     await rig.sink.aclose()
 
 
-async def test_batches_come_out_in_the_order_in_which_they_went_in(rig: Rig) -> None:
+async def test_batches_are_written_in_order(rig: Rig) -> None:
     await rig.sink.open(None)
     await rig.sink.write([lines("one")])
     await rig.sink.write([lines("two")])
@@ -210,7 +210,7 @@ async def test_batches_come_out_in_the_order_in_which_they_went_in(rig: Rig) -> 
     await rig.sink.aclose()
 
 
-async def test_batches_of_one_write_come_out_in_their_order(rig: Rig) -> None:
+async def test_batches_of_one_write_are_written_in_order(rig: Rig) -> None:
     await rig.sink.open(None)
     await rig.sink.write([lines("one", "two"), lines("three"), lines(), lines("four")])
     await rig.sink.write([lines("five")])
@@ -219,7 +219,7 @@ async def test_batches_of_one_write_come_out_in_their_order(rig: Rig) -> None:
     await rig.sink.aclose()
 
 
-async def test_a_batch_without_lines_is_taken_and_changes_nothing(rig: Rig) -> None:
+async def test_a_batch_without_lines_is_accepted_and_changes_nothing(rig: Rig) -> None:
     await rig.sink.open(None)
     await rig.sink.write([lines()])
     await rig.sink.write([lines("one")])
@@ -228,7 +228,7 @@ async def test_a_batch_without_lines_is_taken_and_changes_nothing(rig: Rig) -> N
     await rig.sink.aclose()
 
 
-async def test_a_sink_goes_on_from_the_mark_that_it_gave(rig: Rig) -> None:
+async def test_a_sink_resumes_from_its_mark(rig: Rig) -> None:
     await rig.sink.open(None)
     mark = await rig.sink.write([lines("one")])
     await rig.sink.aclose()
@@ -249,7 +249,7 @@ async def test_closing_twice_or_before_opening_is_harmless(rig: Rig) -> None:
     assert rig.read_back(1) == ["one"]
 
 
-async def test_a_write_that_waits_for_its_reader_is_canceled_at_once(rig_with_reader: Rig) -> None:
+async def test_a_blocked_write_is_canceled_at_once(rig_with_reader: Rig) -> None:
     await rig_with_reader.sink.open(None)
     with anyio.move_on_after(5) as waiting:
         await rig_with_reader.sink.write([MORE_THAN_FITS])
@@ -268,7 +268,7 @@ async def test_a_reader_that_has_left_is_an_end_and_not_a_failure(rig_with_reade
     await rig_with_reader.sink.aclose()
 
 
-async def test_a_reader_that_leaves_while_we_wait_for_it_ends_the_waiting(
+async def test_a_reader_that_leaves_unblocks_the_write(
     rig_with_reader: Rig,
 ) -> None:
     await rig_with_reader.sink.open(None)

@@ -60,17 +60,17 @@ async def messages(spool: Spool, target: Target = TARGET) -> list[object]:
     return [entry.msg for entry in place.entries]
 
 
-async def test_a_new_target_stands_where_it_is_told_to(spool: Spool) -> None:
+async def test_a_new_target_has_the_given_position(spool: Spool) -> None:
     assert await spool.target_position(TARGET, start_ns=7) == TargetPosition(7, (), ())
 
 
-async def test_a_known_target_stands_where_it_stood(spool: Spool) -> None:
+async def test_a_known_target_keeps_its_position(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
 
     assert await spool.target_position(TARGET, start_ns=7) == TargetPosition(3, (line("a"),), (5,))
 
 
-async def test_batches_come_to_each_sink_in_the_order_of_appending(spool: Spool) -> None:
+async def test_each_sink_gets_batches_in_the_order_of_appending(spool: Spool) -> None:
     await add(spool, (5, "a"), (6, "b"))
     await add(spool, (1, "c"), target=OTHER)
 
@@ -84,7 +84,7 @@ async def at_once(spool: Spool, sink: str, *, max_lines: int) -> list[list[objec
     return [[entry.msg for entry in batch.entries] for batch in batches]
 
 
-async def test_several_batches_come_at_once_in_the_order_of_appending(spool: Spool) -> None:
+async def test_one_read_returns_several_batches_in_the_order_of_appending(spool: Spool) -> None:
     await add(spool, (5, "a"), (6, "b"))
     await add(spool, (1, "c"), target=OTHER)
     await add(spool, (7, "d"))
@@ -93,7 +93,7 @@ async def test_several_batches_come_at_once_in_the_order_of_appending(spool: Spo
 
 
 @pytest.mark.parametrize(("max_lines", "fitting"), [(2, 1), (3, 2), (4, 2), (5, 3), (6, 3)])
-async def test_no_more_lines_come_at_once_than_were_asked_for(
+async def test_one_read_returns_at_most_max_lines(
     spool: Spool, max_lines: int, fitting: int
 ) -> None:
     await add(spool, (5, "a"), (6, "b"))
@@ -103,7 +103,7 @@ async def test_no_more_lines_come_at_once_than_were_asked_for(
     assert len(await at_once(spool, "fast", max_lines=max_lines)) == fitting
 
 
-async def test_a_batch_larger_than_was_asked_for_comes_alone(spool: Spool) -> None:
+async def test_a_batch_over_max_lines_is_returned_alone(spool: Spool) -> None:
     await add(spool, (5, "a"), (6, "b"), (7, "c"))
     await add(spool, (8, "d"))
 
@@ -118,7 +118,7 @@ async def test_a_small_batch_does_not_overtake_one_that_does_not_fit(spool: Spoo
     assert await at_once(spool, "fast", max_lines=2) == [["a"]]
 
 
-async def test_what_comes_next_begins_behind_what_was_committed(spool: Spool) -> None:
+async def test_the_next_read_begins_after_the_committed_position(spool: Spool) -> None:
     for number in range(5):
         await add(spool, (number, str(number)))
     batches = await spool.next_batches("fast", max_lines=3)
@@ -128,7 +128,7 @@ async def test_what_comes_next_begins_behind_what_was_committed(spool: Spool) ->
     assert await at_once(spool, "slow", max_lines=3) == [["0"], ["1"], ["2"]]
 
 
-async def test_a_batch_that_was_not_committed_comes_again(spool: Spool) -> None:
+async def test_an_uncommitted_batch_is_returned_again(spool: Spool) -> None:
     await add(spool, (5, "a"))
 
     first = await spool.next_batches("fast", max_lines=10)
@@ -168,7 +168,7 @@ async def test_a_batch_that_one_sink_still_lacks_stays_although_the_watermark_ha
     assert await take(spool, "slow") == ["a"]
 
 
-async def test_a_late_line_before_the_watermark_is_delivered_all_the_same(spool: Spool) -> None:
+async def test_a_late_line_before_the_watermark_is_delivered(spool: Spool) -> None:
     await add(spool, (5, "late"), watermark_ns=9)
 
     assert await take(spool, "fast") == ["late"]
@@ -191,7 +191,7 @@ async def test_a_sink_that_waits_is_woken_by_the_next_batch(
     assert taken == ["a"]
 
 
-async def test_after_the_input_has_ended_the_rest_is_given_and_then_nothing(spool: Spool) -> None:
+async def test_after_close_input_the_rest_is_returned_and_then_none(spool: Spool) -> None:
     await add(spool, (5, "a"))
     spool.close_input()
 
@@ -199,7 +199,7 @@ async def test_after_the_input_has_ended_the_rest_is_given_and_then_nothing(spoo
     assert await spool.next_batches("fast", max_lines=10) == ()
 
 
-async def test_a_full_spool_holds_up_who_appends_until_the_slowest_sink_has_taken_some(
+async def test_a_full_spool_blocks_append_until_the_slowest_sink_commits(
     spool: Spool, clock: VirtualClock
 ) -> None:
     big = "x" * LINE_BYTES
@@ -228,7 +228,7 @@ async def test_a_full_spool_holds_up_who_appends_until_the_slowest_sink_has_take
     assert after == before + 1
 
 
-async def test_lines_kept_only_for_the_watermark_hold_nobody_up(spool: Spool) -> None:
+async def test_lines_kept_only_for_the_watermark_do_not_block_append(spool: Spool) -> None:
     big = "x" * LINE_BYTES
     with anyio.fail_after(5):
         for number in range(30):
@@ -246,7 +246,7 @@ async def test_a_batch_larger_than_the_whole_spool_goes_through_alone(spool: Spo
     assert len(await take(spool, "fast")) == 1
 
 
-async def test_an_append_that_is_canceled_while_it_waits_moves_nothing(spool: Spool) -> None:
+async def test_a_canceled_append_changes_nothing(spool: Spool) -> None:
     big = "x" * LINE_BYTES * 9
     await add(spool, (1, big), watermark_ns=1)
 
@@ -256,7 +256,7 @@ async def test_an_append_that_is_canceled_while_it_waits_moves_nothing(spool: Sp
     assert (await spool.target_position(TARGET, start_ns=0)).watermark_ns == 1
 
 
-async def test_a_target_that_is_retired_is_known_and_stands_behind_all_of_its_lines(
+async def test_a_retired_target_has_a_position_after_all_of_its_lines(
     spool: Spool,
 ) -> None:
     await add(spool, (5, "a"), (8, "b"), watermark_ns=3)
@@ -267,21 +267,21 @@ async def test_a_target_that_is_retired_is_known_and_stands_behind_all_of_its_li
     assert await spool.target_position(TARGET, start_ns=0) == TargetPosition(9, (), ())
 
 
-async def test_retiring_never_moves_a_place_back(spool: Spool) -> None:
+async def test_retiring_never_moves_a_position_back(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=30)
     await spool.retire(TARGET)
 
     assert (await spool.target_position(TARGET, start_ns=0)).watermark_ns == 30
 
 
-async def test_the_lines_of_a_retired_target_go_to_every_sink_all_the_same(spool: Spool) -> None:
+async def test_the_lines_of_a_retired_target_are_delivered_to_every_sink(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
     await spool.retire(TARGET)
 
     assert [await take(spool, "fast"), await take(spool, "slow")] == [["a"], ["a"]]
 
 
-async def test_which_targets_are_retired_is_known_for_each_group_and_kind(spool: Spool) -> None:
+async def test_retired_targets_are_listed_by_group_and_kind(spool: Spool) -> None:
     await spool.retire(TARGET)
     await spool.retire(OTHER)
 
@@ -289,7 +289,7 @@ async def test_which_targets_are_retired_is_known_for_each_group_and_kind(spool:
     assert set(spool.targets.retired("team-a", Kind.EXECUTION)) == set()
 
 
-async def test_what_is_unfinished_is_known_with_its_watermark_for_each_group_and_kind(
+async def test_unfinished_targets_are_listed_with_watermark_by_group_and_kind(
     spool: Spool,
 ) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
@@ -300,7 +300,7 @@ async def test_what_is_unfinished_is_known_with_its_watermark_for_each_group_and
     assert spool.targets.unfinished("elsewhere", TARGET.kind) == {}
 
 
-async def test_a_look_is_remembered_for_its_group_and_kind(spool: Spool) -> None:
+async def test_a_listing_time_is_stored_by_group_and_kind(spool: Spool) -> None:
     await spool.record_listing(Listing("default", Kind.EXECUTION, at_ns=7, starts={}))
     await spool.record_listing(Listing("default", Kind.EXECUTION, at_ns=9, starts={}))
 
@@ -308,7 +308,7 @@ async def test_a_look_is_remembered_for_its_group_and_kind(spool: Spool) -> None
     assert spool.targets.last_listing_ns("default", Kind.DEPLOYMENT) is None
 
 
-async def test_what_a_look_finds_stands_where_it_says_unless_it_is_known(spool: Spool) -> None:
+async def test_a_listing_sets_the_position_of_new_targets_only(spool: Spool) -> None:
     await add(spool, (5, "a"), watermark_ns=3)
     await spool.record_listing(
         Listing("default", Kind.EXECUTION, at_ns=9, starts={TARGET: 7, OTHER: 8})
@@ -318,7 +318,7 @@ async def test_what_a_look_finds_stands_where_it_says_unless_it_is_known(spool: 
     assert (await spool.target_position(OTHER, start_ns=0)).watermark_ns == 8
 
 
-async def test_a_retired_target_is_forgotten_when_it_may_be(spool: Spool) -> None:
+async def test_a_retired_target_can_be_forgotten(spool: Spool) -> None:
     await spool.retire(OTHER)
     await spool.record_listing(
         Listing("default", Kind.EXECUTION, at_ns=9, starts={}, forgettable=[OTHER])
@@ -328,7 +328,7 @@ async def test_a_retired_target_is_forgotten_when_it_may_be(spool: Spool) -> Non
     assert not spool.targets.is_retired(OTHER)
 
 
-async def test_a_retired_target_is_not_forgotten_before_its_lines_are_taken(spool: Spool) -> None:
+async def test_a_retired_target_with_undelivered_lines_is_not_forgotten(spool: Spool) -> None:
     await add(spool, (5, "a"), target=OTHER)
     await spool.retire(OTHER)
     await spool.record_listing(
@@ -354,7 +354,7 @@ async def test_a_target_that_is_not_retired_is_never_forgotten(spool: Spool) -> 
     assert spool.targets.is_known(OTHER)
 
 
-async def test_a_new_sink_begins_behind_what_is_there(spool: Spool) -> None:
+async def test_a_new_sink_begins_after_the_present_batches(spool: Spool) -> None:
     await add(spool, (1, "a"))
     await spool.change_sinks(gone=(), new=["late"])
     await add(spool, (2, "b"))
@@ -362,7 +362,7 @@ async def test_a_new_sink_begins_behind_what_is_there(spool: Spool) -> None:
     assert await take(spool, "late") == ["b"]
 
 
-async def test_a_sink_that_is_gone_holds_up_nobody(spool: Spool) -> None:
+async def test_a_removed_sink_does_not_block_append(spool: Spool) -> None:
     await add(spool, (1, "x" * 6 * LINE_BYTES))
     await take(spool, "fast")
 
@@ -376,7 +376,7 @@ async def test_a_sink_that_is_gone_holds_up_nobody(spool: Spool) -> None:
     assert spool.undelivered_bytes == 0  # type: ignore[attr-defined]
 
 
-async def test_a_sink_that_comes_again_has_forgotten_everything(spool: Spool) -> None:
+async def test_a_sink_added_again_starts_without_mark_and_position(spool: Spool) -> None:
     await add(spool, (1, "a"))
     await spool.change_sinks(gone=["slow"], new=())
     await spool.change_sinks(gone=(), new=["slow"])
@@ -386,7 +386,7 @@ async def test_a_sink_that_comes_again_has_forgotten_everything(spool: Spool) ->
     assert await take(spool, "slow") == ["b"]
 
 
-async def test_sinks_may_be_replaced_while_lines_come(spool: Spool) -> None:
+async def test_sinks_can_be_replaced_during_appends(spool: Spool) -> None:
     async with anyio.create_task_group() as appending:
         for number in range(20):
             appending.start_soon(add, spool, (number, f"{number}"))

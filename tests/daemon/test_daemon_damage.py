@@ -24,7 +24,7 @@ def folder(bench: Bench, tmp_path: Path) -> Path:
     """Where a file sink of the bench writes to."""
     section = FileSection(path=f"{tmp_path}/logs/{{id}}.log")
     bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=section),))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
     return tmp_path / "logs"
 
@@ -35,7 +35,7 @@ def leave_at(folder: Path, clock: VirtualClock) -> None:
         os.utime(path, ns=(clock.wall_ns(), clock.wall_ns()))
 
 
-async def test_nothing_is_lost_although_it_was_stopped_for_longer_than_the_backfill(
+async def test_nothing_is_lost_after_a_downtime_longer_than_the_backfill(
     bench: Bench, folder: Path, clock: VirtualClock
 ) -> None:
     await bench.run_for(RUN_S)
@@ -49,7 +49,7 @@ async def test_nothing_is_lost_although_it_was_stopped_for_longer_than_the_backf
     assert bench.health.gaps == {GapReason.STATE_LOST: 1}
 
 
-async def test_no_more_is_repeated_than_what_may_still_come_late(
+async def test_only_lines_within_the_lateness_are_repeated(
     bench: Bench, folder: Path, clock: VirtualClock
 ) -> None:
     await bench.run_for(RUN_S)
@@ -66,7 +66,7 @@ async def test_no_more_is_repeated_than_what_may_still_come_late(
 
 
 @pytest.mark.usefixtures("folder")
-async def test_the_damaged_spool_is_kept_aside(bench: Bench) -> None:
+async def test_the_damaged_spool_is_kept(bench: Bench) -> None:
     await bench.run_for(10)
     bench.spool.write_bytes(b"\0" * 8192)
 
@@ -76,7 +76,7 @@ async def test_the_damaged_spool_is_kept_aside(bench: Bench) -> None:
     assert "spool.db.damaged-20231114T221330Z" in kept
 
 
-async def test_files_of_others_in_the_same_folder_say_nothing_of_ours(
+async def test_foreign_files_in_the_directory_are_ignored(
     bench: Bench, folder: Path, clock: VirtualClock
 ) -> None:
     await bench.run_for(RUN_S)

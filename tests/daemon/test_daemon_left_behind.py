@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import Bench, benched, lines_of, outlet
+from support.daemon_bench import Bench, benched, configured, lines_of
 from support.fakes import MemorySink
 from support.virtual_time import VirtualClock
 
@@ -33,7 +33,7 @@ async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
 @pytest.fixture(autouse=True)
 def sink(bench: Bench) -> MemorySink:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     return sink
 
 
@@ -56,7 +56,7 @@ async def gaps_of_a_run(bench: Bench, seconds: float = 150) -> list[Any]:
     return [event for event in events if event["event"] == "gap"]
 
 
-async def test_it_is_told_as_a_gap_from_where_it_was_read_to_now(bench: Bench) -> None:
+async def test_a_deleted_target_is_a_gap_from_its_position_to_now(bench: Bench) -> None:
     bench.select(kind="deployment")
     target = await follow_and_delete_while_down(bench)
 
@@ -69,7 +69,7 @@ async def test_it_is_told_as_a_gap_from_where_it_was_read_to_now(bench: Bench) -
     assert bench.health.targets[target].phase is Phase.GONE
 
 
-async def test_it_is_told_once_and_not_again_by_the_next_process(bench: Bench) -> None:
+async def test_the_gap_is_not_reported_again_after_a_restart(bench: Bench) -> None:
     bench.select(kind="deployment")
     await follow_and_delete_while_down(bench)
     await bench.run_for(150)
@@ -77,7 +77,7 @@ async def test_it_is_told_once_and_not_again_by_the_next_process(bench: Bench) -
     assert await gaps_of_a_run(bench) == []
 
 
-async def test_nothing_is_told_of_one_that_was_read_to_its_end(bench: Bench) -> None:
+async def test_a_finished_target_is_no_gap(bench: Bench) -> None:
     bench.select(kind="deployment")
     target = deploy(bench)
     await bench.run_to_the_end()
@@ -86,7 +86,7 @@ async def test_nothing_is_told_of_one_that_was_read_to_its_end(bench: Bench) -> 
     assert await gaps_of_a_run(bench) == []
 
 
-async def test_nothing_is_told_as_long_as_the_lists_fail(bench: Bench) -> None:
+async def test_no_gap_is_reported_while_lists_fail(bench: Bench) -> None:
     bench.select(kind="deployment")
     await follow_and_delete_while_down(bench)
     bench.simulator.fail_next(Fault.BAD_GATEWAY, on={"list"}, count=1_000_000)
@@ -96,7 +96,7 @@ async def test_nothing_is_told_as_long_as_the_lists_fail(bench: Bench) -> None:
     assert len(await gaps_of_a_run(bench)) == 1
 
 
-async def test_one_that_is_not_meant_any_more_but_lives_is_not_lost(bench: Bench) -> None:
+async def test_a_deselected_target_that_exists_is_no_gap(bench: Bench) -> None:
     bench.select(kind="deployment", scenario=("churn",))
     target = deploy(bench, scenario_id="churn")
     deploy(bench, "d7654321", scenario_id="fraud")
@@ -108,7 +108,7 @@ async def test_one_that_is_not_meant_any_more_but_lives_is_not_lost(bench: Bench
     assert target not in bench.health.targets or not bench.health.targets[target].gaps
 
 
-async def test_one_whose_kind_no_selector_means_any_more_is_left_as_it_is(bench: Bench) -> None:
+async def test_a_target_of_a_deselected_kind_is_no_gap(bench: Bench) -> None:
     bench.select(kind="deployment")
     await follow_and_delete_while_down(bench)
     bench.config = replace(bench.config, watches=())
@@ -118,7 +118,7 @@ async def test_one_whose_kind_no_selector_means_any_more_is_left_as_it_is(bench:
 
 
 @pytest.mark.parametrize("name", ["deployment/d1234567", "deployments/d1234567", "d1234567"])
-async def test_one_that_is_named_is_for_its_name_to_look_after(bench: Bench, name: str) -> None:
+async def test_a_named_target_is_left_to_its_follower(bench: Bench, name: str) -> None:
     bench.select(kind="deployment")
     bench.watch(name)
     await follow_and_delete_while_down(bench)
@@ -126,7 +126,7 @@ async def test_one_that_is_named_is_for_its_name_to_look_after(bench: Bench, nam
     assert await gaps_of_a_run(bench) == []
 
 
-async def test_one_that_was_only_missing_from_lists_goes_on_where_it_stood(
+async def test_a_target_missing_from_lists_resumes_at_its_position(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(kind="deployment")
@@ -140,7 +140,7 @@ async def test_one_that_was_only_missing_from_lists_goes_on_where_it_stood(
     assert not bench.health.targets[target].gaps
 
 
-async def test_one_that_was_found_and_denied_for_long_goes_on_where_it_stood(
+async def test_a_found_target_denied_for_long_resumes_at_its_position(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(kind="deployment")

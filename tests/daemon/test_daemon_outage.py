@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from support.daemon_bench import FIRST, POLL, outlet
+from support.daemon_bench import FIRST, POLL, configured
+from support.long import long_values_after
 from support.steady_service import SteadyService
 from support.virtual_time import VirtualClock
 
@@ -20,11 +21,10 @@ from tailer.health.health import Health
 from tailer.model import Batch
 from tailer.timestamp import NS_PER_S
 
-OUTAGE_S = range(10, 610)
-SPOKEN_S, WATCHED_S = 620, 660
-LINES = SPOKEN_S * 1000
+OUTAGE_FROM_S, WITH_LINES_AFTER_S, DRAIN_S = 10, 10, 40
+LINES_PER_S = 1000
 QUICK = replace(POLL, edge_s=1, lateness_s=8)  # few lines are read again: a quick test
-# What the lines of the outage take in memory, by any reckoning, is far more than 200 MB.
+# The lines of the ten minutes' outage would take far more than 200 MB of memory.
 BOUND_BYTES = 100 * 1024 * 1024
 
 
@@ -46,10 +46,10 @@ class CountingSink:
     async def write(self, batches: Sequence[Batch]) -> bytes | None:
         if self.is_down(self.clock.monotonic_s()):
             raise TransientSinkError("the receiver is down")
-        said = [entry.msg for batch in batches for entry in batch.entries]
-        expected = [f"{number}\n" for number in range(self.lines, self.lines + len(said))]
-        self.is_exact = self.is_exact and said == expected
-        self.lines += len(said)
+        messages = [entry.msg for batch in batches for entry in batch.entries]
+        expected = [f"{number}\n" for number in range(self.lines, self.lines + len(messages))]
+        self.is_exact = self.is_exact and messages == expected
+        self.lines += len(messages)
         lag_s = (self.clock.wall_ns() - batches[0].times_ns[0]) / NS_PER_S
         self.longest_lag_s = max(self.longest_lag_s, lag_s)
         self.resident_bytes.append(_resident_bytes())
@@ -64,13 +64,16 @@ def _resident_bytes() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.long
-async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
-    tmp_path: Path, clock: VirtualClock
+@pytest.mark.parametrize("outage_s", long_values_after(1, [15, 600]))
+async def test_a_failed_sink_does_not_delay_another_and_catches_up_exactly(
+    tmp_path: Path, clock: VirtualClock, outage_s: int
 ) -> None:
+    outage = range(OUTAGE_FROM_S, OUTAGE_FROM_S + outage_s)
+    with_lines_s = outage.stop + WITH_LINES_AFTER_S
+    lines = with_lines_s * LINES_PER_S
     healthy = CountingSink("healthy", clock)
-    failing = CountingSink("failing", clock, is_down=lambda now_s: int(now_s) in OUTAGE_S)
-    service = SteadyService(clock, until_s=SPOKEN_S)
+    failing = CountingSink("failing", clock, is_down=lambda now_s: int(now_s) in outage)
+    service = SteadyService(clock, until_s=with_lines_s)
 
     async with service.serving() as url:
         await run_daemon(
@@ -82,16 +85,16 @@ async def test_a_sink_that_is_down_slows_no_other_and_catches_up_exactly(
                     status=StatusSection(listen=""),
                 ),
                 credentials=find_credentials(service.credentials(url), home=tmp_path),
-                sinks=(outlet(healthy), outlet(failing)),
+                sinks=(configured(healthy), configured(failing)),
             ),
             clock=clock,
             rng=random.Random(1),
             environ={},
-            stop=lambda: clock.sleep(WATCHED_S),
+            stop=lambda: clock.sleep(with_lines_s + DRAIN_S),
             health=Health(),
         )
 
-    assert (healthy.lines, failing.lines) == (LINES, LINES)
+    assert (healthy.lines, failing.lines) == (lines, lines)
     assert healthy.is_exact
     assert failing.is_exact
     assert healthy.longest_lag_s <= QUICK.pace.interval_s

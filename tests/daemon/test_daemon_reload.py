@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.daemon_bench import FIRST, SECOND, Bench, configured, lines_of
 from support.fakes import MemorySink, SlowSink, hiccup
 from support.json_files import shown_in_files, without_newlines
 
@@ -36,19 +36,19 @@ class Operator:
         return Setup(
             config=self.bench.config,
             credentials=find_credentials(self.bench.environ, home=Path("/nonexistent")),
-            sinks=self.bench.outlets,
+            sinks=self.bench.sinks,
         )
 
     def _note(self) -> None:
         self.applied += 1
 
     async def reload(
-        self, *watches: Watch, outlets: tuple[ConfiguredSink, ...] | None = None
+        self, *watches: Watch, sinks: tuple[ConfiguredSink, ...] | None = None
     ) -> None:
         """Returns when it is done."""
         if watches:
             self.bench.config = replace(self.bench.config, watches=watches)
-        self.bench.outlets = self.bench.outlets if outlets is None else outlets
+        self.bench.sinks = self.bench.sinks if sinks is None else sinks
         before = self.applied
         self.reloads.request()
         while self.applied == before:
@@ -57,20 +57,18 @@ class Operator:
 
 @pytest.fixture
 def operator(bench: Bench) -> Operator:
-    bench.outlets = (outlet(MemorySink()),)
+    bench.sinks = (configured(MemorySink()),)
     bench.select(targets=(FIRST,))
     return Operator(bench)
 
 
 def only_sink(bench: Bench) -> MemorySink:
-    sink = bench.outlets[0].sink
+    sink = bench.sinks[0].sink
     assert isinstance(sink, MemorySink)
     return sink
 
 
-async def test_watches_come_and_go_and_no_line_is_lost_or_repeated(
-    bench: Bench, operator: Operator
-) -> None:
+async def test_changed_watches_lose_and_repeat_no_line(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for watches in ([BOTH], [Watch(targets=(SECOND,))], [Watch(kind="deployment")], [BOTH]):
             await bench.clock.sleep(7)
@@ -82,7 +80,9 @@ async def test_watches_come_and_go_and_no_line_is_lost_or_repeated(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_a_target_goes_on_whoever_meant_it(bench: Bench, operator: Operator) -> None:
+async def test_a_target_continues_when_another_watch_selects_it(
+    bench: Bench, operator: Operator
+) -> None:
     bare = Watch(targets=(FIRST.partition("/")[2],))
     both = [Watch(targets=(FIRST,)), bare]
 
@@ -98,7 +98,7 @@ async def test_a_target_goes_on_whoever_meant_it(bench: Bench, operator: Operato
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_what_is_not_watched_any_more_is_not_read_and_not_shown(
+async def test_a_removed_target_is_not_read_and_not_reported(
     bench: Bench, operator: Operator
 ) -> None:
     async def operate() -> None:
@@ -116,7 +116,7 @@ async def test_what_is_not_watched_any_more_is_not_read_and_not_shown(
     await bench.run(operate)
 
 
-async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> None:
+async def test_unchanged_targets_are_not_interrupted(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         await bench.clock.sleep(10)
         (before,) = bench.health.targets.values()
@@ -133,9 +133,7 @@ async def test_kept_readers_do_not_notice(bench: Bench, operator: Operator) -> N
     assert following == [FIRST, SECOND]
 
 
-async def test_another_pace_is_taken_up_without_losing_the_place(
-    bench: Bench, operator: Operator
-) -> None:
+async def test_a_changed_interval_keeps_the_position(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for lateness_s in (30, 20, 25):
             await bench.clock.sleep(5)
@@ -149,19 +147,19 @@ async def test_another_pace_is_taken_up_without_losing_the_place(
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_a_new_sink_gets_new_lines_and_one_that_left_none(
+async def test_a_new_sink_gets_new_lines_and_a_removed_sink_none(
     bench: Bench, operator: Operator
 ) -> None:
     first, second = MemorySink(), MemorySink(name="second")
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        await operator.reload(outlets=(outlet(first), outlet(second)))
+        await operator.reload(sinks=(configured(first), configured(second)))
         await bench.clock.sleep(10)
-        await operator.reload(outlets=(outlet(second),))
+        await operator.reload(sinks=(configured(second),))
         await bench.end_and_wait(5)
 
-    bench.outlets = (outlet(first),)
+    bench.sinks = (configured(first),)
     await bench.run(operate)
 
     assert lines_of(first) < bench.shown
@@ -178,7 +176,7 @@ def of_second(bench: Bench) -> Counter[tuple[object, ...]]:
     )
 
 
-async def test_a_sink_that_leaves_brings_home_what_it_has_in_hand(
+async def test_a_removed_sink_finishes_its_write_in_progress(
     bench: Bench, operator: Operator
 ) -> None:
     slow = SlowSink(name="slow", clock=bench.clock, write_s=3)
@@ -186,26 +184,24 @@ async def test_a_sink_that_leaves_brings_home_what_it_has_in_hand(
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        await operator.reload(outlets=(outlet(kept),))
+        await operator.reload(sinks=(configured(kept),))
         assert not slow.is_open
 
-    bench.outlets = (outlet(slow), outlet(kept))
+    bench.sinks = (configured(slow), configured(kept))
     await bench.run(operate)
 
     assert slow.lines
 
 
-async def test_what_a_sink_that_leaves_still_lacked_is_a_gap(
-    bench: Bench, operator: Operator
-) -> None:
+async def test_lines_that_a_removed_sink_lacks_are_a_gap(bench: Bench, operator: Operator) -> None:
     down, kept = MemorySink(name="down", fails=hiccup), MemorySink()
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        await operator.reload(BOTH, outlets=(outlet(kept),))
+        await operator.reload(BOTH, sinks=(configured(kept),))
         await bench.end_and_wait(5)
 
-    bench.outlets = (outlet(down), outlet(kept))
+    bench.sinks = (configured(down), configured(kept))
     with capture_logs() as events:
         await bench.run(operate)
 
@@ -216,7 +212,7 @@ async def test_what_a_sink_that_leaves_still_lacked_is_a_gap(
     assert list(bench.health.sinks) == ["memory"]
 
 
-async def test_a_changed_sink_goes_on_at_its_place(
+async def test_a_changed_sink_resumes_at_its_position(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
     def built(rotate_bytes: int) -> tuple[ConfiguredSink, ...]:
@@ -232,10 +228,10 @@ async def test_a_changed_sink_goes_on_at_its_place(
     async def operate() -> None:
         for rotate_bytes in (0, 4096, 4096, 100_000):
             await bench.clock.sleep(5)
-            await operator.reload(BOTH, outlets=built(rotate_bytes))
+            await operator.reload(BOTH, sinks=built(rotate_bytes))
         await bench.end_and_wait(5)
 
-    bench.outlets = built(8192)
+    bench.sinks = built(8192)
     with capture_logs() as events:
         await bench.run(operate)
 
@@ -244,12 +240,12 @@ async def test_a_changed_sink_goes_on_at_its_place(
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_moved_file_is_begun_anew_without_a_gap_also_when_nothing_has_changed(
+async def test_a_moved_file_is_reopened_without_a_gap_also_without_changes(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
     to = FileSection(path=f"{tmp_path}/logs/{{id}}.log", rotate_bytes=0)
     bench.config = replace(bench.config, sinks=(SinkSection(name="file", to=to),))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     path = tmp_path / "logs" / "d1234567.log"
 
     async def operate() -> None:
@@ -266,7 +262,7 @@ async def test_a_moved_file_is_begun_anew_without_a_gap_also_when_nothing_has_ch
     assert not bench.health.gaps
 
 
-async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
+async def test_a_rejected_configuration_changes_nothing_and_names_every_mistake(
     bench: Bench, operator: Operator
 ) -> None:
     async def operate() -> None:
@@ -281,12 +277,12 @@ async def test_a_refused_configuration_changes_nothing_and_names_every_mistake(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["error"] for event in events if event["event"] == "reload_rejected"]
-    assert told == ["one mistake", "and another"]
+    reported = [event["error"] for event in events if event["event"] == "reload_rejected"]
+    assert reported == ["one mistake", "and another"]
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_other_credentials_are_taken_only_if_they_are_good(
+async def test_changed_credentials_are_used_only_if_they_work(
     bench: Bench, operator: Operator
 ) -> None:
     good = dict(bench.environ)
@@ -303,12 +299,12 @@ async def test_other_credentials_are_taken_only_if_they_are_good(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["event"] for event in events if event["event"].startswith(("reload", "cred"))]
-    assert told == ["reload_rejected", "credentials_changed", "reloaded"]
+    reported = [event["event"] for event in events if event["event"].startswith(("reload", "cred"))]
+    assert reported == ["reload_rejected", "credentials_changed", "reloaded"]
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_what_cannot_change_is_named_and_stays(
+async def test_keys_that_need_a_restart_are_named_and_kept(
     bench: Bench, operator: Operator, tmp_path: Path
 ) -> None:
     async def operate() -> None:
@@ -320,13 +316,13 @@ async def test_what_cannot_change_is_named_and_stays(
     with capture_logs() as events:
         await bench.run(operate)
 
-    told = [event["section"] for event in events if event["event"] == "restart_required"]
-    assert told == ["[spool]"]
+    reported = [event["section"] for event in events if event["event"] == "restart_required"]
+    assert reported == ["[spool]"]
     assert not (tmp_path / "elsewhere.db").exists()
     assert lines_of(only_sink(bench)) == bench.shown
 
 
-async def test_a_storm_of_requests_is_few_reloads(bench: Bench, operator: Operator) -> None:
+async def test_many_reload_requests_are_merged(bench: Bench, operator: Operator) -> None:
     async def operate() -> None:
         for _ in range(1000):
             operator.reloads.request()
@@ -338,7 +334,7 @@ async def test_a_storm_of_requests_is_few_reloads(bench: Bench, operator: Operat
     assert 1 <= operator.applied <= 4
 
 
-async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
+async def test_a_signal_during_a_reload_stops_the_service_cleanly(
     bench: Bench, operator: Operator
 ) -> None:
     slow = SlowSink(name="slow", clock=bench.clock, write_s=8)
@@ -346,11 +342,11 @@ async def test_a_signal_in_the_midst_of_a_reload_ends_it_in_order(
 
     async def operate() -> None:
         await bench.clock.sleep(10)
-        operator.bench.outlets = (outlet(kept),)
+        operator.bench.sinks = (configured(kept),)
         operator.reloads.request()
         await bench.clock.sleep(1)
 
-    bench.outlets = (outlet(slow), outlet(kept))
+    bench.sinks = (configured(slow), configured(kept))
     took_s = await bench.run(operate)
 
     assert took_s <= bench.config.daemon.shutdown_timeout_s + 1

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import FORBIDDEN_GROUP, Bench, benched, lines_of, outlet
+from support.daemon_bench import FORBIDDEN_GROUP, Bench, benched, configured, lines_of
 from support.fakes import MemorySink
 from support.json_files import shown_in_files, without_newlines
 from support.long import long_values_after
@@ -38,7 +38,7 @@ async def bench(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Bench]:
 @pytest.fixture
 def sink(bench: Bench) -> MemorySink:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     return sink
 
 
@@ -73,7 +73,7 @@ def named(events: list[Any], event: str) -> list[Any]:
 
 
 @pytest.mark.long
-async def test_executions_shorter_than_the_time_between_two_looks_lose_and_repeat_nothing(
+async def test_executions_shorter_than_the_listing_interval_lose_and_repeat_nothing(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(resource_group=GROUPS, kind="execution", status=("RUNNING",))
@@ -87,7 +87,7 @@ async def test_executions_shorter_than_the_time_between_two_looks_lose_and_repea
 
 
 @pytest.mark.parametrize("down_s", long_values_after(1, [20.0, 900.0]))
-async def test_also_those_that_came_and_went_while_it_was_down(
+async def test_executions_that_lived_during_a_downtime_lose_and_repeat_nothing(
     bench: Bench, sink: MemorySink, down_s: float
 ) -> None:
     bench.select(resource_group=GROUPS, kind="execution", status=("RUNNING",))
@@ -101,12 +101,12 @@ async def test_also_those_that_came_and_went_while_it_was_down(
 
 
 @pytest.mark.parametrize("after_s", long_values_after(1, [11.3, 23.7, 40.1]))
-async def test_a_crash_at_any_moment_costs_nothing(
+async def test_a_crash_loses_and_repeats_nothing(
     bench: Bench, tmp_path: Path, after_s: float
 ) -> None:
     section = SinkSection(name="all", to=FileSection(path=f"{tmp_path}/logs/{{id}}.log"))
     bench.config = replace(bench.config, sinks=(section,))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.select(resource_group=GROUPS, kind="execution")
     with anyio.move_on_after(after_s):
         await bench.run(partial(create_many, bench, 60, within_s=60))
@@ -118,7 +118,7 @@ async def test_a_crash_at_any_moment_costs_nothing(
 
 
 @pytest.mark.usefixtures("sink")
-async def test_what_is_retired_is_never_asked_for_again(bench: Bench) -> None:
+async def test_a_retired_target_causes_no_request(bench: Bench) -> None:
     bench.select(kind="execution")
     await bench.run(partial(create_and_wait, bench, 10, within_s=10))
     before = bench.simulator.stats()["requests"]["logs"]
@@ -130,7 +130,7 @@ async def test_what_is_retired_is_never_asked_for_again(bench: Bench) -> None:
     assert named(events, "target_found") == []
 
 
-async def test_one_that_changes_into_the_status_that_is_wanted_is_found_then(
+async def test_a_target_is_found_when_it_reaches_the_selected_status(
     bench: Bench, sink: MemorySink
 ) -> None:
     stages = (
@@ -179,7 +179,7 @@ def shown_in(bench: Bench, *groups: str) -> Any:
     return shown
 
 
-async def test_a_resource_group_without_permission_is_named_once_and_stops_no_other(
+async def test_a_denied_resource_group_is_logged_once_and_affects_no_other(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(resource_group=("default", FORBIDDEN_GROUP))
@@ -193,7 +193,7 @@ async def test_a_resource_group_without_permission_is_named_once_and_stops_no_ot
     ]
 
 
-async def test_a_resource_group_that_comes_to_be_allowed_has_lost_nothing_since_the_start(
+async def test_a_resource_group_permitted_later_has_lost_nothing(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(resource_group=("team-new",), kind="execution", status=("RUNNING",))
@@ -214,9 +214,7 @@ async def test_a_resource_group_that_comes_to_be_allowed_has_lost_nothing_since_
     assert lines_of(sink) == bench.shown
 
 
-async def test_all_resource_groups_are_those_that_the_service_names_also_later(
-    bench: Bench, sink: MemorySink
-) -> None:
+async def test_all_resource_groups_include_later_ones(bench: Bench, sink: MemorySink) -> None:
     bench.select(resource_group=("*",), kind="execution")
 
     async def create_a_group() -> None:
@@ -230,7 +228,7 @@ async def test_all_resource_groups_are_those_that_the_service_names_also_later(
     assert lines_of(sink) == bench.shown
 
 
-async def test_one_that_is_named_as_well_is_followed_once(bench: Bench, sink: MemorySink) -> None:
+async def test_a_named_and_selected_target_is_followed_once(bench: Bench, sink: MemorySink) -> None:
     bench.simulator.add_target(execution("e1234567", lives_s=60))
     bench.watch("execution/e1234567", "e1234567")
     bench.select(kind="execution")
@@ -243,7 +241,7 @@ async def test_one_that_is_named_as_well_is_followed_once(bench: Bench, sink: Me
 
 
 @pytest.mark.usefixtures("sink")
-async def test_one_that_is_deleted_while_it_is_followed_is_a_gap_and_retired(bench: Bench) -> None:
+async def test_a_target_deleted_while_followed_is_a_gap_and_is_retired(bench: Bench) -> None:
     bench.select(kind="execution")
     target = bench.simulator.add_target(execution("e1234567", lives_s=900))
 
@@ -260,7 +258,7 @@ async def test_one_that_is_deleted_while_it_is_followed_is_a_gap_and_retired(ben
     assert len(named(events, "target_finished")) == 1
 
 
-async def test_one_that_lives_again_after_it_was_retired_goes_on_where_it_stood(
+async def test_a_retired_target_that_runs_again_resumes_at_its_position(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(kind="deployment")
@@ -303,7 +301,7 @@ async def test_a_404_soon_after_the_creation_is_waited_out(bench: Bench, sink: M
     assert lines_of(sink) >= bench.shown
 
 
-async def test_a_selector_that_matches_nothing_says_what_there_is_and_waits(
+async def test_a_selector_without_a_match_logs_the_available_targets(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.select(kind="execution", scenario=("fraud",))
@@ -327,7 +325,7 @@ async def test_a_selector_that_matches_nothing_says_what_there_is_and_waits(
 
 
 @pytest.mark.usefixtures("sink")
-async def test_what_each_selector_matches_at_first_is_said_once(bench: Bench) -> None:
+async def test_the_first_matches_of_each_selector_are_logged_once(bench: Bench) -> None:
     bench.select(kind="execution")
     bench.simulator.add_target(execution("e1234567", lives_s=900))
     bench.simulator.add_target(execution("e7654321", lives_s=0.1))
@@ -340,9 +338,7 @@ async def test_what_each_selector_matches_at_first_is_said_once(bench: Bench) ->
 
 
 @pytest.mark.long
-async def test_of_many_that_are_listed_only_those_that_match_cost_requests(
-    bench: Bench, sink: MemorySink
-) -> None:
+async def test_only_matching_targets_cause_requests(bench: Bench, sink: MemorySink) -> None:
     """In the other 1,980 nothing is asked; of those 20, quiet as they are, only the logs."""
     quiet = (Stage(at_s=0, status=Status.RUNNING),)
     for number in range(2000):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from support.daemon_bench import FIRST, SECOND, Bench, lines_of, outlet
+from support.daemon_bench import FIRST, SECOND, Bench, configured, lines_of
 from support.fakes import MemorySink, SlowSink, hiccup
 from support.json_files import shown_in_files, without_newlines
 
@@ -35,10 +35,10 @@ class BarredSink(MemorySink):
         return await MemorySink.open(self, mark)
 
 
-async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench: Bench) -> None:
+async def test_a_failed_open_is_retried_without_loss(bench: Bench) -> None:
     open_sink = MemorySink()
     barred = BarredSink(name="barred", clock=bench.clock, until_s=50)
-    bench.outlets = (outlet(barred), outlet(open_sink))
+    bench.sinks = (configured(barred), configured(open_sink))
     bench.watch(FIRST, SECOND)
 
     with capture_logs() as events:
@@ -50,11 +50,9 @@ async def test_one_that_cannot_be_opened_is_tried_again_and_misses_nothing(bench
 
 
 @pytest.mark.parametrize("may_pass", [False, True])
-async def test_one_that_cannot_be_opened_ends_a_strict_service(
-    bench: Bench, may_pass: bool
-) -> None:
+async def test_a_failed_open_ends_a_strict_service(bench: Bench, may_pass: bool) -> None:
     barred = BarredSink(name="barred", clock=bench.clock, until_s=50, may_pass=may_pass)
-    bench.outlets = (outlet(barred), outlet(MemorySink()))
+    bench.sinks = (configured(barred), configured(MemorySink()))
     bench.watch(FIRST)
 
     refused = pytest.RaisesExc(SinkUnavailableError, match="the door is locked")
@@ -64,7 +62,7 @@ async def test_one_that_cannot_be_opened_ends_a_strict_service(
 
 async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(bench: Bench) -> None:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     bench.watch(FIRST, SECOND)
     await bench.run_for(10, strict=True)
 
@@ -73,9 +71,9 @@ async def test_a_strict_service_whose_sinks_open_misses_and_repeats_nothing(benc
     assert lines_of(sink) == bench.shown
 
 
-async def test_one_that_no_longer_knows_what_it_has_kept_ends_the_service(bench: Bench) -> None:
+async def test_a_permanent_sink_error_ends_the_service(bench: Bench) -> None:
     broken = MemorySink(name="broken", fails=lambda: SinkError("a sync failed"))
-    bench.outlets = (outlet(broken), outlet(MemorySink()))
+    bench.sinks = (configured(broken), configured(MemorySink()))
     bench.watch(FIRST)
 
     failed = pytest.RaisesExc(SinkError, match="a sync failed")
@@ -83,7 +81,7 @@ async def test_one_that_no_longer_knows_what_it_has_kept_ends_the_service(bench:
         await bench.run_for(60)
 
 
-async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) -> None:
+async def test_each_sink_gets_its_matching_lines(bench: Bench, tmp_path: Path) -> None:
     def to(folder: str) -> FileSection:
         return FileSection(path=f"{tmp_path}/{folder}/{{id}}.log")
 
@@ -97,7 +95,7 @@ async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) 
             SinkSection(name="without", to=to("without"), exclude=(proxy,)),
         ),
     )
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
 
     await bench.run_to_the_end()
@@ -110,13 +108,13 @@ async def test_each_gets_the_lines_that_it_is_for(bench: Bench, tmp_path: Path) 
     assert shown_in_files(tmp_path / "without") == shown - proxied
 
 
-async def test_a_sink_that_drops_loses_its_oldest_lines_and_the_waiting_one_none(
+async def test_a_drop_oldest_sink_loses_its_oldest_lines_and_a_wait_sink_none(
     bench: Bench,
 ) -> None:
     dropping = MemorySink(name="dropping", fails=hiccup)
     waiting = SlowSink(name="waiting", clock=bench.clock, write_s=0.3)
     bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
-    bench.outlets = (outlet(dropping, drops=True), outlet(waiting))
+    bench.sinks = (configured(dropping, drops=True), configured(waiting))
     bench.watch(FIRST, SECOND)
 
     async def hang_for_a_while() -> None:
@@ -140,12 +138,12 @@ async def test_a_sink_that_drops_loses_its_oldest_lines_and_the_waiting_one_none
     assert len(dropping.lines) + dropped >= bench.shown.total()
 
 
-async def test_a_full_spool_makes_reading_wait_and_says_so_once(bench: Bench) -> None:
+async def test_a_full_spool_blocks_reading_and_is_logged_once(bench: Bench) -> None:
     is_down = True
     sink = MemorySink(fails=lambda: hiccup() if is_down else None)
     quick = MemorySink(name="quick")
     bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
-    bench.outlets = (outlet(sink), outlet(quick))
+    bench.sinks = (configured(sink), configured(quick))
     bench.watch(FIRST, SECOND)
 
     async def hang_for_a_while() -> None:
@@ -159,8 +157,8 @@ async def test_a_full_spool_makes_reading_wait_and_says_so_once(bench: Bench) ->
         await bench.run(hang_for_a_while)
 
     assert lines_of(sink) == lines_of(quick) == bench.shown
-    told = [event["event"] for event in events if event["event"].startswith("spool_")]
-    assert told == ["spool_full", "spool_below_limit"]
+    reported = [event["event"] for event in events if event["event"].startswith("spool_")]
+    assert reported == ["spool_full", "spool_below_limit"]
 
 
 def replace_size(bench: Bench, max_bytes: int) -> SpoolSection:

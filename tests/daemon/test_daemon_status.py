@@ -9,9 +9,9 @@ from typing import Any
 import anyio
 import pytest
 from anyio import sleep_forever
-from support.daemon_bench import FIRST, SECOND, Bench, outlet
+from support.daemon_bench import FIRST, SECOND, Bench, configured
 from support.fakes import MemorySink, hiccup
-from support.status_client import Told, ask, short_folder
+from support.status_client import HttpResponse, ask, short_folder
 from support.virtual_time import VirtualTimeLoop
 
 from tailer.config import StatusSection
@@ -32,7 +32,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture
 def bench(bench: Bench, place: Path) -> Bench:
     bench.config = replace(bench.config, status=StatusSection(listen=f"unix:{place}"))
-    bench.outlets = (outlet(MemorySink()),)
+    bench.sinks = (configured(MemorySink()),)
     bench.watch(FIRST)
     return bench
 
@@ -52,17 +52,17 @@ class Watched:
 
     bench: Bench
     place: Path
-    answers: list[Told] = field(default_factory=list)
+    answers: list[HttpResponse] = field(default_factory=list)
 
-    async def after(self, *moments_s: float, path: str = "/healthz") -> list[Told]:
-        async def look() -> None:
+    async def after(self, *moments_s: float, path: str = "/healthz") -> list[HttpResponse]:
+        async def request() -> None:
             asked_s = 0.0
             for moment_s in moments_s:
                 await self.bench.clock.sleep(moment_s - asked_s)
                 asked_s = moment_s
                 self.answers.append(await ask(self.place, path))
 
-        await self.bench.run(look)
+        await self.bench.run(request)
         return self.answers
 
 
@@ -72,15 +72,15 @@ def watched(bench: Bench, place: Path) -> Watched:
 
 
 async def samples_after(watched: Watched, seconds: float) -> dict[tuple[str, ...], float]:
-    (told,) = await watched.after(seconds, path="/metrics")
-    return told.samples
+    (response,) = await watched.after(seconds, path="/metrics")
+    return response.samples
 
 
-async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watched) -> None:
+async def test_lines_late_lines_and_duplicates_are_counted(watched: Watched) -> None:
     found = await samples_after(watched, 60)
 
     (one,) = watched.bench.health.targets.values()
-    sink = watched.bench.outlets[0].sink
+    sink = watched.bench.sinks[0].sink
     assert isinstance(sink, MemorySink)
     assert found["tailer_lines_read_total",] >= 1000
     assert found["tailer_sink_delivered_lines_total", "memory"] >= 1000
@@ -107,7 +107,7 @@ async def test_lines_late_ones_and_those_shown_again_are_counted(watched: Watche
         (Fault.CUT_BODY, ("none", "none")),
     ],
 )
-async def test_answers_are_counted_by_status_and_so_are_the_retries(
+async def test_responses_by_status_and_retries_are_counted(
     watched: Watched, fault: Fault, series: tuple[str, str]
 ) -> None:
     watched.bench.simulator.fail_next(fault, on={"logs"}, count=3)
@@ -119,7 +119,7 @@ async def test_answers_are_counted_by_status_and_so_are_the_retries(
     assert found["tailer_requests_total", "2xx", "200"] > 5
 
 
-async def test_a_rate_that_was_halved_shows(watched: Watched) -> None:
+async def test_a_halved_rate_is_reported(watched: Watched) -> None:
     watched.bench.simulator.fail_next(Fault.UNAVAILABLE, on={"logs"}, count=3)
 
     found = await samples_after(watched, 10)
@@ -136,9 +136,9 @@ async def test_tokens_are_counted(watched: Watched) -> None:
     assert found["tailer_token_requests_total", "failed"] == 2
 
 
-async def test_a_sink_that_is_down_shows_with_its_lag_and_its_failures(watched: Watched) -> None:
+async def test_a_failing_sink_is_reported_with_lag_and_failures(watched: Watched) -> None:
     down = MemorySink(name="down", fails=hiccup)
-    watched.bench.outlets = (*watched.bench.outlets, outlet(down))
+    watched.bench.sinks = (*watched.bench.sinks, configured(down))
 
     found = await samples_after(watched, 60)
 
@@ -151,9 +151,9 @@ async def test_a_sink_that_is_down_shows_with_its_lag_and_its_failures(watched: 
     assert found["tailer_spool_pending_bytes",] > 100_000
 
 
-async def test_after_a_restart_the_lag_is_what_it_was(watched: Watched) -> None:
+async def test_the_lag_is_unchanged_after_a_restart(watched: Watched) -> None:
     down = MemorySink(name="down", fails=hiccup)
-    watched.bench.outlets = (*watched.bench.outlets, outlet(down))
+    watched.bench.sinks = (*watched.bench.sinks, configured(down))
     await watched.bench.run_for(60)
 
     found = await samples_after(watched, 5)
@@ -164,7 +164,7 @@ async def test_after_a_restart_the_lag_is_what_it_was(watched: Watched) -> None:
 async def test_gaps_are_counted_by_reason(watched: Watched) -> None:
     bench = watched.bench
     bench.config = replace(bench.config, spool=replace(bench.config.spool, max_bytes=SMALL_BYTES))
-    bench.outlets = (outlet(MemorySink(name="dropping", fails=hiccup), drops=True),)
+    bench.sinks = (configured(MemorySink(name="dropping", fails=hiccup), drops=True),)
 
     found = await samples_after(watched, 60)
 
@@ -172,12 +172,12 @@ async def test_gaps_are_counted_by_reason(watched: Watched) -> None:
     assert found["tailer_gaps_total", "saturated"] == 0
 
 
-async def test_a_spool_that_is_full_because_a_sink_waits_is_known_and_well(
+async def test_a_spool_filled_by_a_failing_sink_is_reported_and_healthy(
     watched: Watched,
 ) -> None:
     bench = watched.bench
     bench.config = replace(bench.config, spool=replace(bench.config.spool, max_bytes=SMALL_BYTES))
-    bench.outlets = (outlet(MemorySink(name="down", fails=hiccup)),)
+    bench.sinks = (configured(MemorySink(name="down", fails=hiccup)),)
 
     (health, metrics) = [
         *(await watched.after(LONG_S)),
@@ -189,7 +189,7 @@ async def test_a_spool_that_is_full_because_a_sink_waits_is_known_and_well(
     assert metrics.samples["tailer_spool_limit_bytes",] == SMALL_BYTES
 
 
-async def test_a_service_that_is_down_for_long_is_known_and_the_daemon_well(
+async def test_a_long_outage_of_the_service_is_reported_and_healthy(
     watched: Watched,
 ) -> None:
     watched.bench.simulator.fail_next(Fault.BAD_GATEWAY, on=set(), count=10**9)
@@ -201,7 +201,7 @@ async def test_a_service_that_is_down_for_long_is_known_and_the_daemon_well(
 
 
 @pytest.mark.long
-async def test_a_target_that_is_refused_again_and_again_is_known(watched: Watched) -> None:
+async def test_a_target_that_is_denied_for_long_is_healthy(watched: Watched) -> None:
     watched.bench.watch("deployment/dnowhere", "dnameless")
 
     answers = await watched.after(10, LONG_S, 4 * LONG_S)
@@ -209,8 +209,8 @@ async def test_a_target_that_is_refused_again_and_again_is_known(watched: Watche
     assert [answer.status for answer in answers] == [200, 200, 200]
 
 
-async def test_a_write_that_never_ends_is_not_well(watched: Watched) -> None:
-    watched.bench.outlets = (outlet(HangingSink(name="hanging")),)
+async def test_a_hanging_write_is_unhealthy(watched: Watched) -> None:
+    watched.bench.sinks = (configured(HangingSink(name="hanging")),)
 
     early, late = await watched.after(1000, 1300)
 
@@ -218,7 +218,7 @@ async def test_a_write_that_never_ends_is_not_well(watched: Watched) -> None:
     assert (late.status, late.json["reasons"][0][:21]) == (503, "sink hanging: writing")
 
 
-async def test_nothing_to_do_is_well(watched: Watched) -> None:
+async def test_an_idle_service_is_healthy(watched: Watched) -> None:
     watched.bench.end_targets()
 
     answers = await watched.after(10, LONG_S, 4 * LONG_S)
@@ -226,30 +226,30 @@ async def test_nothing_to_do_is_well(watched: Watched) -> None:
     assert [answer.status for answer in answers] == [200, 200, 200]
 
 
-async def test_while_it_stops_it_is_well_but_not_ready(watched: Watched, place: Path) -> None:
+async def test_during_shutdown_it_is_healthy_but_not_ready(watched: Watched, place: Path) -> None:
     bench = watched.bench
-    bench.outlets = (outlet(HangingSink(name="hanging")),)
-    told: list[Told] = []
+    bench.sinks = (configured(HangingSink(name="hanging")),)
+    responses: list[HttpResponse] = []
 
     async def stop() -> None:
-        async def look() -> None:
+        async def request() -> None:
             await bench.clock.sleep(5)
-            told.extend([await ask(place, "/healthz"), await ask(place, "/readyz")])
+            responses.extend([await ask(place, "/healthz"), await ask(place, "/readyz")])
 
         await bench.clock.sleep(15)
-        beside.start_soon(look)
+        beside.start_soon(request)
 
     async with anyio.create_task_group() as beside:
         await bench.run(stop)
 
-    assert [answer.status for answer in told] == [200, 503]
-    assert told[1].json["reasons"] == ["tailer is stopping"]
+    assert [answer.status for answer in responses] == [200, 503]
+    assert responses[1].json["reasons"] == ["tailer is stopping"]
 
 
 async def test_it_becomes_ready_step_by_step(watched: Watched) -> None:
     bench = watched.bench
     bench.simulator.fail_next(Fault.SERVER_ERROR, on={"token"}, count=3)
-    bench.outlets = (outlet(BarredSink(until_s=50, now_s=bench.clock.monotonic_s)),)
+    bench.sinks = (configured(BarredSink(until_s=50, now_s=bench.clock.monotonic_s)),)
 
     answers = await watched.after(0.1, 40, 100, path="/readyz")
 
@@ -277,9 +277,9 @@ class BarredSink(MemorySink):
 
 async def test_the_status_has_targets_and_sinks(watched: Watched) -> None:
     watched.bench.watch(SECOND, "deployment/dnowhere")
-    (told,) = await watched.after(60, path="/status")
+    (response,) = await watched.after(60, path="/status")
 
-    seen = told.json
+    seen = response.json
     assert [(row["target"], row["phase"]) for row in seen["targets"]] == [
         ("deployment/dnowhere", "failed"),
         (FIRST, "following"),
@@ -293,28 +293,28 @@ async def test_the_status_has_targets_and_sinks(watched: Watched) -> None:
 async def test_an_address_in_use_ends_the_start_before_the_spool_is_opened(
     bench: Bench,
 ) -> None:
-    async def look() -> None:
+    async def request() -> None:
         with pytest.raises(ConfigError, match="address already in use"):
             await replace(bench, config=second).run_for(1)
 
     second = replace(
         bench.config, spool=replace(bench.config.spool, path=bench.spool.with_name("other.db"))
     )
-    await bench.run(look)
+    await bench.run(request)
 
     assert not bench.spool.with_name("other.db").exists()
 
 
-async def test_what_is_asked_with_a_head_costs_no_body(watched: Watched, place: Path) -> None:
-    told: list[Told] = []
+async def test_a_head_request_has_no_body(watched: Watched, place: Path) -> None:
+    responses: list[HttpResponse] = []
 
-    async def look() -> None:
+    async def request() -> None:
         await watched.bench.clock.sleep(5)
-        told.append(await ask(place, "/metrics", method="HEAD"))
+        responses.append(await ask(place, "/metrics", method="HEAD"))
 
-    await watched.bench.run(look)
+    await watched.bench.run(request)
 
-    assert (told[0].status, told[0].body) == (200, b"")
+    assert (responses[0].status, responses[0].body) == (200, b"")
 
 
 def stand_still(seconds: float) -> None:
@@ -324,15 +324,15 @@ def stand_still(seconds: float) -> None:
     loop._jumping.jumped_s += seconds
 
 
-async def test_a_loop_that_stood_still_says_so(bench: Bench, place: Path) -> None:
-    told: list[Told] = []
+async def test_a_blocked_event_loop_is_reported(bench: Bench, place: Path) -> None:
+    responses: list[HttpResponse] = []
 
-    async def look() -> None:
+    async def request() -> None:
         await bench.clock.sleep(5)
         stand_still(15)
-        told.append(await ask(place, "/healthz"))
+        responses.append(await ask(place, "/healthz"))
 
-    await bench.run(look)
+    await bench.run(request)
 
-    assert told[0].status == 503
-    assert "was blocked" in told[0].json["reasons"][0]
+    assert responses[0].status == 503
+    assert "was blocked" in responses[0].json["reasons"][0]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.daemon_bench import FIRST, SECOND, SHUTDOWN_S, Bench, benched, lines_of, outlet
+from support.daemon_bench import FIRST, SECOND, SHUTDOWN_S, Bench, benched, configured, lines_of
 from support.fakes import MemorySink, SlowSink
 from support.virtual_time import VirtualClock
 
@@ -11,12 +11,12 @@ TWO_HOURS_S = 7200.0
 MARGIN_S = 0.1
 
 
-async def test_after_two_hours_of_rest_it_resumes_at_its_place(
+async def test_after_a_downtime_of_two_hours_it_resumes_at_its_position(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
     sink = MemorySink()
     async with benched(tmp_path, clock, rate_per_s=6.0) as bench:
-        bench.outlets = (outlet(sink),)
+        bench.sinks = (configured(sink),)
         bench.watch(FIRST, SECOND)
         await bench.run_for(30)
         await clock.sleep(TWO_HOURS_S)
@@ -31,7 +31,7 @@ async def test_after_two_hours_of_rest_it_resumes_at_its_place(
 async def test_a_stop_under_load_loses_and_repeats_nothing(bench: Bench, seconds: float) -> None:
     quick = MemorySink()
     slow = SlowSink(name="slow", clock=bench.clock, write_s=0.4)
-    bench.outlets = (outlet(quick), outlet(slow))
+    bench.sinks = (configured(quick), configured(slow))
     bench.watch(FIRST, SECOND)
     await bench.run_for(seconds)
 
@@ -40,10 +40,10 @@ async def test_a_stop_under_load_loses_and_repeats_nothing(bench: Bench, seconds
     assert lines_of(quick) == lines_of(slow) == bench.shown
 
 
-async def test_sinks_that_can_drain_do_so_before_it_ends(bench: Bench) -> None:
+async def test_sinks_are_flushed_before_the_end(bench: Bench) -> None:
     quick = MemorySink()
     slow = SlowSink(name="slow", clock=bench.clock, write_s=0.4)
-    bench.outlets = (outlet(quick), outlet(slow))
+    bench.sinks = (configured(quick), configured(slow))
     bench.watch(FIRST, SECOND)
 
     took_s = await bench.run_for(15)
@@ -52,9 +52,9 @@ async def test_sinks_that_can_drain_do_so_before_it_ends(bench: Bench) -> None:
     assert slow.lines == quick.lines
 
 
-async def test_a_sink_that_hangs_holds_up_a_stop_for_shutdown_s_only(bench: Bench) -> None:
+async def test_a_hanging_sink_delays_the_stop_by_the_shutdown_timeout_only(bench: Bench) -> None:
     hanging = SlowSink(name="hanging", clock=bench.clock, write_s=86_400)
-    bench.outlets = (outlet(MemorySink()), outlet(hanging))
+    bench.sinks = (configured(MemorySink()), configured(hanging))
     bench.watch(FIRST)
 
     took_s = await bench.run_for(15)
@@ -62,10 +62,10 @@ async def test_a_sink_that_hangs_holds_up_a_stop_for_shutdown_s_only(bench: Benc
     assert SHUTDOWN_S <= took_s < SHUTDOWN_S + MARGIN_S
 
 
-async def test_what_a_hanging_sink_did_not_take_is_there_after_the_restart(bench: Bench) -> None:
+async def test_undelivered_lines_of_a_hanging_sink_survive_a_restart(bench: Bench) -> None:
     quick = MemorySink()
     hanging = SlowSink(name="hanging", clock=bench.clock, write_s=86_400)
-    bench.outlets = (outlet(quick), outlet(hanging))
+    bench.sinks = (configured(quick), configured(hanging))
     bench.watch(FIRST, SECOND)
     await bench.run_for(15)
     hanging.write_s = 0

@@ -114,14 +114,14 @@ class MuteRelpServer(RelpServer):
 
     def __init__(self) -> None:
         super().__init__(answers_at_once=sys.maxsize)
-        self.heard: list[bytes] = []
+        self.notifications: list[bytes] = []
 
     async def __call__(self, stream: ByteStream) -> None:
         frames = FrameReader()
         while True:
             for frame in frames.read(await stream.receive()):
                 if frame.command == b"syslog":
-                    self.heard.append(frame.content)
+                    self.notifications.append(frame.content)
                 else:
                     await self.answer_command(stream, frame)
 
@@ -172,7 +172,7 @@ def sections(folder: Path, url: str, **settings: Any) -> tuple[SinkSection, ...]
 def fill(bench: Bench, folder: Path, url: str, **settings: Any) -> None:
     """A bench with two targets, a file sink, and a syslog sink beside it that changes no text."""
     bench.config = replace(bench.config, sinks=sections(folder, url, **UNCHANGED, **settings))
-    bench.outlets = build_sinks(bench.config, clock=bench.clock, health=bench.health)
+    bench.sinks = build_sinks(bench.config, clock=bench.clock, health=bench.health)
     bench.watch(FIRST, SECOND)
 
 
@@ -208,7 +208,7 @@ async def appearing(
 
 
 @pytest.mark.long
-async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_arrives(
+async def test_everything_arrives_after_an_outage_under_load(
     tmp_path: Path, clock: VirtualClock, port: int
 ) -> None:
     taken = NumberedLines(LINES)
@@ -253,7 +253,7 @@ async def test_after_five_minutes_away_at_a_thousand_lines_a_second_everything_a
     assert max(watched.resident_bytes) - min(watched.resident_bytes) < BOUND_BYTES
 
 
-async def test_a_server_that_refuses_is_named_once_and_found_when_it_is_there(
+async def test_a_refused_connection_is_logged_once_and_retried(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     url = f"relp://127.0.0.1:{port}"
@@ -272,7 +272,7 @@ async def test_a_server_that_refuses_is_named_once_and_found_when_it_is_there(
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_server_whose_name_does_not_resolve_is_named_once_and_found_when_it_does(
+async def test_an_unresolvable_name_is_logged_once_and_retried(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     url = "tcp://logs.invalid:514"
@@ -286,7 +286,10 @@ async def test_a_server_whose_name_does_not_resolve_is_named_once_and_found_when
         on_gap=lambda *gap: pytest.fail(f"gap: {gap}"),
         resolve=Names(port, from_attempt=4),
     )
-    bench.outlets = (bench.outlets[0], ConfiguredSink(sink, everything, drops=False))
+    bench.sinks = (
+        bench.sinks[0],
+        ConfiguredSink(sink, everything, drops=False),
+    )
 
     with capture_logs() as events:
         async with serving(server, port=port):
@@ -300,7 +303,7 @@ async def test_a_server_whose_name_does_not_resolve_is_named_once_and_found_when
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_server_that_is_not_trusted_is_named_once_and_taken_when_its_authority_is_known(
+async def test_an_untrusted_server_is_logged_once_and_accepted_with_its_authority(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     url, ca_file = f"tls://127.0.0.1:{port}", tmp_path / "ca.pem"
@@ -311,14 +314,14 @@ async def test_a_server_that_is_not_trusted_is_named_once_and_taken_when_its_aut
     fill(bench, tmp_path, url, tls_ca_file=ca_file)
     server = Keeper()
 
-    async def mend_and_wait() -> None:
+    async def repair_and_wait() -> None:
         await bench.clock.sleep(60)
         authority.cert_pem.write_to_path(ca_file)
         await bench.end_and_wait(LONGEST_WAIT_S)
 
     with capture_logs() as events:
         async with serving(server, context=context, port=port):
-            await bench.run(mend_and_wait)
+            await bench.run(repair_and_wait)
 
     assert troubles(events) == [
         f"sink_retrying syslog: {url}: the server's certificate is {UNKNOWN_AUTHORITY}",
@@ -328,7 +331,7 @@ async def test_a_server_that_is_not_trusted_is_named_once_and_taken_when_its_aut
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_a_stop_while_the_server_is_away_is_in_time_and_its_lines_come_after_the_restart(
+async def test_a_stop_during_an_outage_is_in_time_and_its_lines_arrive_later(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     fill(bench, tmp_path, f"relp://127.0.0.1:{port}")
@@ -343,7 +346,7 @@ async def test_a_stop_while_the_server_is_away_is_in_time_and_its_lines_come_aft
     assert shown_in_files(tmp_path / "logs") == without_newlines(bench.shown)
 
 
-async def test_what_a_server_had_and_never_confirmed_comes_after_the_restart_with_the_same_ids(
+async def test_unconfirmed_messages_are_sent_after_a_restart_with_the_same_ids(
     bench: Bench, tmp_path: Path, port: int
 ) -> None:
     mute, server = MuteRelpServer(), RelpServer()
@@ -355,6 +358,6 @@ async def test_what_a_server_had_and_never_confirmed_comes_after_the_restart_wit
         await bench.run_to_the_end()
 
     assert took_s < SHUTDOWN_S + MARGIN_S
-    assert len(mute.heard) > 0
-    assert set(mute.heard) <= set(server.taken)
+    assert len(mute.notifications) > 0
+    assert set(mute.notifications) <= set(server.taken)
     assert lines_in(server.taken) == without_newlines(bench.shown)

@@ -13,8 +13,8 @@ from support.daemon_bench import (
     SECOND,
     Bench,
     Line,
+    configured,
     lines_of,
-    outlet,
 )
 from support.fakes import MemorySink
 
@@ -30,7 +30,7 @@ LATER = TargetSettings(kind=Kind.DEPLOYMENT, id="d0000002", rate_per_s=5)
 @pytest.fixture
 def sink(bench: Bench) -> MemorySink:
     sink = MemorySink()
-    bench.outlets = (outlet(sink),)
+    bench.sinks = (configured(sink),)
     return sink
 
 
@@ -40,7 +40,7 @@ def shown_of(bench: Bench, name: str) -> Counter[Line]:
     return Counter(tuple(entry.get(name) for name in LINE_FIELDS) for entry in entries)
 
 
-async def test_one_that_does_not_exist_stops_no_other(bench: Bench, sink: MemorySink) -> None:
+async def test_a_missing_target_affects_no_other(bench: Bench, sink: MemorySink) -> None:
     bench.watch("deployment/d0000000", FIRST)
 
     with capture_logs() as events:
@@ -52,7 +52,7 @@ async def test_one_that_does_not_exist_stops_no_other(bench: Bench, sink: Memory
     assert len(failures) > 1
 
 
-async def test_one_that_comes_into_being_later_is_followed_from_then_on(
+async def test_a_target_created_later_is_followed_from_its_creation(
     bench: Bench, sink: MemorySink
 ) -> None:
     bench.watch(FIRST, "deployment/d0000002")
@@ -69,7 +69,7 @@ async def test_one_that_comes_into_being_later_is_followed_from_then_on(
     assert lines_of(sink) == shown_of(bench, FIRST) + later
 
 
-async def test_one_without_permission_stops_no_other(bench: Bench, sink: MemorySink) -> None:
+async def test_a_denied_target_affects_no_other(bench: Bench, sink: MemorySink) -> None:
     bench.watch(FIRST)
     bench.watch(SECOND, resource_group=FORBIDDEN_GROUP)
 
@@ -89,7 +89,7 @@ async def test_a_bare_id_is_looked_up(bench: Bench, sink: MemorySink) -> None:
 
 
 @pytest.mark.parametrize("other_name", [FIRST, "d1234567"])
-async def test_one_that_is_named_twice_is_followed_once(
+async def test_a_target_named_twice_is_followed_once(
     bench: Bench, sink: MemorySink, other_name: str
 ) -> None:
     bench.watch(FIRST, other_name)
@@ -100,7 +100,7 @@ async def test_one_that_is_named_twice_is_followed_once(
     assert lines_of(sink) == shown_of(bench, FIRST)
 
 
-async def test_credentials_refused_at_first_contact_end_it(bench: Bench) -> None:
+async def test_credentials_rejected_at_first_contact_end_the_service(bench: Bench) -> None:
     bench.watch(FIRST, SECOND)
     bench.environ["AICORE_CLIENT_SECRET"] = "wrong"
 
@@ -119,7 +119,9 @@ async def test_a_service_that_is_down_at_the_start_is_waited_for(
     assert lines_of(sink) == shown_of(bench, FIRST)
 
 
-async def test_credentials_refused_later_are_tried_again(bench: Bench, sink: MemorySink) -> None:
+async def test_credentials_rejected_during_the_run_are_retried(
+    bench: Bench, sink: MemorySink
+) -> None:
     """Ninety seconds of 401: longer than the patience with a gateway's rollout."""
     bench.watch(FIRST, SECOND)
 
@@ -138,9 +140,7 @@ async def test_credentials_refused_later_are_tried_again(bench: Bench, sink: Mem
     assert failed == {FIRST, SECOND}
 
 
-async def test_an_outage_of_the_whole_service_costs_nothing_but_time(
-    bench: Bench, sink: MemorySink
-) -> None:
+async def test_an_outage_of_the_service_loses_nothing(bench: Bench, sink: MemorySink) -> None:
     bench.watch(FIRST, SECOND)
 
     async def break_down_for_a_while() -> None:
@@ -168,7 +168,7 @@ async def deny_and_find_again(bench: Bench, target: Target, *, denied_s: float) 
 
 @pytest.mark.parametrize("denied_s", [60.0, 900.0])
 @pytest.mark.long
-async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_is_there_again(
+async def test_a_target_denied_for_long_resumes_at_its_position(
     bench: Bench, sink: MemorySink, denied_s: float
 ) -> None:
     bench.watch("deployment/d0000002")
@@ -179,14 +179,14 @@ async def test_one_that_is_denied_for_long_is_followed_on_where_it_was_once_it_i
         await bench.run(partial(deny_and_find_again, bench, target, denied_s=denied_s))
 
     assert lines_of(sink) == shown_of(bench, "deployment/d0000002")
-    told = [event["event"] for event in events if event.get("target") == target.name]
-    assert told.count("target_reappeared") == 1
-    assert told.count("gap") == 1
+    reported = [event["event"] for event in events if event.get("target") == target.name]
+    assert reported.count("target_reappeared") == 1
+    assert reported.count("gap") == 1
 
 
 @pytest.mark.usefixtures("sink")
 @pytest.mark.long
-async def test_one_that_is_gone_for_good_is_asked_for_ever_less_often_and_told_once(
+async def test_a_deleted_target_is_reported_once_and_retried_with_backoff(
     bench: Bench,
 ) -> None:
     bench.watch("deployment/d0000002")

@@ -58,18 +58,18 @@ def test_it_runs_as_a_number_that_is_not_root() -> None:
 
 
 @pytest.mark.parametrize("name", ["ENTRYPOINT", "CMD", "HEALTHCHECK"])
-def test_no_shell_stands_between_a_signal_and_the_process(name: str) -> None:
+def test_the_process_gets_signals_without_a_shell(name: str) -> None:
     assert only(RUNTIME, name).words
 
 
-def test_what_it_starts_is_a_command_that_exists() -> None:
+def test_the_entry_point_exists() -> None:
     command = only(RUNTIME, "CMD").words[0]
 
     assert only(RUNTIME, "ENTRYPOINT").words == ["tailer"]
     assert CliRunner().invoke(tailer, [command, "--help"]).exit_code == 0
 
 
-def test_what_must_outlive_it_is_a_volume_of_its_own_user() -> None:
+def test_persistent_directories_are_volumes_of_its_user() -> None:
     """The folders in the example configuration: nothing else can be written in the image."""
     text = (ROOT / "tailer/config/example.toml").read_text(encoding="utf-8")
     config = parse_config(text, name="example", environ={})
@@ -83,7 +83,7 @@ def test_what_must_outlive_it_is_a_volume_of_its_own_user() -> None:
     assert all(re.search(rf"-o {uid} -g {uid} -m 07[05]0 {folder}\b", made) for folder in folders)
 
 
-def test_what_it_copies_is_there_and_no_more_gets_into_the_context() -> None:
+def test_copied_files_exist_and_the_context_has_no_others() -> None:
     copied = {name for each in BUILD if each.name == "COPY" for name in each.text.split()[:-1]}
     ignore = DOCKERFILE.with_name(".dockerignore").read_text(encoding="utf-8")
     let_in = {line[1:] for line in ignore.splitlines() if line.startswith("!")}
@@ -119,18 +119,18 @@ def test_both_stages_have_the_same_python() -> None:
 
 
 @pytest.mark.parametrize(("code", "exit_code"), [(200, 0), (503, 1), (404, 1)])
-def test_the_health_check_is_what_healthz_says(code: int, exit_code: int) -> None:
+def test_the_health_check_returns_the_result_of_healthz(code: int, exit_code: int) -> None:
     with answering(code) as port:
         assert healthcheck(port) == exit_code
 
 
-def test_the_health_check_fails_where_nobody_listens() -> None:
+def test_the_health_check_fails_without_a_listener() -> None:
     with answering(200) as port:
         pass
 
     assert healthcheck(port) == 1
 
 
-def test_the_health_check_asks_no_proxy() -> None:
+def test_the_health_check_ignores_proxies() -> None:
     with answering(200) as port:
         assert healthcheck(port, http_proxy="http://127.0.0.1:1") == 0

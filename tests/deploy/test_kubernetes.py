@@ -40,19 +40,19 @@ def config() -> Config:
     return parse_config(text, name="the ConfigMap", environ={})
 
 
-def test_there_are_never_two_of_it() -> None:
+def test_there_is_never_a_second_pod() -> None:
     spec = of_kind("Deployment")["spec"]
 
     assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
 
 
-def test_it_selects_the_pods_that_it_makes() -> None:
+def test_the_selector_matches_its_pods() -> None:
     spec = of_kind("Deployment")["spec"]
 
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
 
 
-def test_ending_it_leaves_time_for_the_sinks(pod: dict[str, Any], config: Config) -> None:
+def test_the_grace_period_covers_the_shutdown_timeout(pod: dict[str, Any], config: Config) -> None:
     assert pod["terminationGracePeriodSeconds"] > config.daemon.shutdown_timeout_s + COMPRESSION_S
 
 
@@ -64,7 +64,7 @@ def test_it_runs_as_the_image_does(pod: dict[str, Any], container: dict[str, Any
     assert container["args"] == only(RUNTIME, "CMD").words
 
 
-def test_it_may_do_nothing_that_it_need_not(pod: dict[str, Any], container: dict[str, Any]) -> None:
+def test_the_pod_has_no_privileges(pod: dict[str, Any], container: dict[str, Any]) -> None:
     """The profile `restricted` of the Pod Security Standards, and a file system to read only."""
     assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
     assert not pod["automountServiceAccountToken"]
@@ -81,7 +81,7 @@ def test_it_may_do_nothing_that_it_need_not(pod: dict[str, Any], container: dict
     ("probe", "path"),
     [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")],
 )
-def test_probes_ask_where_it_listens(
+def test_probes_use_the_listen_address(
     container: dict[str, Any], config: Config, probe: str, path: str
 ) -> None:
     """A probe comes from the node, so loopback would refuse it."""
@@ -110,7 +110,7 @@ def test_only_the_spool_can_be_written(container: dict[str, Any], config: Config
     assert writable == [str(config.spool.path.parent)]
 
 
-def test_what_is_mounted_is_a_volume(pod: dict[str, Any], container: dict[str, Any]) -> None:
+def test_every_mount_has_a_volume(pod: dict[str, Any], container: dict[str, Any]) -> None:
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
 
     assert {mount["name"] for mount in container["volumeMounts"]} == volumes.keys()

@@ -62,18 +62,18 @@ def expressions() -> list[Any]:
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_it_asks_for_metrics_that_there_are(expression: str) -> None:
+def test_it_uses_existing_metrics(expression: str) -> None:
     assert used(expression)
     assert used(expression) <= METRICS.keys()
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_it_asks_for_labels_that_they_have(expression: str) -> None:
+def test_it_uses_existing_labels(expression: str) -> None:
     assert label_names(expression) <= SCRAPED.union(*(METRICS[name] for name in used(expression)))
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_counters_are_only_looked_at_as_they_grow(expression: str) -> None:
+def test_counters_are_used_only_with_rate_or_increase(expression: str) -> None:
     """The raw value of a counter depends on the uptime: use rate() or increase()."""
     for name in used(expression):
         is_counter = name.endswith(("_total", "_bucket"))
@@ -82,7 +82,7 @@ def test_counters_are_only_looked_at_as_they_grow(expression: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_an_alert_says_how_bad_it_is_and_what_to_do(rule: dict[str, Any]) -> None:
+def test_an_alert_has_a_severity_and_a_remedy(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert rule["annotations"].keys() == {"summary", "description"}
 
@@ -97,7 +97,7 @@ def test_an_alert_names_only_labels_that_its_expression_keeps(rule: dict[str, An
     assert named <= kept
 
 
-def test_every_way_to_lose_lines_has_an_alert() -> None:
+def test_every_loss_metric_has_an_alert() -> None:
     watched = set().union(*(used(rule["expr"]) for rule in RULES))
 
     assert {
@@ -108,7 +108,7 @@ def test_every_way_to_lose_lines_has_an_alert() -> None:
     } <= watched
 
 
-def test_panels_have_ids_of_their_own_and_do_not_overlap() -> None:
+def test_panels_have_unique_ids_and_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]

@@ -19,7 +19,7 @@ REQUIRED = "TAILER_TEST_REQUIRE_SYSTEMD"  # set where a machine without it is a 
 COMPRESSION_S = 10  # what a compression under way may take beyond shutdown_timeout_s
 
 
-def give_up(what: str) -> NoReturn:
+def skip_or_fail(what: str) -> NoReturn:
     if os.environ.get(REQUIRED):
         pytest.fail(f"{what}, but {REQUIRED} is set: .ci/install", pytrace=False)
     pytest.skip(f"{what}: apt-get install systemd")
@@ -29,7 +29,7 @@ def give_up(what: str) -> NoReturn:
 def systemd_analyze() -> str:
     found = shutil.which("systemd-analyze")
     if found is None:
-        give_up("systemd-analyze is not installed")
+        skip_or_fail("systemd-analyze is not installed")
     return found
 
 
@@ -64,30 +64,30 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-def test_systemd_has_nothing_to_say_against_it(systemd_analyze: str, unit_here: Path) -> None:
+def test_systemd_analyze_accepts_the_unit(systemd_analyze: str, unit_here: Path) -> None:
     verified = run(systemd_analyze, "verify", "--man=no", unit_here)
 
     assert (verified.returncode, verified.stdout, verified.stderr) == (0, "", "")
 
 
-def test_it_is_exposed_no_more_than_the_manual_says(systemd_analyze: str, unit_here: Path) -> None:
+def test_the_exposure_is_at_most_the_documented_one(systemd_analyze: str, unit_here: Path) -> None:
     """Another version of systemd may count in another way, so less is fine, too."""
-    told = re.search(r"exposure level of \*\*(\d\.\d)\*\*", MANUAL.read_text(encoding="utf-8"))
-    assert told
+    reported = re.search(r"exposure level of \*\*(\d\.\d)\*\*", MANUAL.read_text(encoding="utf-8"))
+    assert reported
     rated = run(systemd_analyze, "security", "--offline=true", "--no-pager", unit_here)
     level = re.search(r"Overall exposure level for tailer.service: (\d+\.\d)", rated.stdout)
     assert level, rated.stderr
 
-    assert float(level[1]) <= float(told[1])
+    assert float(level[1]) <= float(reported[1])
 
 
-def test_stopping_it_leaves_time_for_the_sinks(service: dict[str, str], described: Config) -> None:
+def test_the_stop_timeout_covers_the_shutdown_timeout(
+    service: dict[str, str], described: Config
+) -> None:
     assert int(service["TimeoutStopSec"]) > described.daemon.shutdown_timeout_s + COMPRESSION_S
 
 
-def test_it_may_write_where_its_configuration_says(
-    service: dict[str, str], described: Config
-) -> None:
+def test_configured_paths_are_writable(service: dict[str, str], described: Config) -> None:
     (sink,) = described.sinks
     assert isinstance(sink.to, FileSection)
 

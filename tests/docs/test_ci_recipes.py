@@ -90,14 +90,14 @@ def test_a_job_ends_with_the_verdict_and_keeps_its_log(
 
     played = RECIPES[recipe](place)
 
-    assert played.code == code, played.said
+    assert played.code == code, played.output
     assert summary(played)["verdict"] == status
     assert summary(played)["lines"] == shown(world) > 0
     assert played.restarts in {0, 1}  # of a sidecar, if it ends before the job has noticed
     log = (played.kept / "run.log").read_bytes()
     assert (b"ValueError: operands" in log) is (status is Status.DEAD)
-    assert ("lines of execution/" in played.said) is (status is Status.DEAD)
-    assert world.environ["AICORE_CLIENT_SECRET"] not in played.said
+    assert ("lines of execution/" in played.output) is (status is Status.DEAD)
+    assert world.environ["AICORE_CLIENT_SECRET"] not in played.output
 
 
 @pytest.mark.parametrize("recipe", long_values_after(1, RECIPES))
@@ -110,7 +110,7 @@ def test_a_job_whose_execution_cannot_be_created_fails_and_follows_nothing(
     assert world.requests("logs") == 0
 
 
-def test_what_is_installed_is_this(world: World, place: Place) -> None:
+def test_the_recipe_installs_this_distribution(world: World, place: Place) -> None:
     offer(world, Status.COMPLETED)
 
     play_github(place)
@@ -120,7 +120,7 @@ def test_what_is_installed_is_this(world: World, place: Place) -> None:
 
 
 @pytest.mark.long
-def test_a_step_that_is_canceled_leaves_a_summary(world: World, place: Place) -> None:
+def test_a_canceled_step_leaves_a_summary(world: World, place: Place) -> None:
     target = world.add(Kind.EXECUTION, "e1234567", rate_per_s=20.0)
     (job,) = yaml.safe_load(block("GitHub Actions", "yaml"))["jobs"].values()
     (step,) = (one for one in job["steps"] if one.get("name") == "Follow it to its end")
@@ -169,9 +169,7 @@ def play_and(pod: Pod, do: Callable[[int], object]) -> Played:
 
 
 @pytest.mark.long
-def test_a_sidecar_that_is_killed_starts_anew_and_has_every_line(
-    world: World, place: Place
-) -> None:
+def test_a_killed_sidecar_restarts_and_has_every_line(world: World, place: Place) -> None:
     offer(world, Status.DEAD, lives_s=4.0)
 
     played = play_and(Pod(place), lambda pid: os.kill(pid, signal.SIGKILL))
@@ -181,7 +179,7 @@ def test_a_sidecar_that_is_killed_starts_anew_and_has_every_line(
     assert summary(played)["lines"] == shown(world) > 0
 
 
-def test_a_sidecar_whose_pod_is_deleted_says_what_it_has(world: World, place: Place) -> None:
+def test_a_sidecar_of_a_deleted_pod_leaves_a_summary(world: World, place: Place) -> None:
     offer(world, Status.COMPLETED, lives_s=60.0)
     pod = Pod(place)
 

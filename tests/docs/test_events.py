@@ -43,7 +43,7 @@ def documented() -> dict[str, tuple[str, set[str]]]:
     }
 
 
-def test_every_event_is_documented_with_its_level_and_no_other() -> None:
+def test_the_documentation_lists_exactly_the_logged_events_with_levels() -> None:
     assert {(name, level) for name, level, _ in logged()} == {
         (name, level) for name, (level, _) in documented().items()
     }
@@ -61,7 +61,7 @@ def test_the_catalog_is_sorted() -> None:
     assert names == sorted(names)
 
 
-def test_every_event_has_a_sentence_for_the_console_and_no_other() -> None:
+def test_exactly_the_logged_events_have_a_console_sentence() -> None:
     assert {name for name, _, _ in logged()} == set(SENTENCES)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.long import long_values_after
 from support.receivers.certificates import Certificates
 from support.receivers.expected import (
     HABITS,
@@ -104,7 +103,7 @@ async def send_and_compare(
 @each_receiver
 @pytest.mark.parametrize(("mode", "count"), [("escape", LINES), ("octal", FEWER), ("raw", FEWER)])
 @pytest.mark.long
-async def test_every_field_of_every_hostile_line_arrives_by_every_way(
+async def test_every_field_of_every_hostile_line_arrives_by_every_transport(
     tmp_path: Path, certificates: Certificates, name: str, mode: ControlCharacters, count: int
 ) -> None:
     with RUNNING[name](tmp_path / name, certificates, max_bytes=BIG) as receiver:
@@ -120,8 +119,8 @@ async def test_every_field_of_every_hostile_line_arrives_by_every_way(
     assert wrong == {}
 
 
-@pytest.mark.parametrize("name", long_values_after(1, RUNNING))
-async def test_they_arrive_when_both_sides_are_left_at_their_defaults(
+@each_receiver
+async def test_hostile_lines_arrive_with_default_settings(
     tmp_path: Path, certificates: Certificates, name: str
 ) -> None:
     with RUNNING[name](tmp_path / name, certificates, max_bytes=None) as receiver:
@@ -135,7 +134,7 @@ async def test_they_arrive_when_both_sides_are_left_at_their_defaults(
     [("rsyslog", "tcp"), ("rsyslog", "relp"), ("syslog-ng", "tcp"), ("syslog-ng", "unix")],
     indirect=["receiver"],
 )
-async def test_the_parts_of_a_split_line_make_up_the_line(
+async def test_the_parts_of_a_split_line_join_to_the_line(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     lines = [line for line in hostile_lines(FEWER) if len(str(line.entry.msg)) > BIG]

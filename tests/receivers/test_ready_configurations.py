@@ -105,7 +105,7 @@ def test_each_target_has_a_file_of_its_own_with_every_field_of_every_line(
 
 @pytest.mark.parametrize("ready", ["rsyslog"], indirect=True)
 @pytest.mark.parametrize("way", RSYSLOG)
-def test_a_certificate_for_another_name_opens_no_door(
+def test_a_certificate_for_another_name_is_rejected(
     ready: Ready, way: str, certificates: Certificates
 ) -> None:
     tls = certificates.trusted_by(certificates.unnamed_client)
@@ -125,7 +125,7 @@ def test_a_message_of_128_kib_arrives_whole(ready: Ready, certificates: Certific
 
 
 @both
-def test_names_from_the_network_lead_nowhere_else(
+def test_names_in_messages_cannot_escape_the_directory(
     ready: Ready, certificates: Certificates, tmp_path: Path
 ) -> None:
     messages = [
@@ -140,7 +140,9 @@ def test_names_from_the_network_lead_nowhere_else(
 
 
 @both
-def test_what_somebody_else_sends_is_kept_apart(ready: Ready, certificates: Certificates) -> None:
+def test_messages_of_other_senders_have_another_file(
+    ready: Ready, certificates: Certificates
+) -> None:
     foreign = b"<131>1 2026-01-02T03:04:05.123456Z host app - - - hello"
     send_and_stop(ready, [foreign], certificates)
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from support.receivers.certificates import Certificates
-from support.receivers.programs import REQUIRED, find_rsyslog, find_syslog_ng, give_up
+from support.receivers.programs import REQUIRED, find_rsyslog, find_syslog_ng, skip_or_fail
 from support.receivers.received import parse_structured_data
 from support.receivers.receiver import PATIENCE_S, Receiver
 from support.receivers.sending import octet_counted, send, send_stream
@@ -106,7 +106,7 @@ def test_after_a_restart_the_same_ports_lead_to_the_same_files(receiver: Receive
 
 
 @both
-def test_a_frozen_receiver_takes_connections_and_writes_when_it_thaws(receiver: Receiver) -> None:
+def test_a_stopped_process_accepts_connections_and_writes_after_sigcont(receiver: Receiver) -> None:
     receiver.freeze()
     send_stream(receiver.urls["tcp"], octet_counted(MESSAGES))
     while_frozen = receiver.received("tcp")
@@ -117,7 +117,7 @@ def test_a_frozen_receiver_takes_connections_and_writes_when_it_thaws(receiver: 
 
 
 @both
-def test_what_was_taken_is_written_when_a_receiver_stops_in_good_order(receiver: Receiver) -> None:
+def test_accepted_messages_are_written_at_a_clean_stop(receiver: Receiver) -> None:
     send_stream(receiver.urls["tcp"], octet_counted(MESSAGES))
     receiver.wait_for("tcp", 1)
     receiver.stop()
@@ -161,20 +161,20 @@ def test_a_receiver_does_not_outlive_a_test_that_was_killed(tmp_path: Path, name
         assert ended.select(PATIENCE_S)
 
 
-def test_without_a_receiver_a_test_is_left_out_and_says_what_is_missing(
+def test_without_a_receiver_a_test_is_skipped_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv(REQUIRED, raising=False)
     with pytest.raises(pytest.skip.Exception, match="not installed: apt-get install rsyslog"):
-        give_up("rsyslogd is not installed", "apt-get install rsyslog")
+        skip_or_fail("rsyslogd is not installed", "apt-get install rsyslog")
 
 
-def test_where_receivers_are_required_a_missing_one_is_a_failure(
+def test_a_missing_required_receiver_is_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(REQUIRED, "1")
     with pytest.raises(pytest.fail.Exception, match="not installed"):
-        give_up("rsyslogd is not installed", "apt-get install rsyslog")
+        skip_or_fail("rsyslogd is not installed", "apt-get install rsyslog")
 
 
 @pytest.mark.parametrize(

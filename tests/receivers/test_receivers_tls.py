@@ -78,10 +78,10 @@ async def test_a_server_of_an_unknown_authority_gets_nothing(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates)
-    said = await refusal(replace(section, tls_ca_file=certificates.strange_ca_file))
+    output = await refusal(replace(section, tls_ca_file=certificates.strange_ca_file))
 
-    assert "\n" not in said
-    assert "certificate" in said
+    assert "\n" not in output
+    assert "certificate" in output
     assert received_after_stop(receiver, way) == []
 
 
@@ -90,41 +90,41 @@ async def test_a_server_under_another_name_gets_nothing(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates)
-    said = await refusal(replace(section, tls_server_name="other.example.com"))
+    output = await refusal(replace(section, tls_server_name="other.example.com"))
 
-    assert "\n" not in said
-    assert "other.example.com" in said
+    assert "\n" not in output
+    assert "other.example.com" in output
     assert received_after_stop(receiver, way) == []
 
 
 @on(MUTUAL)
-async def test_without_a_certificate_a_sender_is_refused_and_says_so(
+async def test_a_sender_without_a_certificate_is_rejected_with_an_error(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates, ack_hold_s=UNTIL_JUDGED_S)
-    said = await refusal(with_client(section, None))
+    output = await refusal(with_client(section, None))
 
-    assert "\n" not in said
+    assert "\n" not in output
     assert received_after_stop(receiver, way) == []
 
 
 @on(MUTUAL)
-async def test_with_the_certificate_of_a_stranger_a_sender_is_refused_and_says_so(
+async def test_a_sender_with_an_untrusted_certificate_is_rejected_with_an_error(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates, ack_hold_s=UNTIL_JUDGED_S)
-    said = await refusal(with_client(section, certificates.strange_client))
+    output = await refusal(with_client(section, certificates.strange_client))
 
-    assert "\n" not in said
+    assert "\n" not in output
     assert received_after_stop(receiver, way) == []
 
 
 @on(BY_NAME)
-async def test_with_a_certificate_for_another_name_a_sender_is_refused_and_says_so(
+async def test_a_sender_with_another_name_is_rejected_with_an_error(
     receiver: Receiver, way: str, certificates: Certificates
 ) -> None:
     section = section_for(WAYS[way], receiver.urls[way], certificates, ack_hold_s=UNTIL_JUDGED_S)
-    said = await refusal(with_client(section, certificates.unnamed_client))
+    output = await refusal(with_client(section, certificates.unnamed_client))
 
-    assert "\n" not in said
+    assert "\n" not in output
     assert received_after_stop(receiver, way) == []

@@ -122,7 +122,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reports:
     """What all four say at one moment. A code of None: no answer in time."""
 
     healthz: tuple[int | None, Sequence[str]]
@@ -200,8 +200,8 @@ class Bench:
         end_s = monotonic() + PATIENCE_S
         while not claim(self):
             if monotonic() > end_s:
-                said = (self.folder / "run.log").read_text(encoding="utf-8")
-                raise TimeoutError(f"{what}: not within {PATIENCE_S:g} s; {said[-2000:]}")
+                output = (self.folder / "run.log").read_text(encoding="utf-8")
+                raise TimeoutError(f"{what}: not within {PATIENCE_S:g} s; {output[-2000:]}")
             sleep(LOOK_S)
 
     def asks(self, path: str) -> tuple[int | None, Sequence[str]]:
@@ -221,16 +221,16 @@ class Bench:
         finally:
             connection.close()
 
-    def all_say(self) -> Told:
+    def reports(self) -> Reports:
         healthz, readyz = self.asks("/healthz"), self.asks("/readyz")
         config = ("--config", str(self.config))
         status = run("status", *config, environ=self.environ)
         check = run("check", *config, environ=self.environ, timeout_s=WITH_CHECK_S)
-        return Told(
+        return Reports(
             healthz,
             readyz,
-            [self.shortened(line) for line in telling_lines(status.out or status.err)],
-            (check.code, [self.shortened(line) for line in telling_checks(check.lines)]),
+            [self.shortened(line) for line in abnormal_lines(status.out or status.err)],
+            (check.code, [self.shortened(line) for line in failed_checks(check.lines)]),
         )
 
     def shortened(self, text: str) -> str:
@@ -249,7 +249,7 @@ class Bench:
         return _NUMBERS.sub(r"\1 … ", _GROUP.sub("", text)).strip()
 
 
-def telling_lines(shown: str) -> Iterator[str]:
+def abnormal_lines(shown: str) -> Iterator[str]:
     """Of `tailer status`: the verdict, and every line that is not as it is on a good day."""
     lines: list[str] = []
     for line in shown.splitlines():
@@ -264,7 +264,7 @@ def telling_lines(shown: str) -> Iterator[str]:
             yield line
 
 
-def telling_checks(lines: Sequence[str]) -> Iterator[str]:
+def failed_checks(lines: Sequence[str]) -> Iterator[str]:
     """What is not ok; and how much could not be checked for that."""
     yield from (line for line in lines if not line.startswith(("ok ", "-- ")))
     unchecked = sum(line.startswith("-- ") for line in lines)
@@ -476,7 +476,7 @@ def mute_syslog(it: Bench) -> Iterator[None]:
 
 
 @contextmanager
-def no_syslog_and_a_lot_to_say(it: Bench) -> Iterator[None]:
+def no_syslog_and_many_lines(it: Bench) -> Iterator[None]:
     with no_syslog(it):
         target = next(one for one in it.simulator.targets if one.id == FIRST)
 
@@ -516,11 +516,11 @@ def clock_right_after(it: Bench, seconds: float) -> Iterator[None]:
     """A service clock off by `seconds` from the start; repaired by a correct service."""
     with another_service(it, clock_skew_s=seconds):
         it.begin()
-        it.waits_until(reads_on(), "reads")
+        it.waits_until(reads_more(), "reads")
         yield
 
 
-def reads_on() -> Callable[[Bench], bool]:
+def reads_more() -> Callable[[Bench], bool]:
     """Predicate: healthy, and every target has more lines than at the first call."""
     before: dict[str, int] = {}
 
@@ -581,7 +581,7 @@ BREAKAGES: Mapping[str, Breakage] = {
         sink_is_down("file"),
         disk=("logs", LOGS_DISK_MB),
     ),
-    "spool-full": Breakage("spool full: a sink is away", no_syslog_and_a_lot_to_say, spool_is_full),
+    "spool-full": Breakage("spool full: a sink is away", no_syslog_and_many_lines, spool_is_full),
     "spool-disk-full": Breakage(
         "disk of the spool full",
         lambda it: full(SmallDisk(it.state)),
@@ -592,7 +592,7 @@ BREAKAGES: Mapping[str, Breakage] = {
         "the service's clock is 10 min behind",
         partial(clock_right_after, seconds=-OFF_S),
         is_well,
-        is_over=reads_on(),
+        is_over=reads_more(),
         begins=False,
     ),
     "clock-ahead": Breakage(
@@ -606,13 +606,13 @@ BREAKAGES: Mapping[str, Breakage] = {
 }
 
 
-def play(breakage: Breakage, *, until_mended: bool = True) -> Sequence[Told]:
+def play(breakage: Breakage, *, until_mended: bool = True) -> Sequence[Reports]:
     """Reports while the part is broken, and after it is repaired.
 
     Raises:
         TimeoutError: The failure or the recovery was not reported in time.
     """
-    told: list[Told] = []
+    collected: list[Reports] = []
     with bench(breakage.more_config) as it:
         where, megabytes = breakage.disk or ("", 0)
         disk = small_disk(it.folder / where, megabytes=megabytes) if where else nullcontext()
@@ -622,17 +622,17 @@ def play(breakage: Breakage, *, until_mended: bool = True) -> Sequence[Told]:
                 it.waits_until(is_well, "begins")
             with breakage.breaks(it):
                 it.waits_until(breakage.shows, "shows")
-                told.append(it.all_say())
+                collected.append(it.reports())
             if until_mended:
                 it.waits_until(breakage.is_over, "mends")
-                told.append(it.all_say())
+                collected.append(it.reports())
             it.end()
-    return told
+    return collected
 
 
-def row(name: str, told: Told) -> str:
-    cells = [name, *(verdict(*each) for each in (told.healthz, told.readyz))]
-    cells += ["<br>".join(brief(told.status)), verdict(*told.check)]
+def row(name: str, collected: Reports) -> str:
+    cells = [name, *(verdict(*each) for each in (collected.healthz, collected.readyz))]
+    cells += ["<br>".join(brief(collected.status)), verdict(*collected.check)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

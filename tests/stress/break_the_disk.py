@@ -66,7 +66,7 @@ async def enospc(world: Bench, rng: random.Random, folder: Path, events: tuple[s
         running = await world.begin()
         for _ in range(3):
             await world.pause(rng.uniform(2.0, 4.0))
-            times = world.said().count(begun) + 1
+            times = world.output().count(begun) + 1
             disk.fill()
             world.injected += 1
             await world.hears(begun, times=times)
@@ -97,8 +97,8 @@ async def readonly_logs(world: Bench, rng: random.Random) -> None:
         running = await world.begin()
         for _ in range(4):
             await world.pause(rng.uniform(2.0, 4.0))
-            times = world.said().count("sink_retrying") + 1
-            recovered = world.said().count("sink_recovered") + 1
+            times = world.output().count("sink_retrying") + 1
+            recovered = world.output().count("sink_recovered") + 1
             while not disk.remount("ro"):
                 await world.pause(0.01)
             world.injected += 1

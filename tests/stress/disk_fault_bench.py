@@ -66,11 +66,11 @@ class Bench:
             process.kill()
         exit_code = await process.wait()
         self.exits.append(exit_code)
-        said = self.said()
-        if exit_code not in {0, 5} or "Traceback" in said:
-            self.complain(f"exit {exit_code}: {said[-1500:]}")
-        if exit_code and not any(line.startswith("tailer: ") for line in said.splitlines()):
-            self.complain(f"exit {exit_code} without a reason: {said[-500:]}")
+        output = self.output()
+        if exit_code not in {0, 5} or "Traceback" in output:
+            self.complain(f"exit {exit_code}: {output[-1500:]}")
+        if exit_code and not any(line.startswith("tailer: ") for line in output.splitlines()):
+            self.complain(f"exit {exit_code} without a reason: {output[-500:]}")
         return exit_code
 
     async def live(self, seconds: float, tracer: Sequence[str] = ()) -> int:
@@ -101,7 +101,7 @@ class Bench:
         self.injected += traced.read_bytes().count(b"INJECTED")
         return exit_code
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What the latest run has said."""
         return (self.folder / f"run{self.runs}.log").read_text(encoding="utf-8")
 
@@ -113,7 +113,7 @@ class Bench:
     ) -> None:
         """Wait until the running one has said so; or has ended, where that will do as well."""
         with anyio.move_on_after(PATIENCE_S) as waiting:
-            while self.said().count(event) < times:
+            while self.output().count(event) < times:
                 if unless_ended is not None and unless_ended.returncode is not None:
                     return
                 await self.pause(0.1)
@@ -129,7 +129,7 @@ class Bench:
             while process.returncode is None and any(self._lines(each) < total for each in SINKS):
                 await self.pause(0.5)
         if await self.end(process) != 0:
-            self.complain(f"the last run did not end well: {self.said()[-500:]}")
+            self.complain(f"the last run did not end well: {self.output()[-500:]}")
         self.written = {sink: self._written(sink) for sink in SINKS}
 
     def _lines(self, sink: str) -> int:

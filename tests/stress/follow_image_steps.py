@@ -125,8 +125,8 @@ def follow(
     simulator: subprocess.Popen[str],
 ) -> int:
     assert simulator.stdout is not None
-    told = [simulator.stdout.readline() for _ in range(5)]
-    variables = " ".join(line.removeprefix("export ").strip().replace("'", "") for line in told)
+    reported = [simulator.stdout.readline() for _ in range(5)]
+    variables = " ".join(line.removeprefix("export ").strip().replace("'", "") for line in reported)
     script = "\n".join(steps(build, runtime, scratch))
     container = subprocess.Popen(
         ["unshare", "--mount", "--fork", "--kill-child", "bash", "-c", script],
@@ -140,7 +140,7 @@ def follow(
         text=True,
     )
     try:
-        said = wait_for_lines(scratch / "volume1", container)
+        output = wait_for_lines(scratch / "volume1", container)
         health = subprocess.run(
             [
                 "nsenter",
@@ -156,7 +156,7 @@ def follow(
     finally:
         container.kill()
     click.echo(
-        f"image steps: built; {said}; health check {health}; after SIGTERM {container.returncode}"
+        f"image steps: built; {output}; health check {health}; after SIGTERM {container.returncode}"
     )
     if health or container.returncode:
         click.echo(rest)

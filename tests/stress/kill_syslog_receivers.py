@@ -274,7 +274,9 @@ class Rig:
                 done.result()  # it counts all as sent, while much of it is still on its way
                 self._pause(LOOK_S)
             wait([done], timeout=LOOK_S)
-            assert perf_counter() < began_s + PATIENCE_S, f"{self.case.name}: {self.receiver.said}"
+            assert perf_counter() < began_s + PATIENCE_S, (
+                f"{self.case.name}: {self.receiver.output}"
+            )
             written.grow()
         assert written.count < lines, f"{self.case.name}: all was there before the fault"
         result.before.append(written.count)

@@ -82,7 +82,7 @@ class Reloading:
 
     async def begin(self) -> None:
         self.process = await start(self.folder, self.environ, self.log)
-        await self.told("started", more_than=self.count("started"))
+        await self.reported("started", more_than=self.count("started"))
 
     def configure(self, watches: str, sinks: str = "", *, lateness_s: float = 20.0) -> None:
         text = _FIXED.format(watches=watches, folder=self.folder, lateness_s=lateness_s)
@@ -125,7 +125,7 @@ class Reloading:
         text = (self.folder / "log.jsonl").read_text(encoding="utf-8")
         return sum(text.count(f'"event": "{event}"') for event in events)
 
-    async def told(self, *events: str, more_than: int) -> None:
+    async def reported(self, *events: str, more_than: int) -> None:
         """Until the service has logged one more of these."""
         with anyio.fail_after(PATIENCE_S):
             while self.count(*events) <= more_than:  # noqa: ASYNC110 - looks at another process
@@ -139,11 +139,11 @@ class Reloading:
         if what == "bad":
             self.configure('[[watch]]\ntargets = "no list"\nkind = 7\n')
             self.hang_up()
-            return await self.told("reload_rejected", more_than=self.count("reload_rejected"))
+            return await self.reported("reload_rejected", more_than=self.count("reload_rejected"))
         self.configure_anything()
         if what == "key":
             self.change_key()
-            return await self.told("credentials_changed", more_than=keys)
+            return await self.reported("credentials_changed", more_than=keys)
         for _ in range(20 if what == "storm" else 1):
             self.hang_up()
         if what == "kill":
@@ -152,7 +152,7 @@ class Reloading:
             self.process.send_signal(signal.SIGKILL)
             await self.process.wait()
             return await self.begin()
-        return await self.told(*outcomes, more_than=before)
+        return await self.reported(*outcomes, more_than=before)
 
 
 async def reloads(count: int, seed: int, folder: Path) -> int:
@@ -191,7 +191,7 @@ async def _play(
     before = one.count("reloaded")
     one.configure(ALL)
     one.hang_up()
-    await one.told("reloaded", more_than=before)
+    await one.reported("reloaded", more_than=before)
     clock.stop()
     shown = shown_by(simulator)
     with anyio.move_on_after(PATIENCE_S):

@@ -75,7 +75,7 @@ class Played:
     """How the job ended, what it said, and where the files are that outlive it."""
 
     code: int
-    said: str
+    output: str
     kept: Path
     restarts: int = 0
 
@@ -177,7 +177,7 @@ def play_github(place: Place) -> Played:
             more = dict(line.split("=", 1) for line in exported.read_text().splitlines())
             environ |= {"GITHUB_ENV": str(exported), **more}
             done = place.run(["bash", "-e", "-c", step["run"]], environ)
-            played.code, played.said = played.code or done.code, played.said + done.said
+            played.code, played.output = played.code or done.code, played.output + done.output
         elif step["uses"].startswith("actions/upload-artifact@"):
             place.keep(step["with"]["path"].split())
         else:
@@ -219,7 +219,7 @@ def play_jenkins(place: Place) -> Played:
 def play_docker(place: Place) -> Played:
     """The files are where the job was."""
     played = place.run(["sh", "-e", "-c", block("`docker run`", "sh")], place.secrets)
-    return Played(played.code, played.said, place.job)
+    return Played(played.code, played.output, place.job)
 
 
 @dataclass(slots=True)
@@ -228,7 +228,7 @@ class Pod:
 
     place: Place
     restarts: int = 0
-    said: list[Path] = field(default_factory=list)
+    output: list[Path] = field(default_factory=list)
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -242,8 +242,8 @@ class Pod:
         mounts = {one["mountPath"]: self.volume(one["name"]) for one in container["volumeMounts"]}
         named = {one["name"]: one["value"] for one in container.get("env", ())}
         environ = {name: str(mounts.get(value, value)) for name, value in named.items()}
-        self.said.append(self.place.folder / f"{container['name']}.{len(self.said)}")
-        with self.said[-1].open("wb") as said:
+        self.output.append(self.place.folder / f"{container['name']}.{len(self.output)}")
+        with self.output[-1].open("wb") as output:
             return subprocess.Popen(
                 [*container["command"], *container["args"]],
                 cwd=mounts[container["workingDir"]],
@@ -254,8 +254,8 @@ class Pod:
                     "HOSTNAME": "training-x7k2p",
                 },
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
             )
 
     def volume(self, name: str) -> Path:
@@ -284,9 +284,9 @@ class Pod:
                 if process.poll() is None:
                     process.kill()
                 process.wait()
-        said = "".join(path.read_text(encoding="utf-8") for path in self.said)
+        output = "".join(path.read_text(encoding="utf-8") for path in self.output)
         kept = self.volume("artifacts") / "training-x7k2p"
-        return Played(main.returncode, said, kept, self.restarts)
+        return Played(main.returncode, output, kept, self.restarts)
 
 
 def pid_of(folder: Path, word: str) -> int:

@@ -187,7 +187,7 @@ class Running:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
-        self._said = {"out": b"", "err": b""}
+        self._received = {"out": b"", "err": b""}
 
     def wait_for(self, text: str, *, on: str = "out", timeout_s: float = PATIENCE_S) -> str:
         """All it has said on that stream, as soon as `text` is in it."""
@@ -196,21 +196,21 @@ class Running:
         clock = _Stopwatch(timeout_s)
         with selectors.DefaultSelector() as selector:
             selector.register(stream, selectors.EVENT_READ)
-            while text.encode() not in self._said[on]:
-                assert selector.select(clock.left_s()), f"no {text!r} in {self._said[on]!r}"
+            while text.encode() not in self._received[on]:
+                assert selector.select(clock.left_s()), f"no {text!r} in {self._received[on]!r}"
                 piece = os.read(stream.fileno(), _PIECE_BYTES)
-                assert piece, f"no {text!r} in all of {self._said[on]!r}"
-                self._said[on] += piece
-        return self._said[on].decode()
+                assert piece, f"no {text!r} in all of {self._received[on]!r}"
+                self._received[on] += piece
+        return self._received[on].decode()
 
     def end(self, *, timeout_s: float = PATIENCE_S) -> Ended:
         """What it said in all, once it has ended by itself or after a signal."""
         out, err = self.process.communicate(timeout=timeout_s)
-        said = self._said
+        received = self._received
         return Ended(
             self.process.returncode,
-            (said["out"] + (out or b"")).decode(),
-            (said["err"] + (err or b"")).decode(),
+            (received["out"] + (out or b"")).decode(),
+            (received["err"] + (err or b"")).decode(),
         )
 
 

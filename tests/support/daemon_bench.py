@@ -59,7 +59,7 @@ class Bench:
     clock: Clock
     config: Config
     environ: dict[str, str]
-    outlets: tuple[ConfiguredSink, ...] = ()
+    sinks: tuple[ConfiguredSink, ...] = ()
     health: Health = field(default_factory=Health)
     reloads: ReloadSource | None = None
 
@@ -76,7 +76,7 @@ class Bench:
             Setup(
                 config=self.config,
                 credentials=find_credentials(self.environ, home=Path("/nonexistent")),
-                sinks=self.outlets,
+                sinks=self.sinks,
             ),
             clock=self.clock,
             rng=random.Random(1),
@@ -144,7 +144,7 @@ def everything(batch: Batch) -> Batch:
     return batch
 
 
-def outlet(sink: Sink, *, drops: bool = False) -> ConfiguredSink:
+def configured(sink: Sink, *, drops: bool = False) -> ConfiguredSink:
     return ConfiguredSink(sink, everything, drops=drops)
 
 

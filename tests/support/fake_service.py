@@ -27,7 +27,7 @@ Reply: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     method: str
     raw_path: str
     headers: dict[str, str]
@@ -35,7 +35,7 @@ class Asked:
     at_s: float
 
 
-def says(body: object, status: int = 200, **headers: str) -> Reply:
+def respond(body: object, status: int = 200, **headers: str) -> Reply:
     """A reply of JSON, or of a text or bytes as they are. `Retry_After=…` is a header."""
     payload = body if isinstance(body, bytes) else None
     if payload is None:
@@ -49,7 +49,7 @@ def says(body: object, status: int = 200, **headers: str) -> Reply:
 
 
 def lines(*messages: str) -> Reply:
-    return says({"data": {"result": [{"msg": message} for message in messages]}})
+    return respond({"data": {"result": [{"msg": message} for message in messages]}})
 
 
 @dataclass
@@ -59,8 +59,8 @@ class FakeService:
     port: int = 0
     replies: deque[Reply] = field(default_factory=deque)
     token_replies: deque[Reply] = field(default_factory=deque)
-    asked: list[Asked] = field(default_factory=list)
-    token_requests: list[Asked] = field(default_factory=list)
+    asked: list[RecordedRequest] = field(default_factory=list)
+    token_requests: list[RecordedRequest] = field(default_factory=list)
     token_life_s: float = 43199
     good_tokens: set[str] | None = None  # None: every token is
     usual_reply: Reply = field(default_factory=lines)
@@ -116,8 +116,8 @@ class FakeService:
             await runner.cleanup()
 
 
-async def _asked(request: web.Request) -> Asked:
-    return Asked(
+async def _asked(request: web.Request) -> RecordedRequest:
+    return RecordedRequest(
         request.method,
         request.raw_path,
         dict(request.headers),

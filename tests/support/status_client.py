@@ -16,7 +16,7 @@ _MANY_BYTES = 65_536
 
 
 @dataclass(frozen=True)
-class Told:
+class HttpResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -36,10 +36,10 @@ class Told:
         }
 
 
-async def ask(place: Path, path: str, *, method: str = "GET") -> Told:
+async def ask(place: Path, path: str, *, method: str = "GET") -> HttpResponse:
     async with await anyio.connect_unix(place) as stream:
         await stream.send(f"{method} {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
-        return told(await everything(stream))
+        return parse_response(await everything(stream))
 
 
 async def everything(stream: anyio.abc.ByteStream) -> bytes:
@@ -52,11 +52,11 @@ async def everything(stream: anyio.abc.ByteStream) -> bytes:
             return received
 
 
-def told(answer: bytes) -> Told:
+def parse_response(answer: bytes) -> HttpResponse:
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines)
-    return Told(int(first.split()[1]), headers, body)
+    return HttpResponse(int(first.split()[1]), headers, body)
 
 
 @contextmanager

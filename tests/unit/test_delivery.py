@@ -141,15 +141,15 @@ async def test_batches_without_a_matching_line_are_not_written(
 async def test_an_error_is_logged_once_and_again_when_it_changes(
     clock: VirtualClock,
 ) -> None:
-    said = ["refused", "refused", "not trusted", "not trusted", "refused", "refused"]
-    failures = iter([TransientSinkError(error) for error in said])
+    output = ["refused", "refused", "not trusted", "not trusted", "refused", "refused"]
+    failures = iter([TransientSinkError(error) for error in output])
     sink = MemorySink(fails=lambda: next(failures, None))
 
     with capture_logs() as events:
         await deliver(sink, await spool_with("a"), clock=clock, wanted=everything)
 
-    told = [each["error"] for each in events if each["event"] == "sink_retrying"]
-    assert told == ["refused", "not trusted", "refused"]
+    reported = [each["error"] for each in events if each["event"] == "sink_retrying"]
+    assert reported == ["refused", "not trusted", "refused"]
 
 
 async def test_the_same_error_is_logged_again_after_a_recovery(

@@ -93,16 +93,16 @@ def expect(line: HostileLine, mode: ControlCharacters, *, may_hold_newlines: boo
         value = spelled(stamp, in_values, may_hold_newlines=False)
         if len(_quoted(value).encode()) <= _LONGEST_TIMESTAMP:
             params = {"timestamp": value, **params}
-    said = entry.msg.removesuffix("\n") if isinstance(entry.msg, str) else ""
+    output = entry.msg.removesuffix("\n") if isinstance(entry.msg, str) else ""
     return Expected(
-        pri=_LOCAL0 * 8 + (_WARNING if _stream(entry.stream, said) == "stderr" else _INFO),
+        pri=_LOCAL0 * 8 + (_WARNING if _stream(entry.stream, output) == "stderr" else _INFO),
         time_us=line.time_ns // 1000 if line.is_dated else None,
         hostname=_name(entry.pod, 255),
         appname=_name(target.id, 48),
         procid=_name(entry.container, 128),
         msgid="AICORE",
         params=params,
-        text=spelled(said, mode, may_hold_newlines=may_hold_newlines),
+        text=spelled(output, mode, may_hold_newlines=may_hold_newlines),
     )
 
 
@@ -201,11 +201,11 @@ def _name(text: Text, longest: int) -> str:
     return "".join(one if "!" <= one <= "~" else "_" for one in name) or NIL
 
 
-def _stream(stream: Text, said: str) -> str:
+def _stream(stream: Text, output: str) -> str:
     """Of a line that has none, the one of a container runtime's line that was passed on."""
     if isinstance(stream, str):
         return stream
-    wrapped = re.match(r"[0-9T:.-]+Z (stdout|stderr) [FP] ", said)
+    wrapped = re.match(r"[0-9T:.-]+Z (stdout|stderr) [FP] ", output)
     return wrapped[1] if wrapped else ""
 
 

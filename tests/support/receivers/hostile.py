@@ -160,12 +160,12 @@ def hostile_batches(
 
 def _by_target(count: int) -> Iterator[list[HostileLine]]:
     rng = random.Random(_SEED)
-    said = _messages(rng)
+    output = _messages(rng)
     made = 0
     while made < count:
         target, scenario = _TARGETS[(made // _LINES_PER_BATCH) % len(_TARGETS)]
         size = min(_LINES_PER_BATCH, count - made)
-        messages = islice(said, size)
+        messages = islice(output, size)
         yield [
             _line(rng, target, scenario, message, number)
             for number, message in enumerate(messages, start=made)

@@ -31,7 +31,7 @@ class Program:
     environ: dict[str, str] = field(default_factory=dict)
 
 
-def give_up(what: str, remedy: str) -> NoReturn:
+def skip_or_fail(what: str, remedy: str) -> NoReturn:
     """Skip the test with the missing program and the remedy. In CI, fail."""
     if os.environ.get(REQUIRED):
         pytest.fail(f"{what}, but {REQUIRED} is set: {remedy}", pytrace=False)
@@ -43,7 +43,9 @@ def find_rsyslog() -> Program:
     folders = [*Path("/usr").glob("lib*/rsyslog"), *Path("/usr/lib").glob("*/rsyslog")]
     for module, package in _RSYSLOG_MODULES.items():
         if found is None or not any((folder / module).exists() for folder in folders):
-            give_up(f"{package} is not installed", f"apt-get install {' '.join(_RSYSLOG_PACKAGES)}")
+            skip_or_fail(
+                f"{package} is not installed", f"apt-get install {' '.join(_RSYSLOG_PACKAGES)}"
+            )
     assert found is not None
     return Program(Path(found))
 
@@ -57,20 +59,20 @@ def find_syslog_ng() -> Program:
         return _unpacked(root)
     found = shutil.which("syslog-ng", path=_DIRECTORIES)
     if found is None:
-        give_up("syslog-ng is not installed", ".ci/install, or apt-get install syslog-ng-core")
+        skip_or_fail("syslog-ng is not installed", ".ci/install, or apt-get install syslog-ng-core")
     return Program(Path(found))
 
 
 def config_version(syslog_ng: Program) -> str:
     """The `@version` that it takes without a warning."""
-    said = subprocess.run(
+    output = subprocess.run(
         [syslog_ng.path, *syslog_ng.options, "--version"],
         env={**os.environ, **syslog_ng.environ},
         capture_output=True,
         check=True,
     ).stdout.decode()
-    version = re.search(r"^Config version: (\S+)$", said, re.MULTILINE)
-    assert version, said
+    version = re.search(r"^Config version: (\S+)$", output, re.MULTILINE)
+    assert version, output
     return version[1]
 
 

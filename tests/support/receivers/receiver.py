@@ -65,7 +65,7 @@ class Receiver:
         return self._process
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._service.log.read_text(errors="replace")
 
     def port(self, transport: str) -> int:
@@ -128,8 +128,8 @@ class Receiver:
             lambda: f"has {growing.lines()} messages of {count} in {growing.path}",
         )
 
-    def wait_to_say(self, text: str) -> None:
-        self.wait_until(lambda: text in self.said, lambda: f"does not say {text!r}")
+    def wait_for_output(self, text: str) -> None:
+        self.wait_until(lambda: text in self.output, lambda: f"does not say {text!r}")
 
     def _end(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -147,9 +147,9 @@ class Receiver:
             try:
                 code = self.process.wait(_LOOK_S)
             except subprocess.TimeoutExpired:
-                assert clock.wall_ns() < end_ns, f"{otherwise()}: {self.said}"
+                assert clock.wall_ns() < end_ns, f"{otherwise()}: {self.output}"
             else:
-                assert claim(), f"ended with {code}: {self.said}"
+                assert claim(), f"ended with {code}: {self.output}"
 
 
 class _GrowingFile:

@@ -9,13 +9,13 @@ from aiohttp import web
 from support.fake_service import (
     CLIENT_SECRET,
     TARGET,
-    Asked,
     Caller,
     FakeService,
+    RecordedRequest,
     Reply,
     calling,
     lines,
-    says,
+    respond,
 )
 from support.virtual_time import START_NS
 
@@ -102,20 +102,26 @@ async def silence(_: web.Request) -> web.StreamResponse:
 
 PACKED = gzip.compress(b'{"data":{"result":[]}}')
 FAULTS: dict[str, tuple[Reply, str]] = {
-    "500": (says({"error": {"code": "1", "message": "oops"}}, 500), r"500 .* \[1\]: oops"),
-    "502 of a gateway": (says("<html>bad gateway</html>", 502), "502 Bad Gateway: an HTML page"),
-    "429": (says("slow down", 429), "429 Too Many Requests: slow down"),
-    "408": (says("", 408), "408"),
-    "204": (says("", 204), "204 No Content, where 200 was expected"),
-    "HTML with 200": (says("<html>login</html>"), "damaged response: not JSON"),
-    "half a page": (says(b'{"data":{"result":[{"msg":"a'), "damaged response: not JSON, or cut"),
-    "another object": (says({"message": "no healthy upstream"}), "something else"),
-    "not UTF-8": (says(b'{"data":{"result":[{"msg":"\xff"}]}}'), "not UTF-8"),
+    "500": (respond({"error": {"code": "1", "message": "oops"}}, 500), r"500 .* \[1\]: oops"),
+    "502 of a gateway": (
+        respond("<html>bad gateway</html>", 502),
+        "502 Bad Gateway: an HTML page",
+    ),
+    "429": (respond("slow down", 429), "429 Too Many Requests: slow down"),
+    "408": (respond("", 408), "408"),
+    "204": (respond("", 204), "204 No Content, where 200 was expected"),
+    "HTML with 200": (respond("<html>login</html>"), "damaged response: not JSON"),
+    "half a page": (
+        respond(b'{"data":{"result":[{"msg":"a'),
+        "damaged response: not JSON, or cut",
+    ),
+    "another object": (respond({"message": "no healthy upstream"}), "something else"),
+    "not UTF-8": (respond(b'{"data":{"result":[{"msg":"\xff"}]}}'), "not UTF-8"),
     "reset": (reset, "closed the connection|connection lost"),
     "cut by length": (cut_by_length, "cut short"),
     "cut chunk": (cut_chunk, "cut short"),
-    "cut gzip": (says(PACKED[:-12], Content_Encoding="gzip"), "cut"),
-    "not gzip": (says(b"plain", Content_Encoding="gzip"), "cannot be unpacked"),
+    "cut gzip": (respond(PACKED[:-12], Content_Encoding="gzip"), "cut"),
+    "not gzip": (respond(b"plain", Content_Encoding="gzip"), "cannot be unpacked"),
     "drip": (drip, "no complete response within 60 s"),
     "silence": (silence, "silent for 20 s"),
 }
@@ -149,7 +155,7 @@ async def test_a_permanent_error_is_raised_at_once(
     status: int, service: FakeService, caller: Caller
 ) -> None:
     body = {"error": {"code": "7", "message": "no such thing", "requestId": "r1"}}
-    service.replies.append(says(body, status, Location="http://169.254.169.254/"))
+    service.replies.append(respond(body, status, Location="http://169.254.169.254/"))
 
     with pytest.raises(PermanentApiError, match=r"deployment/d1a2 in resource group team-a: \d+"):
         await caller.logs()
@@ -159,14 +165,14 @@ async def test_a_permanent_error_is_raised_at_once(
 
 
 async def test_a_404_is_raised_to_the_caller(service: FakeService, caller: Caller) -> None:
-    service.replies.append(says({"error": {"code": "7", "message": "no such thing"}}, 404))
+    service.replies.append(respond({"error": {"code": "7", "message": "no such thing"}}, 404))
 
     with pytest.raises(NotFoundError, match="no such thing"):
         await caller.logs()
 
 
 async def test_a_redirect_is_not_followed(service: FakeService, caller: Caller) -> None:
-    service.replies.append(says("", 302, Location=f"{service.url}/elsewhere"))
+    service.replies.append(respond("", 302, Location=f"{service.url}/elsewhere"))
 
     with pytest.raises(PermanentApiError, match="API address is wrong"):
         await caller.logs()
@@ -193,12 +199,12 @@ async def test_an_outage_of_an_hour_ends_within_seconds_of_its_end(
     assert 100 < len(service.asked) < 400
 
 
-def gaps(asked: list[Asked]) -> list[float]:
+def gaps(asked: list[RecordedRequest]) -> list[float]:
     return [later.at_s - sooner.at_s for sooner, later in itertools.pairwise(asked)]
 
 
 async def test_retry_after_is_obeyed(service: FakeService, caller: Caller) -> None:
-    service.replies.append(says("", 429, Retry_After="7"))
+    service.replies.append(respond("", 429, Retry_After="7"))
 
     await caller.logs()
 
@@ -212,7 +218,7 @@ async def test_a_retry_after_date_is_relative_to_the_services_clock(
     """Its clock is a year ahead of ours."""
     ahead_s = START_NS / 1e9 + 365 * 86400
     service.replies.append(
-        says(
+        respond(
             "",
             503,
             Date=formatdate(ahead_s, usegmt=True),
@@ -226,7 +232,7 @@ async def test_a_retry_after_date_is_relative_to_the_services_clock(
 
 
 async def test_an_excessive_retry_after_is_limited(service: FakeService, caller: Caller) -> None:
-    service.replies.append(says("", 503, Retry_After="86400"))
+    service.replies.append(respond("", 503, Retry_After="86400"))
 
     await caller.logs()
 
@@ -294,8 +300,8 @@ async def test_an_outage_after_a_success_is_retried_without_limit() -> None:
 
 async def test_no_secret_shows_in_any_error(service: FakeService, caller: Caller) -> None:
     echo = f"you sent Bearer token-1 and {CLIENT_SECRET}"
-    service.token_replies.append(says(echo, 500))
-    service.replies.extend([says(echo, 500), says(f"oh {echo}"), says(echo, 400)])
+    service.token_replies.append(respond(echo, 500))
+    service.replies.extend([respond(echo, 500), respond(f"oh {echo}"), respond(echo, 400)])
 
     with pytest.raises(PermanentApiError) as refused:
         await caller.logs()

@@ -140,13 +140,13 @@ async def error_for(error: Exception, http: aioresponses) -> TransientApiError:
     ids=[f"{type(error).__name__} {number}" for number, (error, _, _) in enumerate(CASES)],
 )
 async def test_an_exception_of_aiohttp_becomes_the_documented_error_and_names_the_host(
-    error: Exception, becomes: type[TransientApiError], says: str, http: aioresponses
+    error: Exception, becomes: type[TransientApiError], respond: str, http: aioresponses
 ) -> None:
     raised = await error_for(error, http)
 
     assert type(raised) is becomes
     assert raised.message.startswith("api.example: ")
-    assert says in raised.message
+    assert respond in raised.message
     assert "hunter2" not in str(raised)
 
 

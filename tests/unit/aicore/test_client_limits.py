@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 from aiohttp import web
-from support.fake_service import TARGET, Caller, FakeService, Reply, calling, lines, says
+from support.fake_service import TARGET, Caller, FakeService, Reply, calling, lines, respond
 from support.virtual_time import START_NS, VirtualClock
 
 from tailer.aicore.connect import ClientSettings
@@ -94,10 +94,10 @@ async def test_a_decompression_bomb_is_not_unpacked(
     service: FakeService, small_caller: Caller
 ) -> None:
     bomb = gzip.compress(b'{"data":{"result":[{"msg":"' + b"0" * (64 << 20), compresslevel=9)
-    service.replies.append(says(bomb, Content_Encoding="gzip"))
+    service.replies.append(respond(bomb, Content_Encoding="gzip"))
     await small_caller.logs(top=1)
     service.asked.clear()
-    service.replies.append(says(bomb, Content_Encoding="gzip"))
+    service.replies.append(respond(bomb, Content_Encoding="gzip"))
     tracemalloc.start()
     try:
         await small_caller.logs()
@@ -112,7 +112,7 @@ async def test_a_decompression_bomb_is_not_unpacked(
 async def test_a_long_error_page_is_not_read_to_its_end(
     service: FakeService, caller: Caller
 ) -> None:
-    service.replies.append(says("x" * (10 << 20), 500))
+    service.replies.append(respond("x" * (10 << 20), 500))
 
     await caller.logs()
 
@@ -152,7 +152,7 @@ async def test_a_429_halves_the_request_rate(
 ) -> None:
     settings = ClientSettings(requests_per_s=10)
     async with calling(service.credentials(), settings=settings) as caller:
-        service.replies.append(says("", status))
+        service.replies.append(respond("", status))
         await caller.logs()
         start_s = anyio.current_time()
         async with anyio.create_task_group() as callers:
@@ -189,7 +189,7 @@ async def test_a_page_has_the_time_of_its_request(service: FakeService, caller: 
 
 
 async def test_a_gateways_clock_is_not_the_services(service: FakeService, caller: Caller) -> None:
-    service.replies.append(says("", 502, Date="Fri, 31 Dec 2100 23:59:59 GMT"))
+    service.replies.append(respond("", 502, Date="Fri, 31 Dec 2100 23:59:59 GMT"))
 
     page = await caller.logs()
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from aiohttp import web
-from support.fake_service import TARGET, Caller, FakeService, Reply, says
+from support.fake_service import TARGET, Caller, FakeService, Reply, respond
 
 from tailer.aicore.paths import LIST_TOP
 from tailer.model import Kind, ListFilter, Status, Workload
@@ -75,7 +75,7 @@ async def test_a_service_with_smaller_pages_is_read_whole(
 async def test_a_service_that_ignores_skip_does_not_cause_a_loop(
     service: FakeService, caller: Caller
 ) -> None:
-    service.usual_reply = says({"count": 5, "resources": [deployment(1), deployment(2)]})
+    service.usual_reply = respond({"count": 5, "resources": [deployment(1), deployment(2)]})
 
     assert len(await listed(caller)) == 2
     assert len(service.asked) <= 6
@@ -104,7 +104,7 @@ async def test_a_page_that_fails_is_asked_again_and_nothing_twice(
     service: FakeService, caller: Caller
 ) -> None:
     service.usual_reply = listing(1500)
-    service.replies.append(says("", 500))
+    service.replies.append(respond("", 500))
 
     assert len(await listed(caller)) == 1500
     assert len(service.asked) == 3
@@ -113,7 +113,7 @@ async def test_a_page_that_fails_is_asked_again_and_nothing_twice(
 async def test_a_workload_is_got_whole_or_by_its_status(
     service: FakeService, caller: Caller
 ) -> None:
-    service.usual_reply = says({"id": "d1a2", "status": "DEAD", "statusMessage": "no image"})
+    service.usual_reply = respond({"id": "d1a2", "status": "DEAD", "statusMessage": "no image"})
 
     workload = await caller.client.get(TARGET, on_retry=caller.troubles)
     await caller.client.get(TARGET, only_status=True, on_retry=caller.troubles)
@@ -126,7 +126,7 @@ async def test_a_workload_is_got_whole_or_by_its_status(
 
 
 async def test_a_count_request_has_its_filters(service: FakeService, caller: Caller) -> None:
-    service.usual_reply = says("17")
+    service.usual_reply = respond("17")
 
     plain = await caller.client.count(Kind.EXECUTION, "g", on_retry=caller.troubles)
     dead = ListFilter(status=Status.DEAD)
@@ -147,7 +147,7 @@ def groups(*ids: str, count: int | None = None) -> str:
 async def test_resource_groups_usually_come_in_one_answer(
     service: FakeService, caller: Caller
 ) -> None:
-    service.usual_reply = says(groups("default", "team-a", count=2))
+    service.usual_reply = respond(groups("default", "team-a", count=2))
 
     assert await caller.client.resource_groups(on_retry=caller.troubles) == ["default", "team-a"]
     assert [asked.raw_path for asked in service.asked] == ["/v2/admin/resourceGroups"]
@@ -157,7 +157,7 @@ async def test_a_paged_list_of_groups_uses_the_token_but_not_the_address(
     service: FakeService, caller: Caller
 ) -> None:
     link = '<https://evil.example.com/v2/admin/resourceGroups?continueToken=a%2Fb>; rel="next"'
-    service.replies.extend([says(groups("default"), Link=link), says(groups("team-a"))])
+    service.replies.extend([respond(groups("default"), Link=link), respond(groups("team-a"))])
 
     assert await caller.client.resource_groups(on_retry=caller.troubles) == ["default", "team-a"]
     assert service.asked[1].raw_path == "/v2/admin/resourceGroups?continueToken=a%2Fb"
@@ -166,7 +166,7 @@ async def test_a_paged_list_of_groups_uses_the_token_but_not_the_address(
 async def test_a_list_of_groups_shorter_than_its_count_is_continued_with_skip(
     service: FakeService, caller: Caller
 ) -> None:
-    service.replies.extend([says(groups("a", "b", count=3)), says(groups("c", count=3))])
+    service.replies.extend([respond(groups("a", "b", count=3)), respond(groups("c", count=3))])
 
     assert await caller.client.resource_groups(on_retry=caller.troubles) == ["a", "b", "c"]
 
@@ -175,6 +175,6 @@ async def test_a_service_that_repeats_its_groups_does_not_cause_a_loop(
     service: FakeService, caller: Caller
 ) -> None:
     link = '<x?continueToken=same>; rel="next"'
-    service.usual_reply = says(groups("a", count=9), Link=link)
+    service.usual_reply = respond(groups("a", count=9), Link=link)
 
     assert await caller.client.resource_groups(on_retry=caller.troubles) == ["a"]

@@ -7,7 +7,15 @@ from urllib.parse import quote, quote_plus
 import anyio
 import pytest
 import structlog
-from support.fake_service import CLIENT_SECRET, TARGET, Caller, FakeService, calling, lines, says
+from support.fake_service import (
+    CLIENT_SECRET,
+    TARGET,
+    Caller,
+    FakeService,
+    calling,
+    lines,
+    respond,
+)
 from support.virtual_time import VirtualClock
 
 from tailer.aicore.api import TOKENS_REFUSED_TIMEOUT_S
@@ -115,7 +123,7 @@ async def test_transient_401s_after_a_success_are_retried(
     service: FakeService, caller: Caller
 ) -> None:
     await caller.logs()
-    service.replies.extend([says("Jwt issuer is not configured", 401)] * 5 + [lines("back")])
+    service.replies.extend([respond("Jwt issuer is not configured", 401)] * 5 + [lines("back")])
 
     messages = await caller.messages()
 
@@ -147,7 +155,7 @@ WRONG_ADDRESSES = [(404, "<html>no such tenant</html>"), (302, ""), (405, "")]
 async def test_credentials_rejected_from_the_start_are_an_error(
     status: int, body: object, service: FakeService, caller: Caller
 ) -> None:
-    service.token_replies.append(says(body, status))
+    service.token_replies.append(respond(body, status))
 
     with pytest.raises(AuthError, match=rf"client id from the test: .*/oauth/token: {status}"):
         await caller.logs()
@@ -159,7 +167,7 @@ async def test_credentials_rejected_after_a_success_are_an_error(
 ) -> None:
     await caller.logs()
     service.good_tokens = set()
-    service.token_replies.append(says(body, status))
+    service.token_replies.append(respond(body, status))
 
     with pytest.raises(AuthError, match=rf"client id from the test: .*/oauth/token: {status}"):
         await caller.logs()
@@ -171,7 +179,7 @@ async def test_a_404_of_a_token_address_that_worked_before_is_transient(
 ) -> None:
     await caller.logs()
     service.good_tokens = {"token-3"}
-    service.token_replies.append(says(body, status))
+    service.token_replies.append(respond(body, status))
 
     await caller.logs()
 
@@ -195,7 +203,7 @@ async def test_a_404_of_a_token_address_that_worked_before_is_transient(
 async def test_a_failing_token_endpoint_is_retried(
     status: int, body: bytes, service: FakeService, caller: Caller
 ) -> None:
-    service.token_replies.extend([says(body, status)] * 2)
+    service.token_replies.extend([respond(body, status)] * 2)
 
     await caller.logs()
 
@@ -207,7 +215,7 @@ async def test_a_failing_token_endpoint_is_retried(
 async def test_a_token_without_expires_in_has_a_default_lifetime(
     expires_in: object, service: FakeService, caller: Caller
 ) -> None:
-    service.token_replies.append(says({"access_token": "t", "expires_in": expires_in}))
+    service.token_replies.append(respond({"access_token": "t", "expires_in": expires_in}))
 
     await caller.logs()
     await pass_time(60)
@@ -217,7 +225,7 @@ async def test_a_token_without_expires_in_has_a_default_lifetime(
 
 
 async def test_expires_in_may_be_text(service: FakeService, caller: Caller) -> None:
-    service.token_replies.append(says({"access_token": "t", "expires_in": "100"}))
+    service.token_replies.append(respond({"access_token": "t", "expires_in": "100"}))
 
     await caller.logs()
     await pass_time(90)
@@ -233,7 +241,7 @@ async def test_neither_secret_nor_token_shows_in_a_traceback_or_a_log(
     spelled: Callable[[str], str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    service.token_replies.append(says(f"bad form with {spelled(CLIENT_SECRET)}", 401))
+    service.token_replies.append(respond(f"bad form with {spelled(CLIENT_SECRET)}", 401))
     with structlog.testing.capture_logs() as events:
         async with calling(service.credentials()) as caller:
             with pytest.raises(AuthError) as refused:

@@ -24,7 +24,7 @@ def parsed(environ: dict[str, str], text: str = FILE) -> Config:
     return parse_config(text, name="tailer.toml", environ=environ)
 
 
-def said_about(environ: dict[str, str], text: str = FILE) -> str:
+def error_text(environ: dict[str, str], text: str = FILE) -> str:
     with pytest.raises(ConfigError) as refusal:
         parsed(environ, text)
     return str(refusal.value)
@@ -128,8 +128,8 @@ def test_a_size_in_a_variable_may_have_a_unit() -> None:
 def test_every_key_has_a_variable(section: str) -> None:
     environ = {variable_for(section, key): "\0" for key in SECTIONS[section]}
 
-    said = said_about(environ)
-    assert "there is no such" not in said
+    output = error_text(environ)
+    assert "there is no such" not in output
 
 
 MISTAKES = {
@@ -216,18 +216,18 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("environ", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_a_variable_is_answered_with_its_name(
-    environ: dict[str, str], said: str
+    environ: dict[str, str], output: str
 ) -> None:
-    assert said_about(environ) == said
+    assert error_text(environ) == output
 
 
 def test_mistakes_of_the_file_come_before_those_of_variables() -> None:
-    said = said_about(
+    output = error_text(
         {"TAILER_SPOOL__PATH": "x", "TAILER_DAEMON__SHUTDOWN_TIMEOUT_S": "-1"},
         FILE.replace("1.0", "0"),
     )
 
-    assert [line.split(":")[0] for line in said.split("\n")] == [
+    assert [line.split(":")[0] for line in output.split("\n")] == [
         "tailer.toml",
         "TAILER_DAEMON__SHUTDOWN_TIMEOUT_S",
         "TAILER_SPOOL__PATH",

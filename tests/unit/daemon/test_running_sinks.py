@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import pytest
-from support.daemon_bench import outlet
+from support.daemon_bench import configured
 from support.fakes import TARGET, MemorySink, SlowSink
 from support.spool_on_disk import add
 from support.virtual_time import START_NS, VirtualClock
@@ -42,7 +42,7 @@ class Rig:
         await add(self.spool, START_NS + self._lines, *messages)
 
     async def change(self, *wanted: Sink) -> None:
-        await self.sinks.change([outlet(sink) for sink in wanted])
+        await self.sinks.change([configured(sink) for sink in wanted])
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def running(clock: VirtualClock, *sinks: Sink, strict: bool = False) -> As
     async with anyio.create_task_group() as tasks:
         made = RunningSinks(tasks, spool=spool, clock=clock, health=health)
         for sink in sinks:
-            made.start(outlet(sink), strict=strict)
+            made.start(configured(sink), strict=strict)
         yield Rig(made, spool, health, clock)
         spool.close_input()
 

@@ -59,7 +59,7 @@ def workload(
     )
 
 
-class Looks:
+class Listings:
     """A roster that looks again and again; `found` in seconds before the look that found it."""
 
     def __init__(self, *statuses: Status, backfill_s: int = BACKFILL_S) -> None:
@@ -92,7 +92,7 @@ class Looks:
             Listing(GROUP, KIND, at_s * NS_PER_S, changes.found, changes.forgettable)
         )
 
-    def look(self, at_s: int, *listed: Workload) -> dict[str, int]:
+    def at(self, at_s: int, *listed: Workload) -> dict[str, int]:
         changes = self.compare(at_s, *listed)
         self.store(changes, at_s)
         return {
@@ -106,171 +106,173 @@ T = BEGAN_S
 def test_at_first_listing_targets_are_read_from_creation_or_backfill() -> None:
     young, old = workload(created_s=T - 100), workload(created_s=T - 9999, id_="e2")
 
-    assert Looks().look(T, young, old) == {"e1": -105, "e2": -BACKFILL_S}
+    assert Listings().at(T, young, old) == {"e1": -105, "e2": -BACKFILL_S}
 
 
 def test_a_target_that_ended_before_the_backfill_is_ignored() -> None:
     long_ago = workload(Status.DEAD, created_s=T - 9999, changed_s=T - BACKFILL_S - LATENESS_S - 1)
     lately = replace(long_ago, target=replace(long_ago.target, id="e2"), completion_time=time(T))
 
-    assert Looks().look(T, long_ago, lately) == {"e2": -BACKFILL_S}
+    assert Listings().at(T, long_ago, lately) == {"e2": -BACKFILL_S}
 
 
 def test_without_an_end_time_the_modification_time_is_the_end() -> None:
     long_ago = workload(Status.DEAD, created_s=T - 9999, changed_s=T - 9000)
 
-    assert Looks().look(T, replace(long_ago, completion_time="")) == {}
+    assert Listings().at(T, replace(long_ago, completion_time="")) == {}
 
 
 def test_a_target_that_lived_between_two_listings_is_read_from_creation() -> None:
-    looks = Looks(Status.RUNNING, backfill_s=0)
-    looks.look(T)
+    listings = Listings(Status.RUNNING, backfill_s=0)
+    listings.at(T)
 
-    assert looks.look(T + 10, workload(Status.COMPLETED, created_s=T + 2, changed_s=T + 5)) == {
+    assert listings.at(T + 10, workload(Status.COMPLETED, created_s=T + 2, changed_s=T + 5)) == {
         "e1": -13
     }
 
 
 def test_a_target_that_lived_during_a_downtime_of_a_day_is_read_from_creation() -> None:
-    looks = Looks(Status.RUNNING)
-    looks.look(T)
-    looks.restart()
+    listings = Listings(Status.RUNNING)
+    listings.at(T)
+    listings.restart()
     now_s = T + 86_400
 
-    assert looks.look(now_s, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
+    assert listings.at(now_s, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
         "e1": T + 4 - now_s
     }
 
 
 def test_a_target_that_lived_before_the_first_permitted_listing_is_read() -> None:
-    looks = Looks(Status.RUNNING, backfill_s=0)
-    looks.be_denied(T)
+    listings = Listings(Status.RUNNING, backfill_s=0)
+    listings.be_denied(T)
 
-    assert looks.look(T + 900, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
+    assert listings.at(T + 900, workload(Status.DEAD, created_s=T + 9, changed_s=T + 20)) == {
         "e1": 4 - 900
     }
 
 
 def test_a_target_is_found_when_it_begins_to_match() -> None:
-    looks = Looks(Status.RUNNING)
-    before = looks.look(T, workload(Status.PENDING, created_s=T - 50))
+    listings = Listings(Status.RUNNING)
+    before = listings.at(T, workload(Status.PENDING, created_s=T - 50))
 
     assert before == {}
-    assert looks.look(T + 10, workload(created_s=T - 50, changed_s=T + 9)) == {"e1": -65}
+    assert listings.at(T + 10, workload(created_s=T - 50, changed_s=T + 9)) == {"e1": -65}
 
 
 def test_a_target_pending_in_the_last_listing_is_found_if_it_ran_since() -> None:
-    looks = Looks(Status.RUNNING, backfill_s=0)
-    looks.look(T, workload(Status.PENDING, created_s=T - 9999))
+    listings = Listings(Status.RUNNING, backfill_s=0)
+    listings.at(T, workload(Status.PENDING, created_s=T - 9999))
 
-    assert looks.look(T + 10, workload(Status.DEAD, created_s=T - 9999, changed_s=T + 9)) == {
+    assert listings.at(T + 10, workload(Status.DEAD, created_s=T - 9999, changed_s=T + 9)) == {
         "e1": -70
     }
 
 
 def test_a_target_pending_before_a_restart_is_found_if_it_ran_since() -> None:
-    looks = Looks(Status.RUNNING)
-    looks.look(T, workload(Status.PENDING, created_s=T - 9999))
-    looks.restart()
+    listings = Listings(Status.RUNNING)
+    listings.at(T, workload(Status.PENDING, created_s=T - 9999))
+    listings.restart()
 
-    assert looks.look(T + 10, workload(Status.DEAD, created_s=T - 9999, changed_s=T + 9)) == {
+    assert listings.at(T + 10, workload(Status.DEAD, created_s=T - 9999, changed_s=T + 9)) == {
         "e1": -BACKFILL_S
     }
 
 
 def test_a_target_that_ended_before_the_first_listing_is_not_found() -> None:
-    looks = Looks(Status.RUNNING)
+    listings = Listings(Status.RUNNING)
     dead = workload(Status.DEAD, created_s=T - 500, changed_s=T - 200)
-    looks.look(T, dead)
-    looks.restart()
+    listings.at(T, dead)
+    listings.restart()
 
-    assert looks.look(T + 10, dead) == {}
+    assert listings.at(T + 10, dead) == {}
 
 
 def test_without_a_creation_time_a_new_target_is_found() -> None:
-    looks = Looks(Status.RUNNING, backfill_s=0)
-    looks.look(T)
+    listings = Listings(Status.RUNNING, backfill_s=0)
+    listings.at(T)
     timeless = Workload(Target(GROUP, KIND, "e1"), Status.COMPLETED)
 
-    assert looks.look(T + 10, timeless) == {"e1": -75}
+    assert listings.at(T + 10, timeless) == {"e1": -75}
 
 
 def test_a_restart_finds_followed_targets_until_they_are_retired() -> None:
-    looks = Looks(Status.RUNNING)
+    listings = Listings(Status.RUNNING)
     ended = workload(Status.DEAD, created_s=T - 100, changed_s=T + 5)
-    looks.look(T, workload(created_s=T - 100))
-    looks.restart()
-    again = looks.look(T + 10, ended)
-    looks.memory.retire(ended.target)
-    looks.restart()
+    listings.at(T, workload(created_s=T - 100))
+    listings.restart()
+    again = listings.at(T + 10, ended)
+    listings.memory.retire(ended.target)
+    listings.restart()
 
     assert list(again) == ["e1"]
-    assert looks.look(T + 20, ended) == {}
+    assert listings.at(T + 20, ended) == {}
 
 
 def test_a_retired_target_is_forgotten_after_a_long_absence_from_listings() -> None:
-    looks = Looks()
+    listings = Listings()
     ended = workload(Status.DEAD, created_s=T - 100, changed_s=T)
-    looks.look(T, ended)
-    looks.memory.retire(ended.target)
-    looks.look(T + 10)
-    looks.look(T + 3000)
-    looks.look(T + 3010, ended)
-    looks.look(T + 3020)
-    looks.look(T + 3020 + 3600)
-    kept = set(looks.memory.retired(GROUP, KIND))
-    looks.look(T + 3020 + 3700)
+    listings.at(T, ended)
+    listings.memory.retire(ended.target)
+    listings.at(T + 10)
+    listings.at(T + 3000)
+    listings.at(T + 3010, ended)
+    listings.at(T + 3020)
+    listings.at(T + 3020 + 3600)
+    kept = set(listings.memory.retired(GROUP, KIND))
+    listings.at(T + 3020 + 3700)
 
     assert kept == {ended.target}
-    assert set(looks.memory.retired(GROUP, KIND)) == set()
-    assert looks.look(T + 3020 + 3710, ended) == {}
+    assert set(listings.memory.retired(GROUP, KIND)) == set()
+    assert listings.at(T + 3020 + 3710, ended) == {}
 
 
 def test_a_retired_target_is_found_again_after_several_active_listings() -> None:
-    looks = Looks()
+    listings = Listings()
     alive = workload(created_s=T - 100)
-    looks.look(T, alive)
-    looks.memory.retire(alive.target)
-    behind_the_truth = [looks.look(T + 10, alive), looks.look(T + 69, alive)]
-    looks.restart()
-    too_soon = looks.look(T + 100, alive)
-    found = looks.look(T + 160, alive)
+    listings.at(T, alive)
+    listings.memory.retire(alive.target)
+    behind_the_truth = [listings.at(T + 10, alive), listings.at(T + 69, alive)]
+    listings.restart()
+    too_soon = listings.at(T + 100, alive)
+    found = listings.at(T + 160, alive)
 
     assert [*behind_the_truth, too_soon] == [{}, {}, {}]
     assert list(found) == ["e1"]
-    assert looks.look(T + 300, alive) == {}
+    assert listings.at(T + 300, alive) == {}
 
 
 def test_a_retired_target_listed_as_ended_in_between_is_not_found_again() -> None:
-    looks = Looks()
+    listings = Listings()
     alive, ended = (workload(status, created_s=T - 100) for status in (Status.RUNNING, Status.DEAD))
-    looks.look(T, alive)
-    looks.memory.retire(alive.target)
+    listings.at(T, alive)
+    listings.memory.retire(alive.target)
 
-    assert [looks.look(T + at_s, one) for at_s, one in ((10, alive), (60, ended), (80, alive))] == [
+    assert [
+        listings.at(T + at_s, one) for at_s, one in ((10, alive), (60, ended), (80, alive))
+    ] == [
         {},
         {},
         {},
     ]
 
 
-def left_behind(*more: Workload) -> Looks:
-    looks = Looks()
-    looks.look(T, workload(created_s=T - 100), *more)
-    looks.restart()
-    return looks
+def left_behind(*more: Workload) -> Listings:
+    listings = Listings()
+    listings.at(T, workload(created_s=T - 100), *more)
+    listings.restart()
+    return listings
 
 
-def lost(looks: Looks, at_s: int, *listed: Workload) -> dict[str, int]:
-    changes = looks.compare(at_s, *listed)
-    looks.store(changes, at_s)
+def lost(listings: Listings, at_s: int, *listed: Workload) -> dict[str, int]:
+    changes = listings.compare(at_s, *listed)
+    listings.store(changes, at_s)
     return {target.id: read_ns // NS_PER_S for target, read_ns in changes.lost.items()}
 
 
 def test_a_target_deleted_during_a_downtime_is_lost_after_several_listings() -> None:
-    looks = left_behind()
+    listings = left_behind()
 
-    assert [lost(looks, T + at_s) for at_s in (1000, 1059, 1061, 1200)] == [
+    assert [lost(listings, T + at_s) for at_s in (1000, 1059, 1061, 1200)] == [
         {},
         {},
         {"e1": T - 105},
@@ -279,47 +281,47 @@ def test_a_target_deleted_during_a_downtime_is_lost_after_several_listings() -> 
 
 
 def test_two_listings_are_not_enough_to_report_a_loss() -> None:
-    looks = left_behind()
+    listings = left_behind()
 
-    assert [lost(looks, T + at_s) for at_s in (1000, 5000)] == [{}, {}]
+    assert [lost(listings, T + at_s) for at_s in (1000, 5000)] == [{}, {}]
 
 
 def test_a_target_that_is_listed_again_is_not_lost() -> None:
-    looks = left_behind()
+    listings = left_behind()
     listed = workload(created_s=T - 100)
 
-    assert [lost(looks, T + 1000), lost(looks, T + 1030, listed)] == [{}, {}]
-    assert [lost(looks, T + at_s) for at_s in (1061, 1100, 1200)] == [{}, {}, {}]
+    assert [lost(listings, T + 1000), lost(listings, T + 1030, listed)] == [{}, {}]
+    assert [lost(listings, T + at_s) for at_s in (1061, 1100, 1200)] == [{}, {}, {}]
 
 
 def test_a_finished_target_is_not_lost_when_it_is_deleted() -> None:
-    looks = left_behind()
-    looks.memory.retire(Target(GROUP, KIND, "e1"))
+    listings = left_behind()
+    listings.memory.retire(Target(GROUP, KIND, "e1"))
 
-    assert [lost(looks, T + at_s) for at_s in (1000, 1030, 1061)] == [{}, {}, {}]
+    assert [lost(listings, T + at_s) for at_s in (1000, 1030, 1061)] == [{}, {}, {}]
 
 
 def test_a_target_that_finishes_meanwhile_is_not_lost() -> None:
-    looks = left_behind()
-    before = [lost(looks, T + at_s) for at_s in (1000, 1030)]
-    looks.memory.retire(Target(GROUP, KIND, "e1"))
+    listings = left_behind()
+    before = [lost(listings, T + at_s) for at_s in (1000, 1030)]
+    listings.memory.retire(Target(GROUP, KIND, "e1"))
 
-    assert [*before, lost(looks, T + 1061)] == [{}, {}, {}]
+    assert [*before, lost(listings, T + 1061)] == [{}, {}, {}]
 
 
 def test_the_scanner_does_not_report_losses_of_targets_that_it_found() -> None:
-    looks = Looks()
-    looks.look(T, workload(created_s=T - 100))
+    listings = Listings()
+    listings.at(T, workload(created_s=T - 100))
 
-    assert [lost(looks, T + at_s) for at_s in (10, 50, 100)] == [{}, {}, {}]
+    assert [lost(listings, T + at_s) for at_s in (10, 50, 100)] == [{}, {}, {}]
 
 
 def test_full_listings_are_needed_only_while_old_targets_are_missing() -> None:
-    looks = left_behind(workload(created_s=T - 100, id_="e2"))
-    needs_all = [looks.known_targets.needs_all]
+    listings = left_behind(workload(created_s=T - 100, id_="e2"))
+    needs_all = [listings.known_targets.needs_all]
     for at_s in (1000, 1030, 1061):
-        lost(looks, T + at_s, workload(created_s=T - 100, id_="e2"))
-        needs_all.append(looks.known_targets.needs_all)
+        lost(listings, T + at_s, workload(created_s=T - 100, id_="e2"))
+        needs_all.append(listings.known_targets.needs_all)
 
     assert needs_all == [True, True, True, False]
 
@@ -328,7 +330,7 @@ def test_full_listings_are_needed_only_while_old_targets_are_missing() -> None:
 def test_an_unreadable_time_does_not_lose_a_target(text: str) -> None:
     odd = replace(workload(created_s=T), created_at=text, modified_at=text)
 
-    assert Looks().look(T, odd) == {"e1": -BACKFILL_S}
+    assert Listings().at(T, odd) == {"e1": -BACKFILL_S}
 
 
 @dataclass
@@ -345,7 +347,7 @@ class Life:
         return self.path[self.step]
 
 
-class LooksWithCrashes(RuleBasedStateMachine):
+class ListingsWithCrashes(RuleBasedStateMachine):
     """Everything that is meant at some time while it is watched is found, and once."""
 
     def __init__(self) -> None:
@@ -357,8 +359,8 @@ class LooksWithCrashes(RuleBasedStateMachine):
 
     @initialize(statuses=st.sampled_from(WISHES), backfill_s=st.sampled_from([0, BACKFILL_S]))
     def begin(self, statuses: tuple[Status, ...], backfill_s: int) -> None:
-        self.looks = Looks(*statuses, backfill_s=backfill_s)
-        self.looks.look(self.now_s)
+        self.listings = Listings(*statuses, backfill_s=backfill_s)
+        self.listings.at(self.now_s)
 
     @rule(path=st.sampled_from(PATHS))
     def one_is_created(self, path: tuple[Status, ...]) -> None:
@@ -367,7 +369,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
 
     @precondition(lambda self: self.lives)
     @rule(data=st.data(), steps=st.integers(1, 3), seconds=st.sampled_from([0, 1, 20]))
-    def one_goes_on(self, data: st.DataObject, steps: int, seconds: int) -> None:
+    def one_advances(self, data: st.DataObject, steps: int, seconds: int) -> None:
         life = self.lives[data.draw(st.sampled_from(sorted(self.lives)))]
         for _ in range(steps):
             if life.step + 1 < len(life.path):
@@ -378,12 +380,12 @@ class LooksWithCrashes(RuleBasedStateMachine):
 
     def _notice(self) -> None:
         for life in self.lives.values():
-            is_wanted = not self.looks.statuses or life.status in self.looks.statuses
+            is_wanted = not self.listings.statuses or life.status in self.listings.statuses
             if is_wanted and life.wanted_s is None:
                 life.wanted_s = self.now_s
 
     @rule(path=st.sampled_from(PATHS), seconds=st.sampled_from([0, 1, 20]))
-    def one_comes_and_goes(self, path: tuple[Status, ...], seconds: int) -> None:
+    def one_is_created_and_ends(self, path: tuple[Status, ...], seconds: int) -> None:
         life = Life(path, self.now_s, self.now_s)
         self.lives[f"e{len(self.lives)}"] = life
         self._notice()
@@ -398,7 +400,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
         self.now_s += seconds
 
     @rule()
-    def look(self) -> None:
+    def at(self) -> None:
         self._compare(self._listed())
 
         missed = [
@@ -420,12 +422,12 @@ class LooksWithCrashes(RuleBasedStateMachine):
 
     @rule()
     def crash_and_restart(self) -> None:
-        self.looks.restart()
+        self.listings.restart()
         self.found = set()
 
     @rule()
-    def a_crash_before_the_look_is_stored(self) -> None:
-        self.looks.compare(self.now_s, *self._listed())
+    def a_crash_before_the_listing_is_stored(self) -> None:
+        self.listings.compare(self.now_s, *self._listed())
         self.crash_and_restart()
 
     @precondition(lambda self: self.found)
@@ -435,7 +437,7 @@ class LooksWithCrashes(RuleBasedStateMachine):
         life = self.lives[id_]
         if life.status.is_terminal or is_deleted:
             life.is_deleted = life.is_deleted or is_deleted
-            self.looks.memory.retire(Target(GROUP, KIND, id_))
+            self.listings.memory.retire(Target(GROUP, KIND, id_))
 
     def _listed(self) -> list[Workload]:
         return [
@@ -445,8 +447,8 @@ class LooksWithCrashes(RuleBasedStateMachine):
         ]
 
     def _compare(self, listed: list[Workload]) -> None:
-        retired = {target.id for target in self.looks.memory.retired(GROUP, KIND)}
-        found = self.looks.look(self.now_s, *listed)
+        retired = {target.id for target in self.listings.memory.retired(GROUP, KIND)}
+        found = self.listings.at(self.now_s, *listed)
         assert not self.found & found.keys(), "found twice by one process"
         assert not retired & found.keys(), "retired, and found again"
         for id_, ago_s in found.items():
@@ -457,5 +459,5 @@ class LooksWithCrashes(RuleBasedStateMachine):
         self.ever_found = {**found, **self.ever_found}
 
 
-TestLooksWithCrashes = LooksWithCrashes.TestCase
+TestLooksWithCrashes = ListingsWithCrashes.TestCase
 TestLooksWithCrashes.settings = settings(max_examples=200, stateful_step_count=25)

@@ -117,7 +117,7 @@ class Lists:
         return self.groups.pop(0) if len(self.groups) > 1 else self.groups[0]
 
 
-async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
+async def scanned(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
     health = Health()
     scanner = Scanner(
         selectors=[EXECUTIONS],
@@ -142,7 +142,7 @@ async def looked(seconds: float, lists: Lists, clock: VirtualClock) -> Health:
 
 
 async def test_a_hanging_list_request_is_a_stall(clock: VirtualClock) -> None:
-    health = await looked(STALL_S + 1, Lists(clock, [["a"]]), clock)
+    health = await scanned(STALL_S + 1, Lists(clock, [["a"]]), clock)
 
     reasons = stalled(health, clock.monotonic_s())
     assert reasons == ["executions in a: asking the service for 301 s"]
@@ -150,21 +150,21 @@ async def test_a_hanging_list_request_is_a_stall(clock: VirtualClock) -> None:
 
 
 async def test_a_list_that_fails_for_hours_is_no_stall(clock: VirtualClock) -> None:
-    health = await looked(7200, Lists(clock, [["a"]], fails=True), clock)
+    health = await scanned(7200, Lists(clock, [["a"]], fails=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
     assert health.listings["executions in a"].reason == "502 Bad Gateway"
 
 
 async def test_a_denied_list_is_no_stall_and_counts_as_done(clock: VirtualClock) -> None:
-    health = await looked(7200, Lists(clock, [["a"]], refuses=True), clock)
+    health = await scanned(7200, Lists(clock, [["a"]], refuses=True), clock)
 
     assert stalled(health, clock.monotonic_s()) == []
     assert health.listings["executions in a"].is_done
 
 
 async def test_a_removed_group_is_no_stall(clock: VirtualClock) -> None:
-    health = await looked(STALL_S * 2, Lists(clock, [["a", "b"], ["a"]], refuses=True), clock)
+    health = await scanned(STALL_S * 2, Lists(clock, [["a", "b"], ["a"]], refuses=True), clock)
 
     assert health.listings.keys() == {"resource groups", "executions in a"}
     assert stalled(health, inf) != []

@@ -33,10 +33,10 @@ def test_reasons_exit_codes_and_messages_come_with_the_names_they_belong_to() ->
         ("  just text ", "just text"),
     ],
 )
-def test_a_reason_is_found_in_any_shape(details: object, said: str) -> None:
+def test_a_reason_is_found_in_any_shape(details: object, output: str) -> None:
     (reason,) = reasons(details)
 
-    assert reason.startswith(said)
+    assert reason.startswith(output)
 
 
 @pytest.mark.parametrize("details", [None, {}, [], "", {"exitCode": 0, "reason": "Completed"}])
@@ -57,11 +57,11 @@ def test_an_unknown_shape_is_shown_as_it_is() -> None:
 
 
 def test_details_are_limited_to_a_screen() -> None:
-    said = reasons([{"name": f"pod-{number}", "message": "x" * 10_000} for number in range(500)])
+    output = reasons([{"name": f"pod-{number}", "message": "x" * 10_000} for number in range(500)])
 
-    assert len(said) == 11
-    assert said[-1] == "… and 490 more"
-    assert max(len(line) for line in said) <= 301
+    assert len(output) == 11
+    assert output[-1] == "… and 490 more"
+    assert max(len(line) for line in output) <= 301
 
 
 def test_deeply_nested_details_are_bounded() -> None:

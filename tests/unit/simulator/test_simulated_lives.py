@@ -171,14 +171,14 @@ async def test_hidden_lines_leave_the_pages_but_remain_in_the_shown_lines() -> N
 async def test_messages_are_as_awkward_as_real_ones() -> None:
     sim = simulator(targets=(quiet(rate_per_s=200),), backlog_s=60)
     async with calling(sim):
-        said = texts(sim, D1)
+        output = texts(sim, D1)
 
-    assert "\n" in said
-    assert any("\x1b[" in it for it in said)
-    assert any(not it.isascii() for it in said)
-    assert any(it.startswith("{") for it in said)
-    assert max(map(len, said)) > 8000
-    assert 0.85 < sum(it.endswith("\n") for it in said) / len(said) < 0.95
+    assert "\n" in output
+    assert any("\x1b[" in it for it in output)
+    assert any(not it.isascii() for it in output)
+    assert any(it.startswith("{") for it in output)
+    assert max(map(len, output)) > 8000
+    assert 0.85 < sum(it.endswith("\n") for it in output) / len(output) < 0.95
 
 
 async def test_the_stream_may_be_missing_and_the_message_may_have_a_runtime_prefix() -> None:
@@ -206,12 +206,12 @@ async def test_a_status_set_by_a_test_ends_the_lines_with_a_reason() -> None:
     async with calling(sim) as caller:
         await pass_time(3.21)
         sim.set_status(D1, Status.STOPPED)
-        said = texts(sim, D1)
+        output = texts(sim, D1)
         await pass_time(10)
         reply = await caller.get("/v2/lm/deployments/d1")
 
-    assert said[-1] == "last checkpoint kept\n"
-    assert texts(sim, D1) == said
+    assert output[-1] == "last checkpoint kept\n"
+    assert texts(sim, D1) == output
     assert reply.json["status"] == "STOPPED"
     assert reply.json["completionTime"] == "2023-11-14T22:13:23Z"
 
@@ -224,12 +224,12 @@ async def test_a_target_can_be_added_and_removed_while_others_live() -> None:
         known = await caller.get("/v2/lm/deployments/late-1")
         await pass_time(5)
         sim.remove_target(target)
-        said = texts(sim, target)
+        output = texts(sim, target)
         await pass_time(5)
         gone = await caller.get("/v2/lm/deployments/late-1/logs")
 
     assert (known.status, gone.status) == (200, 404)
-    assert texts(sim, target) == said != []
+    assert texts(sim, target) == output != []
 
 
 async def test_memory_is_bounded_by_discarding_old_lines() -> None:

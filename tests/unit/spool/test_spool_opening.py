@@ -116,7 +116,7 @@ DAMAGES = [zero_page, truncate, overwrite_with_text, zero_first_page, spoil_a_ba
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-async def test_a_damaged_spool_is_kept_aside_and_a_new_one_begun(
+async def test_a_damaged_spool_is_kept_and_a_new_one_created(
     path: Path, damage: Callable[[Path], None]
 ) -> None:
     await fill(path)

@@ -74,8 +74,8 @@ def test_a_target_is_catching_up_when_pauses_do_not_explain_how_far_it_is_behind
 
 def test_secrets_are_removed_from_addresses_and_other_text_stays() -> None:
     health = Health()
-    told = "https://me:pw@x.example/a?token=1 refused (is it running there?) by relp://x:1"
-    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason=told)
+    reported = "https://me:pw@x.example/a?token=1 refused (is it running there?) by relp://x:1"
+    health.of(TARGET).fail(now_s=0, retry_in_s=1, reason=reported)
 
     reason = document(health).targets[0].reason
     assert reason == "https://x.example/a refused (is it running there?) by relp://x:1"

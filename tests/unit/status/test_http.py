@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 from structlog.testing import capture_logs
-from support.status_client import Told, everything, told
+from support.status_client import HttpResponse, everything, parse_response
 
 from tailer.status.server import (
     CONNECTION_TIMEOUT_S,
@@ -44,10 +44,10 @@ async def connected(port: int) -> AsyncIterator[SocketStream]:
         yield stream
 
 
-async def sent(port: int, request: bytes) -> Told:
+async def sent(port: int, request: bytes) -> HttpResponse:
     async with connected(port) as stream:
         await stream.send(request)
-        return told(await everything(stream))
+        return parse_response(await everything(stream))
 
 
 async def seconds_until_closed(stream: SocketStream) -> float:
@@ -151,7 +151,7 @@ async def test_a_request_may_come_in_pieces() -> None:
         for piece in (b"GET /sm", b"all HTTP/1.1\r", b"\nHost: x\r\n\r", b"\n"):
             await stream.send(piece)
             await anyio.wait_all_tasks_blocked()
-        answer = told(await everything(stream))
+        answer = parse_response(await everything(stream))
 
     assert answer.body == b"hello"
 
@@ -188,7 +188,7 @@ async def test_a_body_that_drips_does_not_prolong_the_connection() -> None:
     async with served() as port, connected(port) as stream:
         began_s = anyio.current_time()
         await stream.send(b"POST /small HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
-        answer = told(await everything(stream))
+        answer = parse_response(await everything(stream))
         took_s = anyio.current_time() - began_s
 
     assert answer.status == 405
@@ -259,7 +259,7 @@ async def test_without_descriptors_it_logs_once_and_answers_when_there_are_some_
                     await anyio.sleep(5)  # noqa: TID251 - in virtual time
                 client.sendall(SMALL)
                 await anyio.wait_readable(client)
-                answer = told(client.recv(65_536))
+                answer = parse_response(client.recv(65_536))
 
     assert answer.status == 200
     assert [event["event"] for event in events] == ["status_accept_failed"]

@@ -31,22 +31,22 @@ class Ear:
     status: str = "all is quiet"
     is_healthy: bool = True
 
-    def heard(self) -> list[str]:
+    def notifications(self) -> list[str]:
         """Datagrams received since the last call."""
-        said = []
+        output = []
         with suppress(BlockingIOError):
             while True:
-                said.append(self.socket.recv(4096).decode())
-        return said
+                output.append(self.socket.recv(4096).decode())
+        return output
 
-    async def heard_for(self, seconds: float, clock: VirtualClock) -> list[str]:
+    async def received_in(self, seconds: float, clock: VirtualClock) -> list[str]:
         """The kernel keeps but a few datagrams, so it listens all the time."""
-        said = []
+        output = []
         end_s = clock.monotonic_s() + seconds
         while clock.monotonic_s() < end_s:
             await clock.sleep(1)
-            said += self.heard()
-        return said
+            output += self.notifications()
+        return output
 
     @asynccontextmanager
     async def notified_by(self, supervisor: Supervisor) -> AsyncIterator[None]:
@@ -87,7 +87,7 @@ def test_ready_and_stopping_are_sent(ear: Ear, supervisor: Supervisor) -> None:
     supervisor.ready()
     supervisor.stopping()
 
-    assert ear.heard() == ["READY=1", "STOPPING=1"]
+    assert ear.notifications() == ["READY=1", "STOPPING=1"]
 
 
 async def test_a_reload_begins_with_the_time_and_ends_with_ready(
@@ -98,7 +98,7 @@ async def test_a_reload_begins_with_the_time_and_ends_with_ready(
     supervisor.reloading()
     supervisor.ready()
 
-    assert ear.heard() == ["RELOADING=1\nMONOTONIC_USEC=12500000", "READY=1"]
+    assert ear.notifications() == ["RELOADING=1\nMONOTONIC_USEC=12500000", "READY=1"]
 
 
 async def test_a_healthy_service_pings_at_least_twice_in_a_watchdog_period(
@@ -106,7 +106,7 @@ async def test_a_healthy_service_pings_at_least_twice_in_a_watchdog_period(
 ) -> None:
     async with ear.notified_by(supervisor):
         pings = [
-            (await ear.heard_for(WATCHDOG_S / 2, clock)).count("WATCHDOG=1") for _ in range(10)
+            (await ear.received_in(WATCHDOG_S / 2, clock)).count("WATCHDOG=1") for _ in range(10)
         ]
 
     assert min(pings) >= 1
@@ -119,7 +119,7 @@ async def test_an_unhealthy_service_does_not_ping(
     async with ear.notified_by(supervisor):
         for is_healthy in (True, False, True):
             ear.is_healthy = is_healthy
-            has_pinged.append("WATCHDOG=1" in await ear.heard_for(2 * WATCHDOG_S, clock))
+            has_pinged.append("WATCHDOG=1" in await ear.received_in(2 * WATCHDOG_S, clock))
 
     assert has_pinged == [True, False, True]
 
@@ -128,11 +128,11 @@ async def test_a_status_line_is_sent_when_it_has_changed(
     ear: Ear, supervisor: Supervisor, clock: VirtualClock
 ) -> None:
     async with ear.notified_by(supervisor):
-        said = await ear.heard_for(WATCHDOG_S, clock)
+        output = await ear.received_in(WATCHDOG_S, clock)
         ear.status = "something happened"
-        said += await ear.heard_for(WATCHDOG_S, clock)
+        output += await ear.received_in(WATCHDOG_S, clock)
 
-    sent = [text for text in said if text.startswith("STATUS=")]
+    sent = [text for text in output if text.startswith("STATUS=")]
     assert sent == ["STATUS=all is quiet", "STATUS=something happened"]
 
 
@@ -141,16 +141,16 @@ async def test_a_status_line_that_changes_often_is_sent_every_five_seconds(
 ) -> None:
     """Also with a short watchdog, for which it pings more often."""
     supervisor = Supervisor(clock, address=ear.address, watchdog_s=0.2)
-    said: list[str] = []
+    output: list[str] = []
     async with ear.notified_by(supervisor):
         for number in range(600):
             ear.status = f"{number} things happened"
             await clock.sleep(0.1)
-            said += ear.heard()
-        said += await ear.heard_for(10, clock)
+            output += ear.notifications()
+        output += await ear.received_in(10, clock)
     supervisor.close()
 
-    sent = [text for text in said if text.startswith("STATUS=")]
+    sent = [text for text in output if text.startswith("STATUS=")]
     assert sent[-1] == "STATUS=599 things happened"
     assert 10 <= len(sent) <= 15
 
@@ -161,9 +161,9 @@ async def test_stopping_is_queued_while_the_socket_is_full(
     async with ear.notified_by(supervisor):
         await clock.sleep(5 * WATCHDOG_S)  # unread: the buffer of the socket is full
         supervisor.stopping()
-        said = await ear.heard_for(WATCHDOG_S, clock)
+        output = await ear.received_in(WATCHDOG_S, clock)
 
-    assert said.count("STOPPING=1") == 1
+    assert output.count("STOPPING=1") == 1
 
 
 async def test_ready_is_queued_while_the_socket_is_absent(
@@ -177,9 +177,9 @@ async def test_ready_is_queued_while_the_socket_is_absent(
         async with ear.notified_by(supervisor):
             await clock.sleep(1)
         supervisor.close()
-        said = ear.heard()
+        output = ear.notifications()
 
-    assert said[0] == "READY=1"
+    assert output[0] == "READY=1"
 
 
 async def test_without_a_notify_socket_nothing_is_sent(clock: VirtualClock) -> None:
@@ -221,7 +221,7 @@ async def test_a_watchdog_of_another_process_gets_no_pings(
             await clock.sleep(2 * WATCHDOG_S)
         supervisor.close()
 
-        assert ear.heard() == ["STATUS=all is quiet"]
+        assert ear.notifications() == ["STATUS=all is quiet"]
 
 
 @pytest.mark.parametrize("address", ["vsock:2:1234", "notify", ""])
@@ -239,11 +239,11 @@ def test_a_program_that_is_started_does_not_have_the_socket(supervisor: Supervis
     supervisor.ready()
     assert supervisor._socket is not None
     look = f"import os; print(os.path.exists('/proc/self/fd/{supervisor._socket.fileno()}'))"
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", look], capture_output=True, check=True, close_fds=False
     )
 
-    assert said.stdout == b"False\n"
+    assert output.stdout == b"False\n"
 
 
 BLOCKED = """
@@ -277,7 +277,7 @@ def test_a_loop_that_hangs_in_a_call_sends_no_pings(tmp_path: Path) -> None:
         assert process.stdout is not None
         while process.stdout.readline() != b"hangs\n":
             pass
-        before = ear.heard()
+        before = ear.notifications()
         ear.socket.settimeout(2)  # five times what its watchdog allows
         with pytest.raises(TimeoutError):
             ear.socket.recv(4096)

@@ -22,20 +22,20 @@ def killed_after(folder: Path, lines: int) -> list[str]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        said = list(islice(process.stdout, lines))
+        output = list(islice(process.stdout, lines))
         process.kill()
-    return said
+    return output
 
 
 @pytest.mark.parametrize("seed", [1])
 def test_each_line_is_in_the_files_once_after_many_kills(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    said = []
+    output = []
     for _ in range(KILLS):
-        said += killed_after(tmp_path, chance.randrange(1, 30))
-    said += killed_after(tmp_path, COUNT + 1)
+        output += killed_after(tmp_path, chance.randrange(1, 30))
+    output += killed_after(tmp_path, COUNT + 1)
 
     store = Store(tmp_path / "logs")
     store.position = COUNT
     assert read_files(tmp_path / "logs") == store.truth(file_victim.batches(COUNT))
-    assert [each for each in said if each.startswith("gap")] == []
+    assert [each for each in output if each.startswith("gap")] == []

@@ -46,7 +46,7 @@ def udp_url(server: socket.socket) -> str:
     return f"udp://127.0.0.1:{server.getsockname()[1]}"
 
 
-def say_too_long_for_a_router(sender: tuple[str, int], receiver: tuple[str, int]) -> None:
+def send_too_long_for_a_router(sender: tuple[str, int], receiver: tuple[str, int]) -> None:
     """ICMP's "fragmentation needed" (RFC 792, RFC 1191), to whom that sender belongs."""
     try:
         router = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
@@ -69,7 +69,7 @@ async def test_an_icmp_error_of_one_datagram_does_not_fail_the_next() -> None:
         connection = await transport_to(udp_url(server)).connect()
         await connection.send(UnconfirmedMessages([b"first"]))
         sender = server.recvfrom(100)[1]
-        say_too_long_for_a_router(sender, server.getsockname())
+        send_too_long_for_a_router(sender, server.getsockname())
         await connection.send(unconfirmed := UnconfirmedMessages(MESSAGES))
         await connection.aclose()
 

@@ -121,11 +121,11 @@ async def test_unacknowledged_messages_are_sent_again_after_a_reconnect(
 ) -> None:
     server = RelpServer(answers_before_end=answers, farewell=farewell)
     unconfirmed = UnconfirmedMessages(MESSAGES)
-    said = "the server closes the session" if farewell else "closed the connection"
+    output = "the server closes the session" if farewell else "closed the connection"
     async with serving(server) as port:
         transport = transport_to(f"relp://127.0.0.1:{port}")
         first = await transport.connect()
-        with pytest.raises(TransientSinkError, match=said):
+        with pytest.raises(TransientSinkError, match=output):
             await first.send(unconfirmed)
         await first.aclose()
         left = len(unconfirmed)
@@ -208,9 +208,9 @@ async def test_a_missing_response_to_close_does_not_block() -> None:
         (b"hello", "does not speak RELP"),
     ],
 )
-async def test_a_server_that_rejects_open_gets_no_messages(welcome: bytes, said: str) -> None:
+async def test_a_server_that_rejects_open_gets_no_messages(welcome: bytes, output: str) -> None:
     async with serving(RelpServer(welcome=welcome)) as port:
-        with pytest.raises(TransientSinkError, match=said):
+        with pytest.raises(TransientSinkError, match=output):
             await transport_to(f"relp://127.0.0.1:{port}").connect()
 
 
@@ -221,9 +221,9 @@ async def test_a_server_that_rejects_open_gets_no_messages(welcome: bytes, said:
         (b"\x15\x03\x03\x00\x02\x02\x0a", "the server speaks TLS on that port"),
     ],
 )
-async def test_a_server_of_another_protocol_is_recognized(banner: bytes, said: str) -> None:
+async def test_a_server_of_another_protocol_is_recognized(banner: bytes, output: str) -> None:
     async with serving(lambda stream: stream.send(banner)) as port:
-        with pytest.raises(TransientSinkError, match=said):
+        with pytest.raises(TransientSinkError, match=output):
             await transport_to(f"relp://127.0.0.1:{port}").connect()
 
 

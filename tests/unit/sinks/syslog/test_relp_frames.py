@@ -62,8 +62,8 @@ def test_any_input_is_frames_or_an_error_independently_of_packet_boundaries(
         (b"1 " + b"x" * 33, "not a frame"),
     ],
 )
-def test_invalid_input_is_rejected_at_its_first_wrong_byte(noise: bytes, said: str) -> None:
-    with pytest.raises(RelpError, match=said.replace(".", r"\.")):
+def test_invalid_input_is_rejected_at_its_first_wrong_byte(noise: bytes, output: str) -> None:
+    with pytest.raises(RelpError, match=output.replace(".", r"\.")):
         FrameReader().read(noise)
 
 

@@ -98,11 +98,11 @@ async def test_a_send_returns_when_the_connection_was_open_for_ack_hold_s() -> N
 async def test_a_half_closed_connection_is_closed_and_its_lines_are_kept() -> None:
     unconfirmed = UnconfirmedMessages(MORE_THAN_FITS)
 
-    async def say_that_nothing_more_comes(stream: ByteStream) -> None:
+    async def half_close(stream: ByteStream) -> None:
         await stream.send_eof()
         await anyio.sleep_forever()
 
-    async with serving(say_that_nothing_more_comes) as port:
+    async with serving(half_close) as port:
         connection = await transport_to(f"tcp://127.0.0.1:{port}").connect()
         with anyio.fail_after(1), pytest.raises(TransientSinkError, match="server closed"):
             await connection.send(unconfirmed)

@@ -117,9 +117,9 @@ async def test_relp_works_over_tls(authority: Authority) -> None:
 async def test_the_certificate_of_an_unknown_authority_is_refused(
     authority: Authority, stranger: Authority
 ) -> None:
-    said = await refusal(authority.server(), tls_ca_file=stranger.ca_file)
+    output = await refusal(authority.server(), tls_ca_file=stranger.ca_file)
 
-    assert said == (
+    assert output == (
         "the server's certificate is signed by an authority that is not trusted here "
         "(set tls_ca_file to the certificate of that authority)"
     )
@@ -128,19 +128,19 @@ async def test_the_certificate_of_an_unknown_authority_is_refused(
 async def test_a_wrong_name_is_reported_with_the_names_in_the_certificate(
     authority: Authority,
 ) -> None:
-    said = await refusal(
+    output = await refusal(
         authority.server("logs.example", "logs2.example"), tls_ca_file=authority.ca_file
     )
 
-    assert said.startswith(
+    assert output.startswith(
         "the server's certificate is not for 127.0.0.1: it is for logs.example, logs2.example "
     )
 
 
 async def test_an_expired_certificate_is_refused(authority: Authority) -> None:
-    said = await refusal(authority.server(expires=LONG_AGO), tls_ca_file=authority.ca_file)
+    output = await refusal(authority.server(expires=LONG_AGO), tls_ca_file=authority.ca_file)
 
-    assert said.startswith("the server's certificate has expired (")
+    assert output.startswith("the server's certificate has expired (")
 
 
 async def test_the_name_in_the_certificate_can_be_another_than_that_of_the_url(
@@ -299,8 +299,8 @@ async def test_a_file_that_cannot_be_used_is_named_and_never_quoted(
     if content is not None:
         files[name].write_bytes(content)
 
-    said = await refusal(authority.server(), **files)
+    output = await refusal(authority.server(), **files)
 
-    assert "cannot use tls_" in said
-    assert "required, in PEM" in said
-    assert "c2Vjc" not in said
+    assert "cannot use tls_" in output
+    assert "required, in PEM" in output
+    assert "c2Vjc" not in output
