@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from support.daemon_bench import FIRST, SECOND, Bench, configured, lines_of
-from support.fakes import MemorySink, SlowSink, hiccup
+from support.fakes import MemorySink, SlowSink, transient_failure
 from support.json_files import shown_in_files, without_newlines
 
 from tailer.aicore.credentials import find_credentials
@@ -194,7 +194,7 @@ async def test_a_removed_sink_finishes_its_write_in_progress(
 
 
 async def test_lines_that_a_removed_sink_lacks_are_a_gap(bench: Bench, operator: Operator) -> None:
-    down, kept = MemorySink(name="down", fails=hiccup), MemorySink()
+    down, kept = MemorySink(name="down", fails=transient_failure), MemorySink()
 
     async def operate() -> None:
         await bench.clock.sleep(10)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 from support.daemon_bench import FIRST, SECOND, Bench, configured, lines_of
-from support.fakes import MemorySink, SlowSink, hiccup
+from support.fakes import MemorySink, SlowSink, transient_failure
 from support.json_files import shown_in_files, without_newlines
 
 from tailer.clock import Clock
@@ -111,7 +111,7 @@ async def test_each_sink_gets_its_matching_lines(bench: Bench, tmp_path: Path) -
 async def test_a_drop_oldest_sink_loses_its_oldest_lines_and_a_wait_sink_none(
     bench: Bench,
 ) -> None:
-    dropping = MemorySink(name="dropping", fails=hiccup)
+    dropping = MemorySink(name="dropping", fails=transient_failure)
     waiting = SlowSink(name="waiting", clock=bench.clock, write_s=0.3)
     bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
     bench.sinks = (configured(dropping, drops=True), configured(waiting))
@@ -140,7 +140,7 @@ async def test_a_drop_oldest_sink_loses_its_oldest_lines_and_a_wait_sink_none(
 
 async def test_a_full_spool_blocks_reading_and_is_logged_once(bench: Bench) -> None:
     is_down = True
-    sink = MemorySink(fails=lambda: hiccup() if is_down else None)
+    sink = MemorySink(fails=lambda: transient_failure() if is_down else None)
     quick = MemorySink(name="quick")
     bench.config = replace(bench.config, spool=replace_size(bench, SMALL_BYTES))
     bench.sinks = (configured(sink), configured(quick))

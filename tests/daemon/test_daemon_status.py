@@ -10,7 +10,7 @@ import anyio
 import pytest
 from anyio import sleep_forever
 from support.daemon_bench import FIRST, SECOND, Bench, configured
-from support.fakes import MemorySink, hiccup
+from support.fakes import MemorySink, transient_failure
 from support.status_client import HttpResponse, ask, short_folder
 from support.virtual_time import VirtualTimeLoop
 
@@ -137,7 +137,7 @@ async def test_tokens_are_counted(watched: Watched) -> None:
 
 
 async def test_a_failing_sink_is_reported_with_lag_and_failures(watched: Watched) -> None:
-    down = MemorySink(name="down", fails=hiccup)
+    down = MemorySink(name="down", fails=transient_failure)
     watched.bench.sinks = (*watched.bench.sinks, configured(down))
 
     found = await samples_after(watched, 60)
@@ -152,7 +152,7 @@ async def test_a_failing_sink_is_reported_with_lag_and_failures(watched: Watched
 
 
 async def test_the_lag_is_unchanged_after_a_restart(watched: Watched) -> None:
-    down = MemorySink(name="down", fails=hiccup)
+    down = MemorySink(name="down", fails=transient_failure)
     watched.bench.sinks = (*watched.bench.sinks, configured(down))
     await watched.bench.run_for(60)
 
@@ -164,7 +164,7 @@ async def test_the_lag_is_unchanged_after_a_restart(watched: Watched) -> None:
 async def test_gaps_are_counted_by_reason(watched: Watched) -> None:
     bench = watched.bench
     bench.config = replace(bench.config, spool=replace(bench.config.spool, max_bytes=SMALL_BYTES))
-    bench.sinks = (configured(MemorySink(name="dropping", fails=hiccup), drops=True),)
+    bench.sinks = (configured(MemorySink(name="dropping", fails=transient_failure), drops=True),)
 
     found = await samples_after(watched, 60)
 
@@ -177,7 +177,7 @@ async def test_a_spool_filled_by_a_failing_sink_is_reported_and_healthy(
 ) -> None:
     bench = watched.bench
     bench.config = replace(bench.config, spool=replace(bench.config.spool, max_bytes=SMALL_BYTES))
-    bench.sinks = (configured(MemorySink(name="down", fails=hiccup)),)
+    bench.sinks = (configured(MemorySink(name="down", fails=transient_failure)),)
 
     (health, metrics) = [
         *(await watched.after(LONG_S)),
@@ -271,7 +271,7 @@ class BarredSink(MemorySink):
 
     async def open(self, mark: bytes | None) -> bytes | None:
         if self.now_s() < self.until_s:
-            raise hiccup()
+            raise transient_failure()
         return await MemorySink.open(self, mark)
 
 

@@ -137,7 +137,7 @@ class SlowSink(MemorySink):
         return await MemorySink.write(self, batches)
 
 
-def hiccup() -> TransientSinkError:
+def transient_failure() -> TransientSinkError:
     return TransientSinkError("the receiver went away")
 
 

@@ -5,7 +5,7 @@ from functools import partial
 import anyio
 import pytest
 from structlog.testing import capture_logs
-from support.fakes import TARGET, MemorySink, SlowSink, hiccup
+from support.fakes import TARGET, MemorySink, SlowSink, transient_failure
 from support.virtual_time import VirtualClock
 
 from tailer.delivery import deliver
@@ -82,7 +82,7 @@ async def test_a_batch_without_a_matching_line_is_skipped_and_keeps_the_mark(
 async def test_a_transient_failure_is_retried_until_the_batch_is_written(
     clock: VirtualClock,
 ) -> None:
-    failures = iter([hiccup(), hiccup(), hiccup()])
+    failures = iter([transient_failure(), transient_failure(), transient_failure()])
     sink = MemorySink(fails=lambda: next(failures, None))
 
     await deliver(sink, await spool_with("a", "b"), clock=clock, wanted=everything)
@@ -155,7 +155,7 @@ async def test_an_error_is_logged_once_and_again_when_it_changes(
 async def test_the_same_error_is_logged_again_after_a_recovery(
     clock: VirtualClock,
 ) -> None:
-    failures = iter([hiccup(), None, hiccup(), None])
+    failures = iter([transient_failure(), None, transient_failure(), None])
     sink = MemorySink(fails=lambda: next(failures))
 
     with capture_logs() as events:
@@ -181,7 +181,7 @@ async def test_a_permanent_error_ends_the_delivery_and_closes_the_sink(
 async def test_a_failing_sink_does_not_delay_another_sink(clock: VirtualClock) -> None:
     def forever() -> Iterator[SinkError]:
         while True:
-            yield hiccup()
+            yield transient_failure()
 
     failures = forever()
     broken = MemorySink(name="broken", fails=lambda: next(failures))
