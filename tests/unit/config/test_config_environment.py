@@ -214,7 +214,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("environ", "said"), MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize(("environ", "output"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_a_variable_is_answered_with_its_name(
     environ: dict[str, str], output: str
 ) -> None:

@@ -23,7 +23,7 @@ def test_reasons_exit_codes_and_messages_come_with_the_names_they_belong_to() ->
 
 
 @pytest.mark.parametrize(
-    ("details", "said"),
+    ("details", "output"),
     [
         ({"reason": "ErrImagePull"}, "ErrImagePull"),
         ({"exit_code": "2"}, "exit code 2"),

@@ -51,7 +51,7 @@ def test_any_input_is_frames_or_an_error_independently_of_packet_boundaries(
 
 
 @pytest.mark.parametrize(
-    ("noise", "said"),
+    ("noise", "output"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n", "not a frame: 'HTTP/1.1"),
         (b"\x15\x03\x01\x00\x02", "not a frame"),
