@@ -182,7 +182,7 @@ def test_a_path_that_becomes_unwritable_is_reported(world: World, file: Path) ->
     assert f"--summary {file} cannot be written: No such file or directory" in ended.err
 
 
-def test_the_file_that_standard_output_goes_to_is_refused(world: World, file: Path) -> None:
+def test_the_file_of_standard_output_is_rejected(world: World, file: Path) -> None:
     ended = shell(f"$tailer logs d1 --summary {file} > {file}", environ=world.environ)
 
     assert ended.code == 2

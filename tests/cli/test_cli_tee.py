@@ -142,7 +142,7 @@ def test_contradictory_flags_are_rejected(world: World, words: tuple[str, ...]) 
 @pytest.mark.parametrize(
     "way", long_values_after(1, ["{copy}", "/dev/stdout", "{copy.parent}/link.log"])
 )
-def test_the_file_that_standard_output_goes_to_is_refused_and_kept(
+def test_the_file_of_standard_output_is_rejected_and_kept(
     world: World, copy: Path, way: str
 ) -> None:
     world.say(world.add(), "one", ago_s=5)

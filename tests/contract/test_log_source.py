@@ -116,7 +116,7 @@ async def test_a_page_has_the_lines_of_the_range_in_the_requested_order(
     assert newest_first == ["line -2", "line -3", "line -4"]
 
 
-async def test_twins_are_two_lines(opening: Opening, clock: VirtualClock) -> None:
+async def test_identical_lines_are_two_lines(opening: Opening, clock: VirtualClock) -> None:
     async with opening(clock) as rig:
         rig.add_line(-2, "twin", -2)
         rig.add_line(-2, "twin", -2)

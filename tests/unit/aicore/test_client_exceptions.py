@@ -135,18 +135,18 @@ async def error_for(error: Exception, http: aioresponses) -> TransientApiError:
 
 
 @pytest.mark.parametrize(
-    ("error", "becomes", "says"),
+    ("error", "becomes", "text"),
     CASES,
     ids=[f"{type(error).__name__} {number}" for number, (error, _, _) in enumerate(CASES)],
 )
 async def test_an_exception_of_aiohttp_becomes_the_documented_error_and_names_the_host(
-    error: Exception, becomes: type[TransientApiError], respond: str, http: aioresponses
+    error: Exception, becomes: type[TransientApiError], text: str, http: aioresponses
 ) -> None:
     raised = await error_for(error, http)
 
     assert type(raised) is becomes
     assert raised.message.startswith("api.example: ")
-    assert respond in raised.message
+    assert text in raised.message
     assert "hunter2" not in str(raised)
 
 

@@ -119,7 +119,7 @@ async def test_a_long_error_page_is_not_read_to_its_end(
     assert len(str(caller.troubles.errors[0])) < 300
 
 
-async def test_a_full_page_of_the_default_size_means_that_top_was_ignored(
+async def test_a_full_page_of_the_default_size_shows_that_top_was_ignored(
     service: FakeService, caller: Caller
 ) -> None:
     service.usual_reply = lines_of(1, available=DEFAULT_TOP)

@@ -7,7 +7,7 @@ from tailer.timestamp import NS_PER_S
 START_NS = 1_700_000_000 * NS_PER_S
 
 
-def test_nothing_is_known_before_the_first_answer() -> None:
+def test_the_time_is_unknown_before_the_first_response() -> None:
     assert ServerClock().bound_ns(1.0) is None
 
 

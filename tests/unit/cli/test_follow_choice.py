@@ -57,5 +57,5 @@ def test_a_word_without_a_match_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("text", ["d3", "deployment/d3", " d3 "])
-def test_a_whole_name_means_exactly_that(text: str) -> None:
+def test_a_complete_name_matches_exactly(text: str) -> None:
     assert named(text, [*SHOWN, workload("d33")]) == [SHOWN[2]]

@@ -214,14 +214,14 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("environ", "said"), MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize(("environ", "output"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_in_a_variable_is_answered_with_its_name(
     environ: dict[str, str], output: str
 ) -> None:
     assert error_text(environ) == output
 
 
-def test_mistakes_of_the_file_come_before_those_of_variables() -> None:
+def test_mistakes_of_the_file_precede_mistakes_of_variables() -> None:
     output = error_text(
         {"TAILER_SPOOL__PATH": "x", "TAILER_DAEMON__SHUTDOWN_TIMEOUT_S": "-1"},
         FILE.replace("1.0", "0"),

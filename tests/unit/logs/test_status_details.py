@@ -16,14 +16,14 @@ POD = {
 }
 
 
-def test_reasons_exit_codes_and_messages_come_with_the_names_they_belong_to() -> None:
+def test_reasons_exit_codes_and_messages_have_the_names_of_their_objects() -> None:
     assert reasons({"workflow_info": {"pods": [POD]}}) == (
         "e1-main-0/main: OOMKilled, exit code 137: memory limit",
     )
 
 
 @pytest.mark.parametrize(
-    ("details", "said"),
+    ("details", "output"),
     [
         ({"reason": "ErrImagePull"}, "ErrImagePull"),
         ({"exit_code": "2"}, "exit code 2"),

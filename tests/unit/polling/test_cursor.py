@@ -36,14 +36,14 @@ def taken(cursor: Cursor, slice_: Slice) -> list[Entry]:
     return list(step.fresh)
 
 
-def test_a_line_seen_before_is_not_fresh() -> None:
+def test_a_line_seen_before_is_not_new() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown((995, entry("a"))))
 
     assert taken(cursor, shown((995, entry("a")), (996, entry("b")))) == [entry("b")]
 
 
-def test_twins_are_two_lines() -> None:
+def test_identical_lines_are_two_lines() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown((995, entry("a"))))
 
@@ -57,7 +57,7 @@ def test_the_same_message_of_another_pod_is_another_line() -> None:
     assert taken(cursor, shown((995, entry("a", "p")), (995, entry("a", "q")))) == [entry("a", "q")]
 
 
-def test_a_line_that_vanished_and_came_back_is_not_fresh() -> None:
+def test_a_line_that_was_hidden_and_reappears_is_not_new() -> None:
     cursor = Cursor(0, lateness_ns=LATENESS_NS)
     taken(cursor, shown((995, entry("a")), (995, entry("a"))))
     taken(cursor, shown((995, entry("a"))))

@@ -96,7 +96,7 @@ def test_refusals_never_push_the_rate_below_its_floor(refusals: int) -> None:
     assert budget.rate_per_s(refusals * 1e-3) >= 32 * FLOOR_SHARE
 
 
-def test_the_rate_comes_back_with_time_and_not_beyond_what_was_set() -> None:
+def test_the_rate_recovers_up_to_the_configured_rate() -> None:
     budget = RateLimiter(20)
     budget.halve(0.0, sent_s=0.0)
 

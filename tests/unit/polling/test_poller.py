@@ -223,7 +223,7 @@ async def test_a_target_that_ended_long_ago_is_read_once(rig: Rig) -> None:
     assert [entry.msg for entry in rig.taken] == ["the end"]
 
 
-async def test_a_target_that_just_ended_is_read_until_late_lines_can_come_no_more(rig: Rig) -> None:
+async def test_a_target_that_just_ended_is_read_until_the_lateness_has_passed(rig: Rig) -> None:
     rig.source.status = Status.DEAD
     rig.source.completion_time = format_ns(START_NS)
     rig.source.store.add(
@@ -346,7 +346,7 @@ async def test_a_one_shot_read_retries_after_a_404(rig: Rig) -> None:
     assert messages(rig.taken) == [*map(str, range(100))]
 
 
-async def test_an_ended_target_that_never_had_logs_is_left(rig: Rig) -> None:
+async def test_an_ended_target_without_logs_is_finished(rig: Rig) -> None:
     rig.source.status = Status.DEAD
     rig.source.has_logs = False
 

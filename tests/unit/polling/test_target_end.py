@@ -42,7 +42,7 @@ def test_a_new_line_starts_the_drain_time_anew() -> None:
     assert one.is_over_after(120, found_lines=False)
 
 
-def test_a_target_that_ended_before_any_late_line_could_come_needs_one_read() -> None:
+def test_a_target_that_ended_before_the_lateness_needs_one_read() -> None:
     assert ending(ended(ago_s=70)).is_over_after(100, found_lines=True)
 
 

@@ -180,7 +180,7 @@ def test_a_mixed_share_meets_every_fault_about_equally_often(seed: int) -> None:
     assert 200 < sum(counts) < 460
 
 
-def test_a_fault_spares_the_kinds_it_is_not_meant_for() -> None:
+def test_a_fault_affects_only_its_kinds_of_request() -> None:
     settings = FaultSettings(server_error=1.0, on=("logs",))
 
     assert choose_fault(settings, share=0, seed=1, kind="get", number=1) is None

@@ -37,7 +37,7 @@ def test_the_manual_names_every_field_and_every_phase() -> None:
     assert (fields | set(PHASES)) - named == set()
 
 
-def test_targets_that_need_attention_come_first_and_no_more_than_a_thousand() -> None:
+def test_failing_targets_are_listed_first_up_to_a_thousand() -> None:
     health = Health()
     for number in range(1500):
         health.of(Target("g", Kind.EXECUTION, f"e{number}")).enter(Phase.ENDED, now_s=0)

@@ -94,7 +94,7 @@ def test_a_target_found_later_makes_all_of_them_named() -> None:
     assert (found, after) == ("execution/e3f4 │ two\n", "deployment/d1a2 │ three\n")
 
 
-def test_further_lines_of_a_message_stand_under_the_first() -> None:
+def test_further_lines_of_a_message_are_indented_under_the_first() -> None:
     page = shown(text(DEPLOYMENT, EXECUTION), line("Traceback\n  File\n\nError\n"))
 
     assert page == (
@@ -102,7 +102,7 @@ def test_further_lines_of_a_message_stand_under_the_first() -> None:
     )
 
 
-def test_with_a_time_they_stand_under_the_message_too() -> None:
+def test_further_lines_are_indented_also_with_a_time() -> None:
     page = shown(text(DEPLOYMENT, timestamps=True, timezone=UTC), line("one\ntwo"))
 
     assert page == "2024-09-18T16:06:50.914Z one\n" + " " * 25 + "two\n"

@@ -200,7 +200,7 @@ async def test_a_missing_response_to_close_does_not_block() -> None:
 
 
 @pytest.mark.parametrize(
-    ("welcome", "said"),
+    ("welcome", "output"),
     [
         (b"500 not you", "refused RELP.s open: 500 not you"),
         (b"200 OK\ncommands=syslog", "agreed to no version"),
@@ -215,7 +215,7 @@ async def test_a_server_that_rejects_open_gets_no_messages(welcome: bytes, outpu
 
 
 @pytest.mark.parametrize(
-    ("banner", "said"),
+    ("banner", "output"),
     [
         (b"220 mail.example ESMTP\r\n", "does not speak RELP on that port"),
         (b"\x15\x03\x03\x00\x02\x02\x0a", "the server speaks TLS on that port"),

@@ -51,7 +51,7 @@ def test_any_input_is_frames_or_an_error_independently_of_packet_boundaries(
 
 
 @pytest.mark.parametrize(
-    ("noise", "said"),
+    ("noise", "output"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n", "not a frame: 'HTTP/1.1"),
         (b"\x15\x03\x01\x00\x02", "not a frame"),
@@ -86,7 +86,7 @@ def test_a_number_is_followed_by_the_next_and_the_last_by_one() -> None:
         (b"500 no room\nrest\nof it", RelpStatus(500, b"no room", b"rest\nof it")),
     ],
 )
-def test_an_answer_has_a_code_and_words_and_a_rest(content: bytes, status: RelpStatus) -> None:
+def test_a_response_has_a_code_a_text_and_further_lines(content: bytes, status: RelpStatus) -> None:
     assert status_of(Frame(1, b"rsp", content)) == status
 
 
