@@ -87,8 +87,15 @@ def _table(keys: Iterable[Key], descriptions: Mapping[str, str]) -> str:
     for key in keys:
         default = "required" if key.default is REQUIRED else _default(key)
         meaning = descriptions[key.name].replace("|", "\\|")
-        rows.append(f"| `{key.name}` | {key.expected()} | {default} | {meaning} |")
+        rows.append(f"| `{key.name}` | {_value(key)} | {default} | {meaning} |")
     return "\n".join([*rows, ""])
+
+
+def _value(key: Key) -> str:
+    one = key.expected()
+    if key.one_or_more:
+        return f"{one}, or a list of them"
+    return f"a list; each value: {one}" if key.is_list else one
 
 
 def _default(key: Key) -> str:

@@ -20,19 +20,13 @@ def keys_of(*sections: type[Any]) -> dict[str, Key]:
     return keys
 
 
-KIND: Final = "kind"
 SINK_KEYS: Final = {
     kind: {
-        KIND: Key(KIND, Literal[tuple(settings.SINK_KINDS)], REQUIRED),
+        "kind": Key("kind", Literal[tuple(settings.SINK_KINDS)], REQUIRED),
         **keys_of(section, settings.SinkSection),
         "name": Key("name", settings.SinkName, None),  # the default is the kind
     }
     for kind, section in settings.SINK_KINDS.items()
-}
-ANY_SINK_KEYS: Final = {  # as long as the kind is unknown, no other key is required
-    name: key if name == KIND else dataclasses.replace(key, default=None)
-    for keys in SINK_KEYS.values()
-    for name, key in keys.items()
 }
 SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
     "aicore": keys_of(settings.AicoreSection),
@@ -41,7 +35,12 @@ SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
     "status": keys_of(settings.StatusSection),
     "daemon": keys_of(settings.DaemonSection),
     "watch": keys_of(settings.Watch),
-    "sink": ANY_SINK_KEYS,
+    "sink": {  # as long as the kind is unknown, no other key is required
+        name: Key(name, key.hint, REQUIRED if name == "kind" else None)
+        for keys in SINK_KEYS.values()
+        for name, key in keys.items()
+    }
+    | {"format": Key("format", Literal[settings.Format, settings.SyslogFormat], None)},
 }
 ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
 
