@@ -14,8 +14,7 @@ from typing import NamedTuple
 import click
 
 from tailer.cli.main import tailer
-from tailer.config.schema import SECTIONS, SINK_KEYS, header, keys_of
-from tailer.config.settings import SINK_KINDS, SinkSection
+from tailer.config.settings import SECTIONS, SINK_KEYS, SINK_KINDS, SinkSection, header, keys_of
 from tailer.config.values import REQUIRED, Key, shown
 
 HERE = Path(__file__).parent

@@ -1,7 +1,7 @@
 """Find, read and validate the configuration: file and environment to Config."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -9,10 +9,9 @@ from typing import Any, Final, TypeVar
 from tailer.config import rules, settings
 from tailer.config.fields import closest
 from tailer.config.mistakes import SECRET_VALUE, SERVICE_KEY, Mistakes
-from tailer.config.schema import ARRAYS, SECTIONS, SINK_KEYS, header, keys_of, variable_for
-from tailer.config.settings import Config, PaceSettings, PollSettings, SinkSection
+from tailer.config.settings import ARRAYS, SECTIONS, SINK_KEYS, header, keys_of, variable_for
 from tailer.config.toml_index import LineIndex, Place, explain, parse_toml
-from tailer.config.values import REQUIRED, Key, shown
+from tailer.config.values import REQUIRED, shown
 from tailer.errors import ConfigError
 
 _Section = TypeVar("_Section")
@@ -50,7 +49,7 @@ def find_config_path(
     )
 
 
-def read_config(path: Path, environ: Mapping[str, str]) -> Config:
+def read_config(path: Path, environ: Mapping[str, str]) -> settings.Config:
     """Raises: ConfigError, if the file cannot be read, or with a line for each mistake."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -60,7 +59,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     return parse_config(text, name=str(path), environ=environ)
 
 
-def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> Config:
+def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> settings.Config:
     """`environ` wins over the file `name`. Raises: ConfigError, with a line for each mistake."""
     text = text.removeprefix("\ufeff")  # the byte order mark that some editors write
     try:
@@ -115,13 +114,13 @@ def _lay_over(document: dict[str, Any], environ: Mapping[str, str], mistakes: Mi
             mistakes.variables[place] = variable
 
 
-def _validated(document: Mapping[str, Any], mistakes: Mistakes) -> Config:
+def _validated(document: Mapping[str, Any], mistakes: Mistakes) -> settings.Config:
     for name in document.keys() - SECTIONS.keys():
-        mistakes.add((name,), _unknown_section(name))
+        mistakes.add((name,), _unknown(name, SECTIONS))
     tables = {
         section: [
-            (_read_table(table, place, mistakes), table)
-            for place, table in _tables_of(section, document, mistakes)
+            (_read_table(table, (section, number), mistakes), table)
+            for number, table in enumerate(_tables_of(section, document, mistakes))
         ]
         for section in SECTIONS
     }
@@ -129,7 +128,7 @@ def _validated(document: Mapping[str, Any], mistakes: Mistakes) -> Config:
         mistakes.add(place, sentence)
     mistakes.raise_if_any()
     one = {section: read[0][0] for section, read in tables.items() if section not in ARRAYS}
-    return Config(
+    return settings.Config(
         aicore=settings.AicoreSection(**one["aicore"]),
         watches=tuple(settings.Watch(**right) for right, _ in tables["watch"]),
         poll=_poll_settings(one["poll"]),
@@ -140,16 +139,16 @@ def _validated(document: Mapping[str, Any], mistakes: Mistakes) -> Config:
     )
 
 
-def _poll_settings(right: Mapping[str, Any]) -> PollSettings:
-    pace, poll = _section(PaceSettings, right), _section(PollSettings, right)
+def _poll_settings(right: Mapping[str, Any]) -> settings.PollSettings:
+    pace, poll = _section(settings.PaceSettings, right), _section(settings.PollSettings, right)
     if "idle_interval_s" not in right:
         pace = replace(pace, idle_interval_s=max(pace.idle_interval_s, pace.interval_s))
     return replace(poll, pace=pace, drain_s=poll.lateness_s)
 
 
-def _sink_section(right: Mapping[str, Any]) -> SinkSection:
+def _sink_section(right: Mapping[str, Any]) -> settings.SinkSection:
     to: Any = _section(settings.SINK_KINDS[right["kind"]], right)
-    return _section(SinkSection, {**right, "name": rules.sink_name(right)}, to=to)
+    return _section(settings.SinkSection, right, to=to)
 
 
 def _section(section: type[_Section], right: Mapping[str, Any], **more: object) -> _Section:
@@ -157,54 +156,51 @@ def _section(section: type[_Section], right: Mapping[str, Any], **more: object) 
     return section(**{name: right[name] for name in keys_of(section) if name in right}, **more)
 
 
-def _tables_of(
-    section: str, document: Mapping[str, Any], mistakes: Mistakes
-) -> list[tuple[Place, Mapping[str, Any]]]:
-    """Each [[table]] of an array; the only [table] of another section, empty if missing."""
+def _tables_of(section: str, document: Mapping[str, Any], mistakes: Mistakes) -> list[Any]:
+    """Every [[table]] of an array; the only [table] of another section, empty if missing."""
     is_array = section in ARRAYS
-    content = document.get(section, [] if is_array else {})
-    if not is_array and isinstance(content, dict):
-        return [((section,), content)]
-    if is_array and isinstance(content, list) and all(isinstance(each, dict) for each in content):
-        return [((section, number), each) for number, each in enumerate(content)]
+    tables = document.get(section, []) if is_array else [document.get(section, {})]
+    if isinstance(tables, list) and all(isinstance(each, dict) for each in tables):
+        return tables
     number = "above each of them" if is_array else "once"
     mistakes.add((section,), f"has the wrong form; write {header(section)} {number}")
-    return [] if is_array else [((section,), {})]
+    return [] if is_array else [{}]
 
 
 def _read_table(table: Mapping[str, Any], place: Place, mistakes: Mistakes) -> dict[str, Any]:
     """The values that are right; everything else is added to `mistakes`."""
-    section, kind = str(place[0]), table.get("kind")
+    section = str(place[0])
+    place = place if section in ARRAYS else (section,)
     keys = SECTIONS[section]
-    if section == "sink" and isinstance(kind, str):
-        keys = SINK_KEYS.get(kind, keys)
+    if section == "sink":
+        keys = SINK_KEYS.get(str(table.get("kind")), keys)
     right: dict[str, Any] = {}
     for name, value in table.items():
-        key = (*place, name)
+        at = (*place, name)
         if name not in keys:
-            mistakes.add(key, _unknown_key(name, keys, section))
+            mistakes.add(at, _unknown(name, keys, section))
             continue
         try:
-            right[name] = keys[name].read(value, is_variable=key in mistakes.variables)
+            right[name] = keys[name].read(value, is_variable=at in mistakes.variables)
         except ConfigError as error:
-            mistakes.add(key, "; ".join(filter(None, (error.message, error.hint))))
-    required = {name for name, key in keys.items() if key.default is REQUIRED}
-    for name in required - table.keys():
-        mistakes.add((*place, name), f"is missing; an example is {_EXAMPLES[name]}")
+            mistakes.add(at, "; ".join(filter(None, (error.message, error.hint))))
+    for name in (name for name, key in keys.items() if key.default is REQUIRED):
+        if name not in table and (name == "kind" or "kind" in right):
+            mistakes.add((*place, name), f"is missing; an example is {_EXAMPLES[name]}")
+    if section == "sink" and "name" not in table:
+        right["name"] = right.get("kind")  # a number would change with the order in the file
     return right
 
 
-def _unknown_key(name: str, keys: Mapping[str, Key], section: str) -> str:
-    kind = next((kind for kind, owned in SINK_KEYS.items() if name in owned), None)
-    if section == "sink" and kind is not None:
-        return f"belongs in a [[sink]] with kind = {shown(kind)}; remove it"
+def _unknown(name: str, known: Iterable[str], section: str = "") -> str:
+    """What is wrong with a key or a section that does not exist, and what would be right."""
     home = next((header(other) for other in SECTIONS if name in SECTIONS[other]), None)
-    remedy = closest(name, keys) if home is None else f"it belongs in {home}"
-    return f"there is no such key in this section; {remedy}"
-
-
-def _unknown_section(name: str) -> str:
-    home = next((header(section) for section, keys in SECTIONS.items() if name in keys), None)
-    if home is not None:
+    if section == "sink" and name in SECTIONS["sink"]:
+        kind = next(kind for kind, keys in SINK_KEYS.items() if name in keys)
+        return f"belongs in a [[sink]] with kind = {shown(kind)}; remove it"
+    if section:
+        remedy = f"it belongs in {home}" if home else closest(name, known)
+        return f"there is no such key in this section; {remedy}"
+    if home:
         return f"the key is outside of its section; it belongs in {home}"
-    return f"there is no such section; {closest(name, SECTIONS, header)}"
+    return f"there is no such section; {closest(name, known, header)}"

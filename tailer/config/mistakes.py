@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tailer.config.schema import variable_for
+from tailer.config.settings import variable_for
 from tailer.config.toml_index import LineIndex, Place
 from tailer.errors import ConfigError
 

@@ -1,7 +1,6 @@
 """Rules across keys: what is missing, contradictory or without effect. Pure.
 
-`right` has the values of a table that are right by themselves; `written` has all that the
-table contains, because a wrong value is not a missing one.
+`right` has the correct values of a table, `written` all: a wrong value is not a missing one.
 """
 
 from collections import Counter
@@ -10,8 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from tailer.config.schema import SINK_KEYS
-from tailer.config.settings import ALL_GROUPS, SELECTOR_KEYS, PaceSettings
+from tailer.config.settings import ALL_GROUPS, SELECTOR_KEYS, SINK_KEYS, PaceSettings
 from tailer.config.toml_index import Place
 
 Table: TypeAlias = Mapping[str, Any]
@@ -90,18 +88,12 @@ def _broken_in_sinks(sinks: Tables, title: Title) -> Iterator[tuple[Place, str]]
         if "template" in right and right.get("format", "text") != "text":
             sentence = f'conflicts with format = "{right["format"]}"; remove one of them'
             yield ("sink", number, "template"), sentence
-        name = None if "name" in written and "name" not in right else sink_name(right)
+        name = right.get("name")
         if name and (first := first_of.setdefault(name, number)) != number:
             is_default = "" if "name" in written else "is missing, and the default "
             sentence = f'{is_default}"{name}" is the name of {title("sink", first)}; write a unique'
             remedy = f'name such as "{name}-{number + 1}", and do not change it later'
             yield ("sink", number, "name"), f"{sentence} {remedy}"
-
-
-def sink_name(right: Table) -> str | None:
-    """The sink's name, else its kind: a number would change with the order in the file."""
-    name: str | None = right.get("name", right.get("kind"))
-    return name
 
 
 def _broken_in_syslog(right: Table) -> Iterator[tuple[str, str]]:

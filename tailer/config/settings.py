@@ -5,15 +5,16 @@ as well. Fields marked Internal are not keys of the file. `example.toml` describ
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_type_hints
 
 from msgspec import Meta
 
 from tailer.config import values
 from tailer.config.fields import HEADER_FIELDS, LINE_FIELDS
-from tailer.config.values import INTERNAL, ONE_OR_MORE, matching, number, with_fields
+from tailer.config.values import INTERNAL, ONE_OR_MORE, REQUIRED, Key, matching, number
 from tailer.model import Status
 
 _T = TypeVar("_T")
@@ -51,6 +52,8 @@ _PATH: Final = Meta(description="an absolute path")
 _TARGET: Final = Meta(description="deployment/ID, execution/ID or ID")
 _REGEX: Final = Meta(description="a regular expression")
 _FIELDS: Final = Meta(description="text with fields")
+_LINE: Final = values.with_fields(LINE_FIELDS, '"{time} {msg}"')
+_HEADER: Final = values.with_fields(HEADER_FIELDS, '"{pod}"')
 
 Internal: TypeAlias = Annotated[_T, INTERNAL]
 OneOrMore: TypeAlias = Annotated[tuple[_T, ...], ONE_OR_MORE]
@@ -59,7 +62,7 @@ AbsolutePath: TypeAlias = Annotated[Path, values.absolute_path, _PATH]
 Pattern: TypeAlias = Annotated[re.Pattern[str], values.regular_expression, _REGEX]
 TargetName: TypeAlias = Annotated[str, values.target, _TARGET]
 SinkName: TypeAlias = Annotated[str, _NAME]
-HeaderTemplate: TypeAlias = Annotated[str, with_fields(HEADER_FIELDS, '"{pod}"'), _FIELDS]
+HeaderTemplate: TypeAlias = Annotated[str, _HEADER, _FIELDS]
 Severity: TypeAlias = Annotated[str, matching("|".join(SEVERITIES))]
 
 Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
@@ -75,14 +78,12 @@ class PaceSettings:
 
 @dataclass(frozen=True, slots=True)
 class PollSettings:
-    """`drain_s`: a finished target is polled until this long has passed without a new line."""
-
     pace: Internal[PaceSettings] = field(default_factory=PaceSettings)
     lateness_s: Annotated[float, number(1, _DAY_S)] = 60.0
     edge_s: Internal[float] = 5.0
     sweep_s: Internal[float] = 15.0
     status_s: Internal[float] = 5.0
-    drain_s: Internal[float] = 60.0
+    drain_s: Internal[float] = 60.0  # without a new line, until a finished target is done
     backfill_s: Annotated[float, number(0, _YEAR_S)] = 3600.0
     requests_per_s: Annotated[float, number(0.1, 1000)] = 20.0
     discovery_interval_s: Annotated[float, number(1, _HOUR_S)] = 15.0
@@ -125,11 +126,9 @@ class DaemonSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSection:
-    """`path` is a template of PATH_FIELDS. `template` replaces `format`."""
-
     path: Annotated[str, values.file_path, Meta(description="an absolute path with fields")]
     format: Format = "json"
-    template: Annotated[str, with_fields(LINE_FIELDS, '"{time} {msg}"'), _FIELDS] | None = None
+    template: Annotated[str, _LINE, _FIELDS] | None = None
     rotate_bytes: Annotated[int, number(4096, _PIB, zero="never")] = 100 * _MIB
     rotate_s: Annotated[float, number(1, _YEAR_S, zero="never")] = 0.0
     keep_files: Annotated[int, number(1, 100_000)] = 7
@@ -138,8 +137,6 @@ class FileSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyslogSection:
-    """`url`: servers in order of preference, all with one scheme. See `docs/syslog.md`."""
-
     url: OneOrMore[Annotated[str, _URL]]
     format: SyslogFormat = "rfc5424"
     framing: Literal["auto", "octet-counting", "lf"] = "auto"
@@ -173,9 +170,7 @@ class SyslogSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSection:
-    """Keys of every sink. `to` has those of its kind, which are in the same table."""
-
-    to: Internal[FileSection | SyslogSection]
+    to: Internal[FileSection | SyslogSection]  # the keys of its kind, in the same table
     name: SinkName  # identifies the sink in the spool: a renamed one starts from the beginning
     include: tuple[Pattern, ...] = ()
     exclude: tuple[Pattern, ...] = ()
@@ -190,8 +185,6 @@ SINK_KINDS: Final = {"file": FileSection, "syslog": SyslogSection}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration; only the composition root takes it apart."""
-
     aicore: AicoreSection = field(default_factory=AicoreSection)
     watches: tuple[Watch, ...] = ()
     poll: PollSettings = field(default_factory=PollSettings)
@@ -199,3 +192,49 @@ class Config:
     status: StatusSection = field(default_factory=StatusSection)
     daemon: DaemonSection = field(default_factory=DaemonSection)
     sinks: tuple[SinkSection, ...] = ()
+
+
+def keys_of(*sections: type[Any]) -> dict[str, Key]:
+    """All fields that are keys of the file, in order."""
+    keys: dict[str, Key] = {}
+    for section in sections:
+        hints = get_type_hints(section, include_extras=True)
+        for one in fields(section):
+            if INTERNAL not in values.unwrapped(hints[one.name])[1]:
+                keys[one.name] = Key(one.name, hints[one.name], one.default)
+    return keys
+
+
+SINK_KEYS: Final = {
+    kind: {
+        "kind": Key("kind", Literal[tuple(SINK_KINDS)], REQUIRED),
+        **keys_of(section, SinkSection),
+        "name": Key("name", SinkName, None),  # the default is the kind
+    }
+    for kind, section in SINK_KINDS.items()
+}
+SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
+    "aicore": keys_of(AicoreSection),
+    "poll": keys_of(PaceSettings, PollSettings),
+    "spool": keys_of(SpoolSection),
+    "status": keys_of(StatusSection),
+    "daemon": keys_of(DaemonSection),
+    "watch": keys_of(Watch),
+    "sink": {  # as long as the kind is unknown
+        **SINK_KEYS["file"],
+        **SINK_KEYS["syslog"],
+        "format": Key("format", Literal[Format, SyslogFormat], None),
+    },
+}
+ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
+
+
+def header(section: str) -> str:
+    """The header of the section in the file."""
+    return f"[[{section}]]" if section in ARRAYS else f"[{section}]"
+
+
+def variable_for(section: str, key: str, number: int = 0) -> str:
+    """The environment variable of the key; `number` is the element's, counted from 0."""
+    middle = f"__{number + 1}" if section in ARRAYS else ""
+    return f"TAILER_{section}{middle}__{key}".upper()

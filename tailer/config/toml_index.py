@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 Place: TypeAlias = tuple[str | int, ...]  # the path to a value: ("sink", 0, "path")
@@ -55,12 +56,10 @@ class LineIndex:
     def of(self, place: Place) -> int:
         """The line of a key, else of what contains it, else 1."""
         line, node = 1, self._document
-        for step in place:
-            try:
+        with suppress(LookupError, TypeError):
+            for step in place:
                 node = node[step]  # type: ignore[index]
-            except (LookupError, TypeError):
-                break
-            line = _first_line(node)
+                line = _first_line(node)
         return line
 
 

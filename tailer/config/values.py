@@ -1,5 +1,6 @@
 """Values of single keys: msgspec checks types, ranges and patterns, a parser the rest. Pure."""
 
+import dataclasses
 import re
 import types
 import warnings
@@ -18,7 +19,7 @@ from tailer.text import parse_duration, parse_size
 
 INTERNAL: Final = "internal"  # annotates a field that is not a key of the file
 ONE_OR_MORE: Final = "one or more"  # annotates a tuple that may be written as a single value
-REQUIRED: Final = object()  # stands for the default of a key that has none
+REQUIRED: Final = dataclasses.MISSING  # the default of a key that has none
 
 _LONGEST_SHOWN: Final = 60  # of a wrong value: enough to recognize it
 _UNITS: Final = {
@@ -43,7 +44,7 @@ class Key:
     """A key of the file; `hint` is the type of its field, annotated with a Meta or a parser."""
 
     def __init__(self, name: str, hint: Any, default: object) -> None:
-        self.name, self.hint, self.default = name, hint, default
+        self.name, self.default = name, default
         self._type, notes = unwrapped(hint)
         self.one_or_more, self.is_list = ONE_OR_MORE in notes, get_origin(self._type) is tuple
         if self.is_list:

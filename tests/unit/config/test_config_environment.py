@@ -6,7 +6,7 @@ import pytest
 from tailer.cli.main import tailer
 from tailer.config import Config, FileSection, parse_config
 from tailer.config.mistakes import SECRET_KEY, USERINFO
-from tailer.config.schema import SECTIONS, header, variable_for
+from tailer.config.settings import SECTIONS, header, variable_for
 from tailer.errors import ConfigError
 
 FILE = """\
