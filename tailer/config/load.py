@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from tailer.config import rules, settings
 from tailer.config.fields import closest
 from tailer.config.mistakes import SECRET_VALUE, SERVICE_KEY, Mistakes
-from tailer.config.settings import ARRAYS, SECTIONS, SINK_KEYS, header, keys_of, variable_for
+from tailer.config.settings import ARRAYS, SECTIONS, SINK_KEYS, SINK_KINDS, header, keys_of
 from tailer.config.toml_index import LineIndex, Place, explain, parse_toml
 from tailer.config.values import REQUIRED, shown
 from tailer.errors import ConfigError
@@ -18,7 +18,6 @@ _Section = TypeVar("_Section")
 
 VARIABLE: Final = "TAILER_CONFIG"
 USUAL_PATHS: Final = (Path("tailer.toml"), Path("/etc/tailer/config.toml"))
-
 _VARIABLE_OF_KEY: Final = re.compile(r"TAILER_+(.+?)_+(?:(\d{1,4})_+)?(.+)", re.ASCII | re.DOTALL)
 _EXAMPLES: Final = {
     "kind": 'kind = "file"',
@@ -30,18 +29,13 @@ _EXAMPLES: Final = {
 def find_config_path(
     given: Path | None, environ: Mapping[str, str], exists: Callable[[Path], bool]
 ) -> Path:
-    """`given` by --config, else by the variable, else the first usual path that exists.
-
-    Raises: ConfigError. A file that is named is never replaced by a usual one.
-    """
-    if given or environ.get(VARIABLE):
-        path = given or Path(environ[VARIABLE])
-        if not exists(path):
-            source = "--config" if given else f"${VARIABLE}"
-            raise ConfigError(f"{source}: {path} does not exist", hint="name an existing file")
+    """`given` by --config, else by the variable, else the first usual path. Raises: ConfigError."""
+    named = given or environ.get(VARIABLE)
+    for path in filter(exists, [Path(named)] if named else USUAL_PATHS):
         return path
-    for path in filter(exists, USUAL_PATHS):
-        return path
+    if named:
+        source = "--config" if given else f"${VARIABLE}"
+        raise ConfigError(f"{source}: {named} does not exist", hint="name an existing file")
     raise ConfigError(
         f"no configuration: --config and ${VARIABLE} are not set, and neither ./{USUAL_PATHS[0]} "
         f"nor {USUAL_PATHS[1]} exists",
@@ -78,21 +72,18 @@ def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> setting
 
 
 def _lay_over(document: dict[str, Any], environ: Mapping[str, str], mistakes: Mistakes) -> None:
-    """Put the values of variables, such as TAILER_SINK__1__PATH, into `document`.
-
-    A name without a double underscore belongs to a flag, unless it is nearly that of a key.
-    """
+    """Put the values of variables, such as TAILER_SINK__1__PATH, into `document`."""
     names = [
         (max(int(name[2] or 1) - 1, 0), name[1].lower(), name[3].lower(), variable)
         for variable in environ
         if (name := _VARIABLE_OF_KEY.fullmatch(variable.upper()))
     ]
     for number, section, key, variable in sorted(names):
-        meant = variable_for(section, key, number)
+        meant = settings.variable_for(section, key, number)
         if key in SECTIONS.get(section, {}) and variable != meant:
             mistakes.add_variable(variable, f"there is no such variable; did you mean {meant}?")
             continue
-        if "__" not in variable:
+        if "__" not in variable:  # it belongs to a flag, as TAILER_SINCE does
             continue
         place: Place = (section, number, key) if section in ARRAYS else (section, key)
         if section not in document:
@@ -101,7 +92,7 @@ def _lay_over(document: dict[str, Any], environ: Mapping[str, str], mistakes: Mi
         table = document[section]
         if isinstance(table, list) and section in ARRAYS:
             if number > len(table):
-                following = variable_for(section, key, len(table))
+                following = settings.variable_for(section, key, len(table))
                 sentence = f"only {len(table)} {header(section)} come before it; use {following}"
                 mistakes.add_variable(variable, sentence)
                 continue
@@ -135,7 +126,10 @@ def _validated(document: Mapping[str, Any], mistakes: Mistakes) -> settings.Conf
         spool=settings.SpoolSection(**one["spool"]),
         status=settings.StatusSection(**one["status"]),
         daemon=settings.DaemonSection(**one["daemon"]),
-        sinks=tuple(_sink_section(right) for right, _ in tables["sink"]),
+        sinks=tuple(
+            _section(settings.SinkSection, right, to=_section(SINK_KINDS[right["kind"]], right))
+            for right, _ in tables["sink"]
+        ),
     )
 
 
@@ -144,11 +138,6 @@ def _poll_settings(right: Mapping[str, Any]) -> settings.PollSettings:
     if "idle_interval_s" not in right:
         pace = replace(pace, idle_interval_s=max(pace.idle_interval_s, pace.interval_s))
     return replace(poll, pace=pace, drain_s=poll.lateness_s)
-
-
-def _sink_section(right: Mapping[str, Any]) -> settings.SinkSection:
-    to: Any = _section(settings.SINK_KINDS[right["kind"]], right)
-    return _section(settings.SinkSection, right, to=to)
 
 
 def _section(section: type[_Section], right: Mapping[str, Any], **more: object) -> _Section:
@@ -198,9 +187,8 @@ def _unknown(name: str, known: Iterable[str], section: str = "") -> str:
     if section == "sink" and name in SECTIONS["sink"]:
         kind = next(kind for kind, keys in SINK_KEYS.items() if name in keys)
         return f"belongs in a [[sink]] with kind = {shown(kind)}; remove it"
-    if section:
-        remedy = f"it belongs in {home}" if home else closest(name, known)
-        return f"there is no such key in this section; {remedy}"
-    if home:
+    if home and not section:
         return f"the key is outside of its section; it belongs in {home}"
-    return f"there is no such section; {closest(name, known, header)}"
+    missing = "there is no such key in this section" if section else "there is no such section"
+    remedy = f"it belongs in {home}" if home else closest(name, known, str if section else header)
+    return f"{missing}; {remedy}"

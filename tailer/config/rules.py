@@ -15,6 +15,7 @@ from tailer.config.toml_index import Place
 Table: TypeAlias = Mapping[str, Any]
 Tables: TypeAlias = Sequence[tuple[Table, Table]]  # right and written
 Title: TypeAlias = Callable[[str, int], str]  # of the watch or sink with this number
+Broken: TypeAlias = Iterator[tuple[Place, str]]
 
 _NEEDED: Final = {"watch": 'targets = ["deployment/ID"]', "sink": 'kind = "file" and a path'}
 _UNVERIFIED: Final = "tls_dangerously_accept_any_certificate"
@@ -27,9 +28,7 @@ _SCHEMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
 _LONGEST_MESSAGE: Final = {"udp": 65_507, "relp": 131_072, "relp+tls": 131_072}
 
 
-def check(
-    document: Table, tables: Mapping[str, Tables], title: Title
-) -> Iterator[tuple[Place, str]]:
+def check(document: Table, tables: Mapping[str, Tables], title: Title) -> Broken:
     if document.keys() <= tables.keys():  # else a missing section may be a misspelled one
         for section, example in _NEEDED.items():
             if document.get(section, []) == []:
@@ -39,8 +38,7 @@ def check(
     yield from _broken_in_sinks(tables["sink"], title)
 
 
-def _broken_in_poll(right: Table, written: Table) -> Iterator[tuple[Place, str]]:
-    """An idle interval that is not given follows the interval."""
+def _broken_in_poll(right: Table, written: Table) -> Broken:
     interval_s = right.get("interval_s", PaceSettings().interval_s)
     idle_s = right.get("idle_interval_s", interval_s)
     if idle_s < interval_s and ("interval_s" in right or "interval_s" not in written):
@@ -49,7 +47,7 @@ def _broken_in_poll(right: Table, written: Table) -> Iterator[tuple[Place, str]]
         yield ("poll", "idle_interval_s"), f"{sentence}; {remedy}"
 
 
-def _broken_in_watches(watches: Tables, title: Title) -> Iterator[tuple[Place, str]]:
+def _broken_in_watches(watches: Tables, title: Title) -> Broken:
     first_watch_of: dict[tuple[object, str], int] = {}
     for number, (right, written) in enumerate(watches):
         place = ("watch", number, "targets")
@@ -76,7 +74,7 @@ def _broken_in_watches(watches: Tables, title: Title) -> Iterator[tuple[Place, s
                 yield place, f'"{target}" is already in {title("watch", first)}; remove one'
 
 
-def _broken_in_sinks(sinks: Tables, title: Title) -> Iterator[tuple[Place, str]]:
+def _broken_in_sinks(sinks: Tables, title: Title) -> Broken:
     first_of: dict[object, int] = {}  # by path, and by name
     for number, (right, written) in enumerate(sinks):
         for key, sentence in _broken_in_syslog(right) if right.get("kind") == "syslog" else ():

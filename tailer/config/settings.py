@@ -48,6 +48,7 @@ _GROUP: Final = matching(r"[!-~](?:[ -~]*[!-~])?", "the ID of a resource group")
 _NAME: Final = matching(r"[A-Za-z0-9._-]{1,100}", "1 to 100 letters, digits, '.', '_' and '-'")
 # RFC 5424, 7.2.2: the SD-ID, "aicore@" and this number, has at most 32 characters.
 _OID: Final = matching(r"(?=.{1,25}\Z)\d+(\.\d+)*", 'digits and periods in quotes, as in "32473"')
+_USUAL_LIMIT: Final = "the usual limit of the transport"
 _PATH: Final = Meta(description="an absolute path")
 _TARGET: Final = Meta(description="deployment/ID, execution/ID or ID")
 _REGEX: Final = Meta(description="a regular expression")
@@ -61,7 +62,6 @@ NonEmptyText: TypeAlias = Annotated[str, matching(r".*\S.*", "text that is not e
 AbsolutePath: TypeAlias = Annotated[Path, values.absolute_path, _PATH]
 Pattern: TypeAlias = Annotated[re.Pattern[str], values.regular_expression, _REGEX]
 TargetName: TypeAlias = Annotated[str, values.target, _TARGET]
-SinkName: TypeAlias = Annotated[str, _NAME]
 HeaderTemplate: TypeAlias = Annotated[str, _HEADER, _FIELDS]
 Severity: TypeAlias = Annotated[str, matching("|".join(SEVERITIES))]
 
@@ -152,9 +152,7 @@ class SyslogSection:
     control_characters: ControlCharacters = "escape"
     byte_order_mark: bool = False
     # RFC 5424, 6.1: every receiver accepts 480 octets.
-    max_message_bytes: Annotated[
-        int, number(480, 16 * _MIB, zero="the usual limit of the transport")
-    ] = 0
+    max_message_bytes: Annotated[int, number(480, 16 * _MIB, zero=_USUAL_LIMIT)] = 0
     oversize: Literal["truncate", "split"] = "truncate"
     datagrams_per_s: Annotated[float, number(1, 1_000_000, zero="no limit")] = 1000.0
     relp_window: Annotated[int, number(1, 65_536)] = 128
@@ -171,7 +169,9 @@ class SyslogSection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSection:
     to: Internal[FileSection | SyslogSection]  # the keys of its kind, in the same table
-    name: SinkName  # identifies the sink in the spool: a renamed one starts from the beginning
+    name: Annotated[
+        str, _NAME
+    ]  # identifies the sink in the spool: a renamed one starts from the beginning
     include: tuple[Pattern, ...] = ()
     exclude: tuple[Pattern, ...] = ()
     containers: tuple[Pattern, ...] = ()
@@ -180,7 +180,7 @@ class SinkSection:
     when_full: Literal["wait", "drop_oldest"] = "wait"
 
 
-SINK_KINDS: Final = {"file": FileSection, "syslog": SyslogSection}
+SINK_KINDS: Final[Mapping[str, type[Any]]] = {"file": FileSection, "syslog": SyslogSection}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,10 +209,11 @@ SINK_KEYS: Final = {
     kind: {
         "kind": Key("kind", Literal[tuple(SINK_KINDS)], REQUIRED),
         **keys_of(section, SinkSection),
-        "name": Key("name", SinkName, None),  # the default is the kind
+        "name": Key("name", Annotated[str, _NAME], None),  # the default is the kind
     }
     for kind, section in SINK_KINDS.items()
 }
+_ANY_FORMAT: Final = Key("format", Literal[Format, SyslogFormat], None)  # of an unknown kind
 SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
     "aicore": keys_of(AicoreSection),
     "poll": keys_of(PaceSettings, PollSettings),
@@ -220,11 +221,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
     "status": keys_of(StatusSection),
     "daemon": keys_of(DaemonSection),
     "watch": keys_of(Watch),
-    "sink": {  # as long as the kind is unknown
-        **SINK_KEYS["file"],
-        **SINK_KEYS["syslog"],
-        "format": Key("format", Literal[Format, SyslogFormat], None),
-    },
+    "sink": {**SINK_KEYS["file"], **SINK_KEYS["syslog"], "format": _ANY_FORMAT},
 }
 ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
 

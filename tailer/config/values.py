@@ -75,8 +75,7 @@ class Key:
         if isinstance(value, str) and self._parse:
             return self._parse(value)
         if isinstance(value, str) and self._unit:
-            number: float | None = self._unit[1](value)
-            value = value if number is None else number
+            value = value if (parsed := self._unit[1](value)) is None else parsed
         if self._zero and str(value) in {"0", "0.0"}:
             return self._type(0)
         try:
