@@ -55,7 +55,7 @@ class Mistakes:
             self.add_variable(variable_for(str(key[0]), str(key[2]), int(key[1])), sentence)
         else:
             line = self.lines.of(place)
-            at = f"{self.name}:{line} {self._label(*map(str, key[:1]), *key[1:])}".rstrip()
+            at = f"{self.name}:{line} {self._label(*key)}".rstrip()
             self._found.add((line, f"{at}: {sentence}"))
 
     def add_variable(self, variable: str, sentence: str) -> None:
@@ -69,11 +69,11 @@ class Mistakes:
     def title(self, section: str, number: int) -> str:
         """`[[sink]] 2 "audit"`: counted from 1, with its name if it has one."""
         match self.document[section][number]:
-            case {"name": str(name)}:
+            case {"name": str(name)} if name.isprintable():
                 return f'[[{section}]] {number + 1} "{name}"'
         return f"[[{section}]] {number + 1}"
 
-    def _label(self, section: str = "", *rest: Any) -> str:
+    def _label(self, section: Any = "", *rest: Any) -> str:
         content = self.document.get(section)
         if isinstance(content, list):
             head = self.title(section, rest[0]) if rest else f"[[{section}]]"

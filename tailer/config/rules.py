@@ -51,7 +51,8 @@ def _broken_in_watches(watches: Tables, title: Title) -> Broken:
     first_watch_of: dict[tuple[object, str], int] = {}
     for number, (right, written) in enumerate(watches):
         place = ("watch", number, "targets")
-        targets, groups = right.get("targets", ()), right.get("resource_group") or ()
+        targets: Counter[str] = Counter(right.get("targets", ()))
+        groups = right.get("resource_group") or ()
         selecting = next((key for key in SELECTOR_KEYS if key in written), None)
         if selecting is None and not written.get("targets"):
             sentence = 'the watch selects nothing; write targets = ["deployment/ID"] (`tailer list`'
@@ -65,8 +66,7 @@ def _broken_in_watches(watches: Tables, title: Title) -> Broken:
         elif ALL_GROUPS in groups and len(groups) > 1:
             sentence = f'"{ALL_GROUPS}" includes all other groups; write "{ALL_GROUPS}" only'
             yield ("watch", number, "resource_group"), sentence
-        counts: Counter[str] = Counter(targets)
-        for target, count in counts.items():
+        for target, count in targets.items():
             first = first_watch_of.setdefault((groups, target), number)
             if count > 1:
                 yield place, f'"{target}" appears twice in the list; remove one'

@@ -1,7 +1,6 @@
-"""Every section of the configuration: its keys with type, range, unit and default. Pure.
+"""Every section of the configuration: its keys with type, range and default. Pure.
 
-`_s` ends the name of a duration in seconds, `_bytes` that of a size; both accept text with a unit
-as well. Fields marked Internal are not keys of the file. `example.toml` describes every key.
+The name of a duration ends in `_s`, that of a size in `_bytes`; both accept text with a unit.
 """
 
 import re
@@ -53,8 +52,6 @@ _PATH: Final = Meta(description="an absolute path")
 _TARGET: Final = Meta(description="deployment/ID, execution/ID or ID")
 _REGEX: Final = Meta(description="a regular expression")
 _FIELDS: Final = Meta(description="text with fields")
-_LINE: Final = values.with_fields(LINE_FIELDS, '"{time} {msg}"')
-_HEADER: Final = values.with_fields(HEADER_FIELDS, '"{pod}"')
 
 Internal: TypeAlias = Annotated[_T, INTERNAL]
 OneOrMore: TypeAlias = Annotated[tuple[_T, ...], ONE_OR_MORE]
@@ -62,9 +59,8 @@ NonEmptyText: TypeAlias = Annotated[str, matching(r".*\S.*", "text that is not e
 AbsolutePath: TypeAlias = Annotated[Path, values.absolute_path, _PATH]
 Pattern: TypeAlias = Annotated[re.Pattern[str], values.regular_expression, _REGEX]
 TargetName: TypeAlias = Annotated[str, values.target, _TARGET]
-HeaderTemplate: TypeAlias = Annotated[str, _HEADER, _FIELDS]
+HeaderTemplate: TypeAlias = Annotated[str, values.template(HEADER_FIELDS, '"{pod}"'), _FIELDS]
 Severity: TypeAlias = Annotated[str, matching("|".join(SEVERITIES))]
-
 Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
 SyslogFormat: TypeAlias = Literal["rfc5424", "rfc3164"]
 ControlCharacters: TypeAlias = Literal["escape", "octal", "raw"]
@@ -128,7 +124,7 @@ class DaemonSection:
 class FileSection:
     path: Annotated[str, values.file_path, Meta(description="an absolute path with fields")]
     format: Format = "json"
-    template: Annotated[str, _LINE, _FIELDS] | None = None
+    template: Annotated[str, values.template(LINE_FIELDS, '"{time} {msg}"'), _FIELDS] | None = None
     rotate_bytes: Annotated[int, number(4096, _PIB, zero="never")] = 100 * _MIB
     rotate_s: Annotated[float, number(1, _YEAR_S, zero="never")] = 0.0
     keep_files: Annotated[int, number(1, 100_000)] = 7
@@ -169,9 +165,7 @@ class SyslogSection:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSection:
     to: Internal[FileSection | SyslogSection]  # the keys of its kind, in the same table
-    name: Annotated[
-        str, _NAME
-    ]  # identifies the sink in the spool: a renamed one starts from the beginning
+    name: Annotated[str, _NAME]  # its key in the spool: a renamed sink starts from the beginning
     include: tuple[Pattern, ...] = ()
     exclude: tuple[Pattern, ...] = ()
     containers: tuple[Pattern, ...] = ()
@@ -227,7 +221,6 @@ ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
 
 
 def header(section: str) -> str:
-    """The header of the section in the file."""
     return f"[[{section}]]" if section in ARRAYS else f"[{section}]"
 
 

@@ -56,9 +56,8 @@ class Key:
 
     def read(self, value: object, *, is_variable: bool = False) -> Any:
         """The value as its type; a variable is text. Raises: ConfigError, with the remedy."""
-        strict = not is_variable
         if not self.is_list:
-            return self._read_one(value, strict=strict)
+            return self._read_one(value, strict=not is_variable)
         if isinstance(value, str) and is_variable:
             separator = "\n" if self._parse is regular_expression else ","
             value = [part.strip() for part in value.split(separator) if part.strip()]
@@ -69,7 +68,7 @@ class Key:
         if not isinstance(value, list):
             hint = f"write [{shown(value)}]" if isinstance(value, str) else ""
             raise ConfigError(f"must be a list, not {shown(value)}", hint=hint)
-        return tuple(self._read_one(each, strict=strict) for each in value)
+        return tuple(self._read_one(each, strict=not is_variable) for each in value)
 
     def _read_one(self, value: object, *, strict: bool) -> Any:
         if isinstance(value, str) and self._parse:
@@ -81,13 +80,13 @@ class Key:
         try:
             return msgspec.convert(value, Annotated[self._type, self._meta], strict=strict)
         except msgspec.ValidationError as error:
-            remedy = ""
+            hint = ""
             with suppress(ConfigError):
                 if strict and isinstance(value, str):
                     self._read_one(value, strict=False)
-                    remedy = f"write {value} without quotes"
+                    hint = f"write {value} without quotes"
             sentence = f"must be {self.expected()}, not {shown(value)}"
-            raise ConfigError(sentence, hint=remedy) from error
+            raise ConfigError(sentence, hint=hint) from error
 
     def expected(self) -> str:
         """`a number of seconds from 0.1 to 3600, or text such as "90s" or "1h30m"`."""
@@ -172,7 +171,7 @@ def file_path(text: str) -> str:
     return text
 
 
-def with_fields(known: tuple[str, ...], example: str) -> Callable[[str], str]:
+def template(known: tuple[str, ...], example: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if not parse_template(text, known):
             raise ConfigError("the template is empty", hint=f"an example is {example}")
