@@ -221,6 +221,12 @@ def test_a_mistake_in_a_variable_is_answered_with_its_name(
     assert said_about(environ) == said
 
 
+def test_a_misspelled_key_counted_from_0_is_reported_without_any_element() -> None:
+    assert "TAILER_SINK__0__FROMAT: there is no such key" in said_about(
+        {"TAILER_SINK__0__FROMAT": "json"}, ""
+    )
+
+
 def test_mistakes_of_the_file_come_before_those_of_variables() -> None:
     said = said_about(
         {"TAILER_SPOOL__PATH": "x", "TAILER_DAEMON__SHUTDOWN_TIMEOUT_S": "-1"},
