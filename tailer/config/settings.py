@@ -1,6 +1,6 @@
 """Every section of the configuration: its keys with type, range and default. Pure.
 
-The name of a duration ends in `_s`, that of a size in `_bytes`; both accept text with a unit.
+Durations end in `_s`, sizes in `_bytes`; both also accept text with a unit.
 """
 
 import re

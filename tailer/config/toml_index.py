@@ -54,7 +54,7 @@ class LineIndex:
         self._document = parse_toml("\n".join(lines))
 
     def of(self, place: Place) -> int:
-        """The line of a key, else of what contains it, else 1."""
+        """The line of a key, else of the section that contains it, else 1."""
         line, node = 1, self._document
         with suppress(LookupError, TypeError):
             for step in place:
