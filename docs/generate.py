@@ -14,8 +14,7 @@ from typing import NamedTuple
 import click
 
 from tailer.cli.main import tailer
-from tailer.config.schema import SECTIONS, SINK_KEYS, header, keys_of
-from tailer.config.settings import SINK_KINDS, SinkSection
+from tailer.config.settings import SECTIONS, SINK_KEYS, SINK_KINDS, SinkSection, header, keys_of
 from tailer.config.values import REQUIRED, Key, shown
 
 HERE = Path(__file__).parent
@@ -87,8 +86,15 @@ def _table(keys: Iterable[Key], descriptions: Mapping[str, str]) -> str:
     for key in keys:
         default = "required" if key.default is REQUIRED else _default(key)
         meaning = descriptions[key.name].replace("|", "\\|")
-        rows.append(f"| `{key.name}` | {key.expected()} | {default} | {meaning} |")
+        rows.append(f"| `{key.name}` | {_value(key)} | {default} | {meaning} |")
     return "\n".join([*rows, ""])
+
+
+def _value(key: Key) -> str:
+    one = key.expected()
+    if key.one_or_more:
+        return f"{one}, or a list of them"
+    return f"a list; each value: {one}" if key.is_list else one
 
 
 def _default(key: Key) -> str:

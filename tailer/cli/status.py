@@ -15,7 +15,7 @@ from tailer.cli.options import color_option, file_option, option, output_option
 from tailer.cli.streams import open_stdout, start_stderr, stdout_console
 from tailer.clock import SystemClock
 from tailer.config import StatusSection, read_config
-from tailer.config.schema import SECTIONS
+from tailer.config.settings import SECTIONS
 from tailer.errors import ConfigError, NotFoundError
 from tailer.logs.stops import signaled
 from tailer.status.client import HostPort, UnixPath, ask_for_status, parse_address

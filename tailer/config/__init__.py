@@ -3,7 +3,6 @@
 from tailer.config.load import find_config_path as find_config_path
 from tailer.config.load import parse_config as parse_config
 from tailer.config.load import read_config as read_config
-from tailer.config.settings import AicoreSection as AicoreSection
 from tailer.config.settings import Config as Config
 from tailer.config.settings import DaemonSection as DaemonSection
 from tailer.config.settings import FileSection as FileSection

@@ -6,21 +6,15 @@ have a least width: `{pod:30}`. Not `str.format`, which reads attributes and pad
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 from tailer.errors import ConfigError
 
-# fmt: off
+_TARGET: Final = ("resource_group", "kind", "id", "target")
 PATH_FIELDS: Final = ("resource_group", "kind", "id", "pod", "container", "date")
-LINE_FIELDS: Final = (
-    "time", "timestamp", "resource_group", "kind", "id", "target", "pod", "container", "stream",
-    "msg",
-)
-HEADER_FIELDS: Final = (
-    "resource_group", "kind", "id", "target", "scenario", "pod", "container", "stream",
-)
-# fmt: on
+LINE_FIELDS: Final = ("time", "timestamp", *_TARGET, "pod", "container", "stream", "msg")
+HEADER_FIELDS: Final = (*_TARGET, "scenario", "pod", "container", "stream")
 
 _TOKEN: Final = re.compile(r"\{(?P<field>[^{}]*)\}|(?P<text>[^{}]+)|(?P<brace>[{}])")
 _LINE_TOKEN: Final = re.compile(
@@ -41,13 +35,8 @@ Template: TypeAlias = tuple[str | Field, ...]
 
 
 class PathParts(NamedTuple):
-    """`base` is the directory before the first field, `components` are the names below it.
-
-    The last component is without `extension`.
-    """
-
-    base: str
-    components: tuple[Template, ...]
+    base: str  # the directory before the first field
+    components: tuple[Template, ...]  # the names below it, without the extension
     extension: str
 
 
@@ -106,9 +95,8 @@ def _field(text: str, known: tuple[str, ...]) -> Field:
     return Field(name, int(width or 0))
 
 
-def closest(word: str, known: Iterable[str]) -> str:
-    """`did you mean X?`, or all known words. A mapping has the spelling to show."""
-    spelled = dict(known) if isinstance(known, Mapping) else {}
+def closest(word: str, known: Iterable[str], spelled: Callable[[str], str] = str) -> str:
+    """`did you mean X?`, or all known words."""
     close = difflib.get_close_matches(word.lower(), known, n=1)
-    names = ", ".join(str(spelled.get(name, name)) for name in close or known)
+    names = ", ".join(map(spelled, close or known))
     return f"did you mean {names}?" if close else f"known: {names}"

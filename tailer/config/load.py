@@ -1,24 +1,26 @@
 """Find, read and validate the configuration: file and environment to Config."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tailer.config import rules, settings
-from tailer.config.environment import lay_over
 from tailer.config.fields import closest
-from tailer.config.mistakes import SECRET_VALUE, Mistakes, find_secrets, line_of_service_key
-from tailer.config.schema import ANY_SINK_KEYS, ARRAYS, KIND, SECTIONS, SINK_KEYS, header, keys_of
-from tailer.config.settings import Config, PaceSettings, PollSettings, SinkSection
+from tailer.config.mistakes import SECRET_VALUE, SERVICE_KEY, Mistakes
+from tailer.config.settings import ARRAYS, SECTIONS, SINK_KEYS, SINK_KINDS, header, keys_of
 from tailer.config.toml_index import LineIndex, Place, explain, parse_toml
-from tailer.config.values import REQUIRED, Key, shown
+from tailer.config.values import REQUIRED, shown
 from tailer.errors import ConfigError
+
+_Section = TypeVar("_Section")
 
 VARIABLE: Final = "TAILER_CONFIG"
 USUAL_PATHS: Final = (Path("tailer.toml"), Path("/etc/tailer/config.toml"))
-
+_VARIABLE_OF_KEY: Final = re.compile(r"TAILER_+(.+?)_+(?:(\d{1,4})_+)?(.+)", re.ASCII | re.DOTALL)
 _EXAMPLES: Final = {
-    KIND: 'kind = "file"',
+    "kind": 'kind = "file"',
     "path": 'path = "/var/log/aicore/{resource_group}/{kind}/{id}.log"',
     "url": 'url = "relp+tls://logs.example.com:2514"',
 }
@@ -27,20 +29,13 @@ _EXAMPLES: Final = {
 def find_config_path(
     given: Path | None, environ: Mapping[str, str], exists: Callable[[Path], bool]
 ) -> Path:
-    """`given` by --config, else by the variable, else the first usual path that exists.
-
-    Raises:
-        ConfigError: No file exists. A file that is named is never replaced by a usual one.
-    """
-    named = environ.get(VARIABLE, "")
-    if given or named:
-        path = given or Path(named)
-        if not exists(path):
-            source = "--config" if given else f"${VARIABLE}"
-            raise ConfigError(f"{source}: {path} does not exist", hint="name an existing file")
+    """`given` by --config, else by the variable, else the first usual path. Raises: ConfigError."""
+    named = given or environ.get(VARIABLE)
+    for path in filter(exists, [Path(named)] if named else USUAL_PATHS):
         return path
-    for path in filter(exists, USUAL_PATHS):
-        return path
+    if named:
+        source = "--config" if given else f"${VARIABLE}"
+        raise ConfigError(f"{source}: {named} does not exist", hint="name an existing file")
     raise ConfigError(
         f"no configuration: --config and ${VARIABLE} are not set, and neither ./{USUAL_PATHS[0]} "
         f"nor {USUAL_PATHS[1]} exists",
@@ -48,12 +43,8 @@ def find_config_path(
     )
 
 
-def read_config(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in the file, with the variables of `environ` laid over it.
-
-    Raises:
-        ConfigError: The file cannot be read, or it has mistakes (a line for each).
-    """
+def read_config(path: Path, environ: Mapping[str, str]) -> settings.Config:
+    """Raises: ConfigError, if the file cannot be read, or with a line for each mistake."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -62,127 +53,142 @@ def read_config(path: Path, environ: Mapping[str, str]) -> Config:
     return parse_config(text, name=str(path), environ=environ)
 
 
-def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> Config:
-    """`name` is the file's, for messages; the variables of `environ` win over the file.
-
-    Raises:
-        ConfigError: With a line for each mistake. Text that is not TOML has only one.
-    """
+def parse_config(text: str, *, name: str, environ: Mapping[str, str]) -> settings.Config:
+    """`environ` wins over the file `name`. Raises: ConfigError, with a line for each mistake."""
     text = text.removeprefix("\ufeff")  # the byte order mark that some editors write
     try:
         document = parse_toml(text)
     except (ValueError, RecursionError) as error:
         line, sentence = explain(text, error)
         found = [f"{name}:{line}: not TOML: {sentence}"]
-        if pasted := line_of_service_key(text):
-            found.append(f"{name}:{pasted}: {SECRET_VALUE}")
+        if pasted := SERVICE_KEY.search(text):
+            line = text.count("\n", 0, pasted.start()) + 1
+            found.append(f"{name}:{line}: {SECRET_VALUE}")
         raise ConfigError("\n".join(found)) from error
     mistakes = Mistakes(name, LineIndex(text), document)
-    lay_over(document, environ, mistakes)
-    for place, sentence in find_secrets(document):
-        mistakes.add_final(place, sentence)
+    _lay_over(document, environ, mistakes)
+    mistakes.add_secrets()
     return _validated(document, mistakes)
 
 
-def _validated(document: dict[str, Any], mistakes: Mistakes) -> Config:
-    written = _known_sections(document, mistakes)
+def _lay_over(document: dict[str, Any], environ: Mapping[str, str], mistakes: Mistakes) -> None:
+    """Put the values of variables, such as TAILER_SINK__1__PATH, into `document`."""
+    names = [
+        (max(int(name[2] or 1) - 1, 0), name[1].lower(), name[3].lower(), variable)
+        for variable in environ
+        if (name := _VARIABLE_OF_KEY.fullmatch(variable.upper()))
+    ]
+    for number, section, key, variable in sorted(names):
+        meant = settings.variable_for(section, key, number)
+        if key in SECTIONS.get(section, {}) and variable != meant:
+            mistakes.add_variable(variable, f"there is no such variable; did you mean {meant}?")
+            continue
+        if "__" not in variable:  # it belongs to a flag, as TAILER_SINCE does
+            continue
+        place: Place = (section, number, key) if section in ARRAYS else (section, key)
+        if section not in document:
+            document[section] = [] if section in ARRAYS else {}
+            mistakes.variables[section,] = variable
+        table = document[section]
+        if isinstance(table, list) and section in ARRAYS:
+            if number > len(table):
+                following = settings.variable_for(section, key, len(table))
+                sentence = f"only {len(table)} {header(section)} come before it; use {following}"
+                mistakes.add_variable(variable, sentence)
+                continue
+            if number == len(table):
+                table.append({})
+                mistakes.variables[section, number] = variable
+            table = table[number]
+        if isinstance(table, dict):  # else wrong in the file, and reported there
+            table[key] = environ[variable]
+            mistakes.variables[place] = variable
+
+
+def _validated(document: Mapping[str, Any], mistakes: Mistakes) -> settings.Config:
+    for name in document.keys() - SECTIONS.keys():
+        mistakes.add((name,), _unknown(name, SECTIONS))
     tables = {
-        name: _read_table(written.get(name, {}), (name,), mistakes)
-        for name in SECTIONS
-        if name not in ARRAYS
-    }
-    watches, sinks = (
-        [
-            (_read_table(table, (name, number), mistakes), table)
-            for number, table in enumerate(written.get(name, []))
+        section: [
+            (_read_table(table, (section, number), mistakes), table)
+            for number, table in enumerate(_tables_of(section, document, mistakes))
         ]
-        for name in ARRAYS
-    )
-    if len(written) == len(document):  # else a missing section may be a misspelled one
-        rules.check_presence(document, mistakes)
-    rules.check_poll(tables["poll"], written.get("poll", {}), mistakes)
-    rules.check_watches(watches, mistakes)
-    rules.check_sinks(sinks, mistakes)
+        for section in SECTIONS
+    }
+    for place, sentence in rules.check(document, tables, mistakes.title):
+        mistakes.add(place, sentence)
     mistakes.raise_if_any()
-    return Config(
-        aicore=settings.AicoreSection(**tables["aicore"]),
-        watches=tuple(settings.Watch(**right) for right, _ in watches),
-        poll=_poll_settings(**tables["poll"]),
-        spool=settings.SpoolSection(**tables["spool"]),
-        status=settings.StatusSection(**tables["status"]),
-        daemon=settings.DaemonSection(**tables["daemon"]),
-        sinks=tuple(_sink_section(right) for right, _ in sinks),
+    one = {section: read[0][0] for section, read in tables.items() if section not in ARRAYS}
+    return settings.Config(
+        aicore=settings.AicoreSection(**one["aicore"]),
+        watches=tuple(settings.Watch(**right) for right, _ in tables["watch"]),
+        poll=_poll_settings(one["poll"]),
+        spool=settings.SpoolSection(**one["spool"]),
+        status=settings.StatusSection(**one["status"]),
+        daemon=settings.DaemonSection(**one["daemon"]),
+        sinks=tuple(
+            _section(settings.SinkSection, right, to=_section(SINK_KINDS[right["kind"]], right))
+            for right, _ in tables["sink"]
+        ),
     )
 
 
-def _poll_settings(**right: Any) -> PollSettings:
-    pace, own = _split(right, PaceSettings)
-    usual_s = PaceSettings().idle_interval_s  # grows with interval_s, unless it is given
-    pace.setdefault("idle_interval_s", max(usual_s, pace.get("interval_s", usual_s)))
-    drain_s = own.get("lateness_s", PollSettings().drain_s)
-    return PollSettings(pace=PaceSettings(**pace), drain_s=drain_s, **own)
+def _poll_settings(right: Mapping[str, Any]) -> settings.PollSettings:
+    pace, poll = _section(settings.PaceSettings, right), _section(settings.PollSettings, right)
+    if "idle_interval_s" not in right:
+        pace = replace(pace, idle_interval_s=max(pace.idle_interval_s, pace.interval_s))
+    return replace(poll, pace=pace, drain_s=poll.lateness_s)
 
 
-def _sink_section(right: Mapping[str, Any]) -> SinkSection:
-    section = settings.SINK_KINDS[right[KIND]]
-    own, common = _split(right, section)
-    del common[KIND]
-    return SinkSection(**{**common, "name": rules.sink_name(right)}, to=section(**own))
+def _section(section: type[_Section], right: Mapping[str, Any], **more: object) -> _Section:
+    """`right` may also have keys of other sections."""
+    return section(**{name: right[name] for name in keys_of(section) if name in right}, **more)
 
 
-def _split(right: Mapping[str, Any], section: type[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys of `section`, and all others."""
-    own = {name: value for name, value in right.items() if name in keys_of(section)}
-    return own, {name: value for name, value in right.items() if name not in own}
+def _tables_of(section: str, document: Mapping[str, Any], mistakes: Mistakes) -> list[Any]:
+    """Every [[table]] of an array; the only [table] of another section, empty if missing."""
+    is_array = section in ARRAYS
+    tables = document.get(section, []) if is_array else [document.get(section, {})]
+    if isinstance(tables, list) and all(isinstance(each, dict) for each in tables):
+        return tables
+    number = "above each of them" if is_array else "once"
+    mistakes.add((section,), f"has the wrong form; write {header(section)} {number}")
+    return [] if is_array else [{}]
 
 
 def _read_table(table: Mapping[str, Any], place: Place, mistakes: Mistakes) -> dict[str, Any]:
     """The values that are right; everything else is added to `mistakes`."""
-    keys, kind = SECTIONS[str(place[0])], table.get(KIND)
-    if place[0] == "sink":
-        keys = SINK_KEYS.get(kind, ANY_SINK_KEYS) if isinstance(kind, str) else ANY_SINK_KEYS
+    section = str(place[0])
+    place = place if section in ARRAYS else (section,)
+    keys = SECTIONS[section]
+    if section == "sink":
+        keys = SINK_KEYS.get(str(table.get("kind")), keys)
     right: dict[str, Any] = {}
     for name, value in table.items():
+        at = (*place, name)
         if name not in keys:
-            mistakes.add((*place, name), _unknown_key(name, keys, str(place[0])))
+            mistakes.add(at, _unknown(name, keys, section))
             continue
         try:
-            is_variable = (*place, name) in mistakes.variables
-            right[name] = keys[name].read(value, is_variable=is_variable)
+            right[name] = keys[name].read(value, is_variable=at in mistakes.variables)
         except ConfigError as error:
-            mistakes.add((*place, name), "; ".join(filter(None, (error.message, error.hint))))
-    for name, key in keys.items():
-        if key.default is REQUIRED and name not in table:
+            mistakes.add(at, "; ".join(filter(None, (error.message, error.hint))))
+    for name in (name for name, key in keys.items() if key.default is REQUIRED):
+        if name not in table and (name == "kind" or "kind" in right):
             mistakes.add((*place, name), f"is missing; an example is {_EXAMPLES[name]}")
+    if section == "sink" and "name" not in table:
+        right["name"] = right.get("kind")  # a number would change with the order in the file
     return right
 
 
-def _known_sections(document: Mapping[str, Any], mistakes: Mistakes) -> dict[str, Any]:
-    """The sections that exist and have the right brackets."""
-    known: dict[str, Any] = {}
-    for name, content in document.items():
-        is_array = isinstance(content, list) and all(isinstance(each, dict) for each in content)
-        if name not in SECTIONS:
-            mistakes.add((name,), _unknown_section(name))
-        elif is_array if name in ARRAYS else isinstance(content, dict):
-            known[name] = content
-        else:
-            number = "above each of them" if name in ARRAYS else "once"
-            mistakes.add((name,), f"has the wrong form; write {header(name)} {number}")
-    return known
-
-
-def _unknown_key(name: str, keys: Mapping[str, Key], section: str) -> str:
-    kind = next((kind for kind, owned in SINK_KEYS.items() if name in owned), None)
-    if section == "sink" and kind is not None:
-        return f"belongs in a [[sink]] with kind = {shown(kind)}; remove it"
+def _unknown(name: str, known: Iterable[str], section: str = "") -> str:
+    """What is wrong with a key or a section that does not exist, and what would be right."""
     home = next((header(other) for other in SECTIONS if name in SECTIONS[other]), None)
-    remedy = closest(name, tuple(keys)) if home is None else f"it belongs in {home}"
-    return f"there is no such key in this section; {remedy}"
-
-
-def _unknown_section(name: str) -> str:
-    home = next((header(section) for section, keys in SECTIONS.items() if name in keys), None)
-    if home is not None:
+    if section == "sink" and name in SECTIONS["sink"]:
+        kind = next(kind for kind, keys in SINK_KEYS.items() if name in keys)
+        return f"belongs in a [[sink]] with kind = {shown(kind)}; remove it"
+    if home and not section:
         return f"the key is outside of its section; it belongs in {home}"
-    return f"there is no such section; {closest(name, {one: header(one) for one in SECTIONS})}"
+    missing = "there is no such key in this section" if section else "there is no such section"
+    remedy = f"it belongs in {home}" if home else closest(name, known, str if section else header)
+    return f"{missing}; {remedy}"

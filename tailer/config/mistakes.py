@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tailer.config.schema import ARRAYS, header
+from tailer.config.settings import variable_for
 from tailer.config.toml_index import LineIndex, Place
 from tailer.errors import ConfigError
 
@@ -15,7 +15,7 @@ _SECRET_NAMES: Final = re.compile(
     "(client)?secret|password|passwd|passphrase|(access|refresh|bearer)?token|"
     "apikey|privatekey|servicekey|credentials"
 )  # of keys without case and punctuation: client_secret, clientSecret, client-secret
-_SERVICE_KEY: Final = re.compile(r"[\"']client_?secret[\"']\s*:", re.IGNORECASE)
+SERVICE_KEY: Final = re.compile(r"[\"']client_?secret[\"']\s*:", re.IGNORECASE)
 _PEM: Final = re.compile(r"-----BEGIN [A-Z ]*(?:PRIVATE KEY|CERTIFICATE)-----")
 _USERINFO: Final = re.compile(r"(?:.*,)?\s*[a-z][a-z0-9+.-]*://[^/@\s]*@", re.IGNORECASE)
 _KEY_FILE: Final = (
@@ -36,26 +36,26 @@ class Mistakes:
     document: Mapping[str, Any]
     variables: dict[Place, str] = field(default_factory=dict)
     _found: set[tuple[float, str]] = field(default_factory=set)
-    _final: list[Place] = field(default_factory=list)
+    _secrets: list[Place] = field(default_factory=list)
 
-    def add_final(self, place: Place, sentence: str) -> None:
-        """Report this place, and no further mistake of its key: messages quote values."""
-        self.add(place, sentence)
-        self._final.append(_key_of(place))
+    def add_secrets(self) -> None:
+        """Report the secrets. Nothing else is reported of their keys: sentences quote values."""
+        for place, sentence in _secrets_in(self.document):
+            self.add(place, sentence)
+            self._secrets.append(_key_of(place))
 
     def add(self, place: Place, sentence: str) -> None:
         """Report the value at `place`, or that it is missing there."""
         key = _key_of(place)
-        if key in self._final:
+        if key in self._secrets:
             return
         if key in self.variables:
             self.add_variable(self.variables[key], sentence)
         elif key[:2] in self.variables:  # a watch or sink that exists in variables only
-            names = [self.variables[key[:2]], *map(str, key[2:])]
-            self.add_variable("__".join(names).upper(), sentence)
+            self.add_variable(variable_for(str(key[0]), str(key[2]), int(key[1])), sentence)
         else:
             line = self.lines.of(place)
-            at = f"{self.name}:{line} {self._label(place)}".rstrip()
+            at = f"{self.name}:{line} {self._label(*key)}".rstrip()
             self._found.add((line, f"{at}: {sentence}"))
 
     def add_variable(self, variable: str, sentence: str) -> None:
@@ -68,19 +68,20 @@ class Mistakes:
 
     def title(self, section: str, number: int) -> str:
         """`[[sink]] 2 "audit"`: counted from 1, with its name if it has one."""
-        name = self.document[section][number].get("name")
-        named = f' "{name}"' if isinstance(name, str) and name.isprintable() else ""
-        return f"{header(section)} {number + 1}{named}"
+        match self.document[section][number]:
+            case {"name": str(name)} if name.isprintable():
+                return f'[[{section}]] {number + 1} "{name}"'
+        return f"[[{section}]] {number + 1}"
 
-    def _label(self, place: Place) -> str:
-        section, *rest = map(_word, _key_of(place) or ("",))
+    def _label(self, section: Any = "", *rest: Any) -> str:
         content = self.document.get(section)
-        if section in ARRAYS and len(place) > 1 and isinstance(content, list):
-            rest[0] = self.title(section, int(rest[0]))
-            return " ".join(rest)
-        is_section = rest or isinstance(content, list | dict)
-        brackets = "[[{}]]" if isinstance(content, list) else "[{}]" if is_section else "{}"
-        return " ".join([brackets.format(section), *rest])
+        if isinstance(content, list):
+            head = self.title(section, rest[0]) if rest else f"[[{section}]]"
+            rest = rest[1:]
+        else:
+            head = f"[{section}]" if rest or isinstance(content, dict) else section
+        label = " ".join((head, *map(str, rest)))
+        return label if label.isprintable() else json.dumps(label)
 
 
 def _key_of(place: Place) -> Place:
@@ -88,27 +89,16 @@ def _key_of(place: Place) -> Place:
     return place[:3] if len(place) > 1 and isinstance(place[1], int) else place[:2]
 
 
-def _word(name: str | int) -> str:
-    return str(name) if str(name).isprintable() else json.dumps(name)
-
-
-def find_secrets(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
+def _secrets_in(value: object, place: Place = ()) -> Iterator[tuple[Place, str]]:
     """The places of secrets, each with a sentence that does not contain the secret."""
     name = re.sub(r"[^a-z0-9]", "", str(place[-1]).lower()) if place else ""
-    if _SECRET_NAMES.fullmatch(name) and value != "":
-        yield place, SECRET_KEY
-        return
     match value:
+        case _ if _SECRET_NAMES.fullmatch(name) and value != "":
+            yield place, SECRET_KEY
         case dict() | list():
             for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
-                yield from find_secrets(inner, (*place, step))
-        case str() if _SERVICE_KEY.search(value) or _PEM.search(value):
+                yield from _secrets_in(inner, (*place, step))
+        case str() if SERVICE_KEY.search(value) or _PEM.search(value):
             yield place, SECRET_VALUE
         case str() if _USERINFO.match(value):
             yield place, USERINFO
-
-
-def line_of_service_key(text: str) -> int | None:
-    """The line of a service key's secret in a text, which need not be TOML."""
-    found = _SERVICE_KEY.search(text)
-    return None if found is None else text.count("\n", 0, found.start()) + 1

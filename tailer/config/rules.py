@@ -1,126 +1,103 @@
 """Rules across keys: what is missing, contradictory or without effect. Pure.
 
-`right` has the values of a table that are right by themselves; `written` has all that the
-table contains, because a wrong value is not a missing one.
+`right` has the correct values of a table, `written` all: a wrong value is not a missing one.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from tailer.config.mistakes import Mistakes
-from tailer.config.schema import SINK_KEYS
-from tailer.config.settings import ALL_GROUPS, SELECTOR_KEYS, PaceSettings
+from tailer.config.settings import ALL_GROUPS, SELECTOR_KEYS, SINK_KEYS, PaceSettings
+from tailer.config.toml_index import Place
 
-Right: TypeAlias = Mapping[str, Any]
-Tables: TypeAlias = Sequence[tuple[Right, Mapping[str, Any]]]  # right and written
+Table: TypeAlias = Mapping[str, Any]
+Tables: TypeAlias = Sequence[tuple[Table, Table]]  # right and written
+Title: TypeAlias = Callable[[str, int], str]  # of the watch or sink with this number
+Broken: TypeAlias = Iterator[tuple[Place, str]]
 
-_TLS: Final = ("tls", "relp+tls")
-_STREAMS: Final = ("tcp", "tls", "unix")
+_NEEDED: Final = {"watch": 'targets = ["deployment/ID"]', "sink": 'kind = "file" and a path'}
+_UNVERIFIED: Final = "tls_dangerously_accept_any_certificate"
 _SCHEMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "framing": _STREAMS,
+    **dict.fromkeys(("framing", "ack_hold_s"), ("tcp", "tls", "unix")),
     "datagrams_per_s": ("udp",),
     "relp_window": ("relp", "relp+tls"),
-    "ack_hold_s": _STREAMS,
-    "tls_ca_file": _TLS,
-    "tls_cert_file": _TLS,
-    "tls_key_file": _TLS,
-    "tls_server_name": _TLS,
-    "tls_dangerously_accept_any_certificate": _TLS,
+    **{key: ("tls", "relp+tls") for key in SINK_KEYS["syslog"] if key.startswith("tls_")},
 }
 _LONGEST_MESSAGE: Final = {"udp": 65_507, "relp": 131_072, "relp+tls": 131_072}
-_UNVERIFIED: Final = "tls_dangerously_accept_any_certificate"
 
 
-def check_presence(document: Mapping[str, Any], mistakes: Mistakes) -> None:
-    if not document.get("watch"):
-        mistakes.add((), 'no [[watch]] exists; add one with targets = ["deployment/ID"]')
-    if not document.get("sink"):
-        mistakes.add((), 'no [[sink]] exists; add one with kind = "file" and a path')
+def check(document: Table, tables: Mapping[str, Tables], title: Title) -> Broken:
+    if document.keys() <= tables.keys():  # else a missing section may be a misspelled one
+        for section, example in _NEEDED.items():
+            if document.get(section, []) == []:
+                yield (), f"no [[{section}]] exists; add one with {example}"
+    yield from _broken_in_poll(*tables["poll"][0])
+    yield from _broken_in_watches(tables["watch"], title)
+    yield from _broken_in_sinks(tables["sink"], title)
 
 
-def check_poll(right: Right, written: Right, mistakes: Mistakes) -> None:
-    """An idle interval that is not given follows the interval."""
-    if "idle_interval_s" not in right or ("interval_s" in written and "interval_s" not in right):
-        return
+def _broken_in_poll(right: Table, written: Table) -> Broken:
     interval_s = right.get("interval_s", PaceSettings().interval_s)
-    if right["idle_interval_s"] < interval_s:
-        mistakes.add(
-            ("poll", "idle_interval_s"),
-            f"must not be smaller than interval_s ({interval_s:g}), but is "
-            f"{right['idle_interval_s']:g}; write {interval_s:g} or more, or leave it out",
-        )
+    idle_s = right.get("idle_interval_s", interval_s)
+    if idle_s < interval_s and ("interval_s" in right or "interval_s" not in written):
+        sentence = f"must not be smaller than interval_s ({interval_s:g}), but is {idle_s:g}"
+        remedy = f"write {interval_s:g} or more, or leave it out"
+        yield ("poll", "idle_interval_s"), f"{sentence}; {remedy}"
 
 
-def check_watches(watches: Tables, mistakes: Mistakes) -> None:
-    first_watch_of: dict[tuple[str | None, str], int] = {}
+def _broken_in_watches(watches: Tables, title: Title) -> Broken:
+    first_watch_of: dict[tuple[object, str], int] = {}
     for number, (right, written) in enumerate(watches):
         place = ("watch", number, "targets")
+        targets: Counter[str] = Counter(right.get("targets", ()))
+        groups = right.get("resource_group") or ()
         selecting = next((key for key in SELECTOR_KEYS if key in written), None)
         if selecting is None and not written.get("targets"):
-            mistakes.add(
-                place,
-                'the watch selects nothing; write targets = ["deployment/ID"] (`tailer list` '
-                'prints IDs), or kind = "execution" for all executions',
-            )
+            sentence = 'the watch selects nothing; write targets = ["deployment/ID"] (`tailer list`'
+            yield place, f'{sentence} prints IDs), or kind = "execution" for all executions'
         elif selecting is not None and "targets" in written:
-            mistakes.add(
-                ("watch", number, selecting),
-                "a watch cannot have both targets and a selector; remove one of them, or move it "
-                "to a second [[watch]]",
-            )
-        groups = right.get("resource_group") or ()
-        sentence = ""
-        if right.get("targets") and (ALL_GROUPS in groups or len(groups) > 1):
+            sentence = "a watch cannot have both targets and a selector; remove one of them"
+            yield ("watch", number, selecting), f"{sentence}, or move it to a second [[watch]]"
+        if targets and (ALL_GROUPS in groups or len(groups) > 1):
             sentence = "a watch with targets has one resource group; write a [[watch]] for each"
+            yield ("watch", number, "resource_group"), sentence
         elif ALL_GROUPS in groups and len(groups) > 1:
             sentence = f'"{ALL_GROUPS}" includes all other groups; write "{ALL_GROUPS}" only'
-        if sentence:
-            mistakes.add(("watch", number, "resource_group"), sentence)
-        for target in right.get("targets", ()):
-            first = first_watch_of.setdefault((groups or None, target), number)
-            if right["targets"].count(target) > 1:
-                mistakes.add(place, f'"{target}" appears twice in the list; remove one')
+            yield ("watch", number, "resource_group"), sentence
+        for target, count in targets.items():
+            first = first_watch_of.setdefault((groups, target), number)
+            if count > 1:
+                yield place, f'"{target}" appears twice in the list; remove one'
             elif first != number:
-                other = mistakes.title("watch", first)
-                mistakes.add(place, f'"{target}" is already in {other}; remove one')
+                yield place, f'"{target}" is already in {title("watch", first)}; remove one'
 
 
-def check_sinks(sinks: Tables, mistakes: Mistakes) -> None:
-    first_of_path: dict[PurePosixPath, int] = {}
-    first_of_name: dict[str, int] = {}
+def _broken_in_sinks(sinks: Tables, title: Title) -> Broken:
+    first_of: dict[object, int] = {}  # by path, and by name
     for number, (right, written) in enumerate(sinks):
-        found = list(_syslog_mistakes(right)) if right.get("kind") == "syslog" else []
+        for key, sentence in _broken_in_syslog(right) if right.get("kind") == "syslog" else ():
+            yield ("sink", number, key), sentence
         path = PurePosixPath(right.get("path", f"{number}"))
-        if (first := first_of_path.setdefault(path, number)) != number:
-            other = mistakes.title("sink", first)
-            found.append(("path", f"{other} writes to the same files; use a different path"))
+        if (first := first_of.setdefault(path, number)) != number:
+            sentence = f"{title('sink', first)} writes to the same files; use a different path"
+            yield ("sink", number, "path"), sentence
         if "template" in right and right.get("format", "text") != "text":
             sentence = f'conflicts with format = "{right["format"]}"; remove one of them'
-            found.append(("template", sentence))
-        name = None if "name" in written and "name" not in right else sink_name(right)
-        if name and (first := first_of_name.setdefault(name, number)) != number:
+            yield ("sink", number, "template"), sentence
+        name = right.get("name")
+        if name and (first := first_of.setdefault(name, number)) != number:
             is_default = "" if "name" in written else "is missing, and the default "
-            sentence = (
-                f'{is_default}"{name}" is the name of {mistakes.title("sink", first)}; write a '
-                f'unique name such as "{name}-{number + 1}", and do not change it later'
-            )
-            found.append(("name", sentence))
-        for key, sentence in found:
-            mistakes.add(("sink", number, key), sentence)
+            sentence = f'{is_default}"{name}" is the name of {title("sink", first)}; write a unique'
+            remedy = f'name such as "{name}-{number + 1}", and do not change it later'
+            yield ("sink", number, "name"), f"{sentence} {remedy}"
 
 
-def sink_name(right: Right) -> str | None:
-    """The sink's name, else its kind: a number would change with the order in the file."""
-    name: str | None = right.get("name", right.get("kind"))
-    return name
-
-
-def _syslog_mistakes(right: Right) -> Iterator[tuple[str, str]]:
+def _broken_in_syslog(right: Table) -> Iterator[tuple[str, str]]:
     changed = {key for key, value in right.items() if value != SINK_KEYS["syslog"][key].default}
-    if urls := right.get("url"):
-        yield from _transport_mistakes(urls, right, changed)
+    if "url" in right:
+        yield from _broken_with_transport(right, changed)
     if right.get("format") == "rfc3164":
         for key in changed & {"msgid", "enterprise_id", "byte_order_mark"}:
             yield key, 'has no effect with format = "rfc3164"; remove it'
@@ -132,19 +109,17 @@ def _syslog_mistakes(right: Right) -> Iterator[tuple[str, str]]:
             yield key, f"has no effect without {other}; set both"
 
 
-def _transport_mistakes(
-    urls: Sequence[str], right: Right, changed: set[str]
-) -> Iterator[tuple[str, str]]:
-    scheme, *others = dict.fromkeys(urlsplit(url).scheme for url in urls)
+def _broken_with_transport(right: Table, changed: set[str]) -> Iterator[tuple[str, str]]:
+    scheme, *others = dict.fromkeys(urlsplit(url).scheme for url in right["url"])
     if others:
         named = " and ".join(f"{each}://" for each in (scheme, *others))
         yield "url", f"{named} cannot be mixed in one sink; use one scheme for all servers"
-    for twice in {url for url in urls if urls.count(url) > 1}:
+    for twice in {url for url in right["url"] if right["url"].count(url) > 1}:
         yield "url", f'"{twice}" appears twice in the list; remove one'
-    longest = _LONGEST_MESSAGE.get(scheme, right.get("max_message_bytes", 0))
-    if right.get("max_message_bytes", 0) > longest:
+    longest = _LONGEST_MESSAGE.get(scheme)
+    if longest and right.get("max_message_bytes", 0) > longest:
         yield "max_message_bytes", f"is too large for {scheme}://; write {longest} or less"
-    for key, possible in _SCHEMES_OF.items():
-        if key in changed and scheme not in possible:
-            named = ", ".join(f"{each}://" for each in possible)
+    for key in changed & _SCHEMES_OF.keys():
+        if scheme not in _SCHEMES_OF[key]:
+            named = ", ".join(f"{each}://" for each in _SCHEMES_OF[key])
             yield key, f"has an effect for {named} only; remove it"

@@ -1,20 +1,19 @@
-"""Every section of the configuration: its keys with type, range, unit and default. Pure.
+"""Every section of the configuration: its keys with type, range and default. Pure.
 
-A key whose name ends in `_s` is a duration in seconds, and one in `_bytes` a size; both also
-accept text with a unit, such as "10m" or "1GB". Fields marked Internal are not keys of the file.
-`example.toml` describes every key.
+Durations end in `_s`, sizes in `_bytes`; both also accept text with a unit.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_type_hints
 
 from msgspec import Meta
 
 from tailer.config import values
 from tailer.config.fields import HEADER_FIELDS, LINE_FIELDS
-from tailer.config.values import INTERNAL, ONE_OR_MORE, Check, Zero, matching, one_of
+from tailer.config.values import INTERNAL, ONE_OR_MORE, REQUIRED, Key, matching, number
 from tailer.model import Status
 
 _T = TypeVar("_T")
@@ -37,68 +36,53 @@ _PORT: Final = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s/?#@:\[\]]+)"
 # unix(7) allows 107 bytes, and tailer creates the socket under a longer temporary name.
 _SOCKET: Final = r"unix:/(?!/)[ -~]{0,98}[!-.0-~]"
-_SYSLOG: Final = rf"(?i:udp|tcp|tls|relp|relp\+tls)://{_HOST}(?::{_PORT})?/?"
-_UNIX: Final = r"unix:(?:///|/(?!/))[^?#\x00]+"
+_ADDRESS: Final = matching(
+    rf"|{_SOCKET}|{_HOST}:{_PORT}", '"HOST:PORT", "unix:/PATH", or "" for none'
+)
+_URL: Final = matching(
+    rf"(?i:udp|tcp|tls|relp|relp\+tls)://{_HOST}(?::{_PORT})?/?|unix:(?:///|/(?!/))[^?#\x00]+",
+    '"SCHEME://HOST:PORT" (udp, tcp, tls, relp or relp+tls) or "unix:///PATH"',
+)
+_GROUP: Final = matching(r"[!-~](?:[ -~]*[!-~])?", "the ID of a resource group")
+_NAME: Final = matching(r"[A-Za-z0-9._-]{1,100}", "1 to 100 letters, digits, '.', '_' and '-'")
+# RFC 5424, 7.2.2: the SD-ID, "aicore@" and this number, has at most 32 characters.
+_OID: Final = matching(r"(?=.{1,25}\Z)\d+(\.\d+)*", 'digits and periods in quotes, as in "32473"')
+_USUAL_LIMIT: Final = "the usual limit of the transport"
+_PATH: Final = Meta(description="an absolute path")
+_TARGET: Final = Meta(description="deployment/ID, execution/ID or ID")
+_REGEX: Final = Meta(description="a regular expression")
+_FIELDS: Final = Meta(description="text with fields")
 
 Internal: TypeAlias = Annotated[_T, INTERNAL]
 OneOrMore: TypeAlias = Annotated[tuple[_T, ...], ONE_OR_MORE]
 NonEmptyText: TypeAlias = Annotated[str, matching(r".*\S.*", "text that is not empty")]
-AbsolutePath: TypeAlias = Annotated[Path, Check(values.absolute_path, "an absolute path")]
-Pattern: TypeAlias = Annotated[
-    re.Pattern[str], Check(values.regular_expression, "a regular expression", separator="\n")
-]
-TargetName: TypeAlias = Annotated[str, Check(values.target, "deployment/ID, execution/ID or ID")]
-ResourceGroup: TypeAlias = Annotated[
-    str, matching(r"[!-~](?:[ -~]*[!-~])?", "the ID of a resource group")
-]
-SinkName: TypeAlias = Annotated[
-    str, matching(r"[A-Za-z0-9._-]{1,100}", "1 to 100 letters, digits, '.', '_' and '-'")
-]
-ListenAddress: TypeAlias = Annotated[
-    str, matching(rf"|{_SOCKET}|{_HOST}:{_PORT}", '"HOST:PORT", "unix:/PATH", or "" for none')
-]
-FilePath: TypeAlias = Annotated[str, Check(values.file_path, "an absolute path with fields")]
-LineTemplate: TypeAlias = Annotated[str, values.template(LINE_FIELDS, '"{time} {msg}"')]
-HeaderTemplate: TypeAlias = Annotated[str, values.template(HEADER_FIELDS, '"{pod}"')]
-SyslogUrl: TypeAlias = Annotated[
-    str,
-    matching(
-        rf"{_SYSLOG}|{_UNIX}",
-        '"SCHEME://HOST:PORT" (udp, tcp, tls, relp or relp+tls) or "unix:///PATH"',
-    ),
-]
-Facility: TypeAlias = Annotated[str, one_of(FACILITIES)]
-Severity: TypeAlias = Annotated[str, one_of(SEVERITIES)]
-# RFC 5424, 7.2.2: the SD-ID, "aicore@" and this number, has at most 32 characters.
-EnterpriseId: TypeAlias = Annotated[
-    str, matching(r"(?=.{1,25}\Z)\d+(?:\.\d+)*", 'digits and periods in quotes, as in "32473"')
-]
-HostName: TypeAlias = Annotated[str, matching(r"\w[\w.:-]{0,252}", "a host name")]
-
-KindName: TypeAlias = Literal["deployment", "execution"]
+AbsolutePath: TypeAlias = Annotated[Path, values.absolute_path, _PATH]
+Pattern: TypeAlias = Annotated[re.Pattern[str], values.regular_expression, _REGEX]
+TargetName: TypeAlias = Annotated[str, values.target, _TARGET]
+HeaderTemplate: TypeAlias = Annotated[str, values.template(HEADER_FIELDS, '"{pod}"'), _FIELDS]
+Severity: TypeAlias = Annotated[str, matching("|".join(SEVERITIES))]
 Format: TypeAlias = Literal["text", "json", "raw", "logfmt"]
+SyslogFormat: TypeAlias = Literal["rfc5424", "rfc3164"]
 ControlCharacters: TypeAlias = Literal["escape", "octal", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
 class PaceSettings:
-    interval_s: Annotated[float, Meta(ge=0.1, le=_HOUR_S)] = 1.0
-    idle_interval_s: Annotated[float, Meta(ge=0.1, le=_HOUR_S)] = 15.0
+    interval_s: Annotated[float, number(0.1, _HOUR_S)] = 1.0
+    idle_interval_s: Annotated[float, number(0.1, _HOUR_S)] = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class PollSettings:
-    """`drain_s`: a finished target is polled until this long has passed without a new line."""
-
     pace: Internal[PaceSettings] = field(default_factory=PaceSettings)
-    lateness_s: Annotated[float, Meta(ge=1, le=_DAY_S)] = 60.0
+    lateness_s: Annotated[float, number(1, _DAY_S)] = 60.0
     edge_s: Internal[float] = 5.0
     sweep_s: Internal[float] = 15.0
     status_s: Internal[float] = 5.0
-    drain_s: Internal[float] = 60.0
-    backfill_s: Annotated[float, Meta(ge=0, le=_YEAR_S)] = 3600.0
-    requests_per_s: Annotated[float, Meta(ge=0.1, le=1000)] = 20.0
-    discovery_interval_s: Annotated[float, Meta(ge=1, le=_HOUR_S)] = 15.0
+    drain_s: Internal[float] = 60.0  # without a new line, until a finished target is done
+    backfill_s: Annotated[float, number(0, _YEAR_S)] = 3600.0
+    requests_per_s: Annotated[float, number(0.1, 1000)] = 20.0
+    discovery_interval_s: Annotated[float, number(1, _HOUR_S)] = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +94,9 @@ class AicoreSection:
 class Watch:
     """Either `targets`, or a selector: the workloads that match all other keys."""
 
-    resource_group: OneOrMore[ResourceGroup] | None = None
+    resource_group: OneOrMore[Annotated[str, _GROUP]] | None = None
     targets: tuple[TargetName, ...] = ()
-    kind: KindName | None = None
+    kind: Literal["deployment", "execution"] | None = None
     scenario: OneOrMore[NonEmptyText] | None = None
     executable: OneOrMore[NonEmptyText] | None = None
     configuration: OneOrMore[Pattern] | None = None
@@ -123,42 +107,36 @@ class Watch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolSection:
     path: AbsolutePath = Path("/var/lib/tailer/spool.db")
-    max_bytes: Annotated[int, Meta(ge=_MIB, le=_PIB)] = 1 << 30
+    max_bytes: Annotated[int, number(_MIB, _PIB)] = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSection:
-    """`listen` is host:port or unix:/path, or empty for no status server."""
-
-    listen: ListenAddress = "127.0.0.1:9464"
+    listen: Annotated[str, _ADDRESS] = "127.0.0.1:9464"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSection:
-    shutdown_timeout_s: Annotated[float, Meta(ge=0, le=_HOUR_S)] = 30.0
+    shutdown_timeout_s: Annotated[float, number(0, _HOUR_S)] = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSection:
-    """`path` is a template of PATH_FIELDS. `template` replaces `format`."""
-
-    path: FilePath
+    path: Annotated[str, values.file_path, Meta(description="an absolute path with fields")]
     format: Format = "json"
-    template: LineTemplate | None = None
-    rotate_bytes: Annotated[int, Meta(ge=4096, le=_PIB), Zero("never")] = 100 * _MIB
-    rotate_s: Annotated[float, Meta(ge=1, le=_YEAR_S), Zero("never")] = 0.0
-    keep_files: Annotated[int, Meta(ge=1, le=100_000)] = 7
+    template: Annotated[str, values.template(LINE_FIELDS, '"{time} {msg}"'), _FIELDS] | None = None
+    rotate_bytes: Annotated[int, number(4096, _PIB, zero="never")] = 100 * _MIB
+    rotate_s: Annotated[float, number(1, _YEAR_S, zero="never")] = 0.0
+    keep_files: Annotated[int, number(1, 100_000)] = 7
     compress: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyslogSection:
-    """`url`: servers in order of preference, all with one scheme. See `docs/syslog.md`."""
-
-    url: OneOrMore[SyslogUrl]
-    format: Literal["rfc5424", "rfc3164"] = "rfc5424"
+    url: OneOrMore[Annotated[str, _URL]]
+    format: SyslogFormat = "rfc5424"
     framing: Literal["auto", "octet-counting", "lf"] = "auto"
-    facility: Facility = "local0"
+    facility: Annotated[str, matching("|".join(FACILITIES))] = "local0"
     severity: Literal["stream", "auto"] = "stream"
     severity_stdout: Severity = "info"
     severity_stderr: Severity = "warning"
@@ -166,35 +144,28 @@ class SyslogSection:
     app_name: HeaderTemplate = "{id}"
     procid: HeaderTemplate = "{container}"
     msgid: HeaderTemplate = "AICORE"
-    enterprise_id: EnterpriseId = "32473"
+    enterprise_id: Annotated[str, _OID] = "32473"
     control_characters: ControlCharacters = "escape"
     byte_order_mark: bool = False
     # RFC 5424, 6.1: every receiver accepts 480 octets.
-    max_message_bytes: Annotated[
-        int, Meta(ge=480, le=16 * _MIB), Zero("the usual limit of the transport")
-    ] = 0
+    max_message_bytes: Annotated[int, number(480, 16 * _MIB, zero=_USUAL_LIMIT)] = 0
     oversize: Literal["truncate", "split"] = "truncate"
-    datagrams_per_s: Annotated[float, Meta(ge=1, le=1_000_000), Zero("no limit")] = 1000.0
-    relp_window: Annotated[int, Meta(ge=1, le=65_536)] = 128
-    ack_hold_s: Annotated[float, Meta(ge=0, le=60)] = 0.5
-    connect_timeout_s: Annotated[float, Meta(ge=0.1, le=300)] = 10.0
-    ack_timeout_s: Annotated[float, Meta(ge=1, le=_HOUR_S)] = 60.0
+    datagrams_per_s: Annotated[float, number(1, 1_000_000, zero="no limit")] = 1000.0
+    relp_window: Annotated[int, number(1, 65_536)] = 128
+    ack_hold_s: Annotated[float, number(0, 60)] = 0.5
+    connect_timeout_s: Annotated[float, number(0.1, 300)] = 10.0
+    ack_timeout_s: Annotated[float, number(1, _HOUR_S)] = 60.0
     tls_ca_file: AbsolutePath | None = None
     tls_cert_file: AbsolutePath | None = None
     tls_key_file: AbsolutePath | None = None
-    tls_server_name: HostName | None = None
+    tls_server_name: Annotated[str, matching(r"\w[\w.:-]{0,252}", "a host name")] | None = None
     tls_dangerously_accept_any_certificate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SinkSection:
-    """Keys of every sink. `to` holds the keys of its kind, which stand in the same table.
-
-    `name` identifies the sink in the spool: a renamed sink starts from the beginning.
-    """
-
-    to: Internal[FileSection | SyslogSection]
-    name: SinkName
+    to: Internal[FileSection | SyslogSection]  # the keys of its kind, in the same table
+    name: Annotated[str, _NAME]  # its key in the spool: a renamed sink starts from the beginning
     include: tuple[Pattern, ...] = ()
     exclude: tuple[Pattern, ...] = ()
     containers: tuple[Pattern, ...] = ()
@@ -203,13 +174,11 @@ class SinkSection:
     when_full: Literal["wait", "drop_oldest"] = "wait"
 
 
-SINK_KINDS: Final = {"file": FileSection, "syslog": SyslogSection}
+SINK_KINDS: Final[Mapping[str, type[Any]]] = {"file": FileSection, "syslog": SyslogSection}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole configuration; only the composition root takes it apart."""
-
     aicore: AicoreSection = field(default_factory=AicoreSection)
     watches: tuple[Watch, ...] = ()
     poll: PollSettings = field(default_factory=PollSettings)
@@ -217,3 +186,45 @@ class Config:
     status: StatusSection = field(default_factory=StatusSection)
     daemon: DaemonSection = field(default_factory=DaemonSection)
     sinks: tuple[SinkSection, ...] = ()
+
+
+def keys_of(*sections: type[Any]) -> dict[str, Key]:
+    """All fields that are keys of the file, in order."""
+    keys: dict[str, Key] = {}
+    for section in sections:
+        hints = get_type_hints(section, include_extras=True)
+        for one in fields(section):
+            if INTERNAL not in values.unwrapped(hints[one.name])[1]:
+                keys[one.name] = Key(one.name, hints[one.name], one.default)
+    return keys
+
+
+SINK_KEYS: Final = {
+    kind: {
+        "kind": Key("kind", Literal[tuple(SINK_KINDS)], REQUIRED),
+        **keys_of(section, SinkSection),
+        "name": Key("name", Annotated[str, _NAME], None),  # the default is the kind
+    }
+    for kind, section in SINK_KINDS.items()
+}
+_ANY_FORMAT: Final = Key("format", Literal[Format, SyslogFormat], None)  # of an unknown kind
+SECTIONS: Final[Mapping[str, Mapping[str, Key]]] = {
+    "aicore": keys_of(AicoreSection),
+    "poll": keys_of(PaceSettings, PollSettings),
+    "spool": keys_of(SpoolSection),
+    "status": keys_of(StatusSection),
+    "daemon": keys_of(DaemonSection),
+    "watch": keys_of(Watch),
+    "sink": {**SINK_KEYS["file"], **SINK_KEYS["syslog"], "format": _ANY_FORMAT},
+}
+ARRAYS: Final = ("watch", "sink")  # the sections that may be repeated
+
+
+def header(section: str) -> str:
+    return f"[[{section}]]" if section in ARRAYS else f"[{section}]"
+
+
+def variable_for(section: str, key: str, number: int = 0) -> str:
+    """The environment variable of the key; `number` is the element's, counted from 0."""
+    middle = f"__{number + 1}" if section in ARRAYS else ""
+    return f"TAILER_{section}{middle}__{key}".upper()

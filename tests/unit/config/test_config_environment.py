@@ -6,7 +6,7 @@ import pytest
 from tailer.cli.main import tailer
 from tailer.config import Config, FileSection, parse_config
 from tailer.config.mistakes import SECRET_KEY, USERINFO
-from tailer.config.schema import SECTIONS, header, variable_for
+from tailer.config.settings import SECTIONS, header, variable_for
 from tailer.errors import ConfigError
 
 FILE = """\
@@ -219,6 +219,12 @@ def test_a_mistake_in_a_variable_is_answered_with_its_name(
     environ: dict[str, str], output: str
 ) -> None:
     assert error_text(environ) == output
+
+
+def test_a_misspelled_key_counted_from_0_is_reported_without_any_element() -> None:
+    assert "TAILER_SINK__0__FROMAT: there is no such key" in error_text(
+        {"TAILER_SINK__0__FROMAT": "json"}, ""
+    )
 
 
 def test_mistakes_of_the_file_precede_mistakes_of_variables() -> None:

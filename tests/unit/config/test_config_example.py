@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tailer.config import Config, PollSettings, parse_config
-from tailer.config.schema import ARRAYS, SECTIONS, SINK_KEYS
+from tailer.config.settings import ARRAYS, SECTIONS, SINK_KEYS
 from tailer.config.values import REQUIRED, Key
 
 TABLE_KEYS = {name: keys for name, keys in SECTIONS.items() if name not in ARRAYS}

@@ -118,6 +118,7 @@ def test_a_byte_order_mark_is_no_mistake() -> None:
         *("a = " + "[" * 5000, "a = " + "9" * 5000, '"\\n" = 1', "sink = [1]", "watch = 1"),
         *("[a.b.c]", "[[a.b]]", "poll = [[1]]", "sink = [{}, {}]", "watch = {}", "[poll.a]"),
         *('[[sink]]\n"\\u0000" = 1', "poll.a.b = [{c = 1}]", "[sink.kind]", "[[watch.kind]]"),
+        "sink = ['-----BEGIN PRIVATE KEY-----']",
     ],
 )
 def test_no_file_causes_a_traceback(text: str) -> None:

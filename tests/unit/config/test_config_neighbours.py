@@ -6,7 +6,7 @@ from hypothesis import given
 
 from tailer.config import PollSettings, parse_config
 from tailer.config.fields import LINE_FIELDS
-from tailer.config.schema import SECTIONS
+from tailer.config.settings import SECTIONS
 from tailer.discovery.lookup import kinds_and_id
 from tailer.errors import ConfigError
 from tailer.sinks.file.paths import PathTemplate

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tailer.config import Config, parse_config
-from tailer.config.schema import SECTIONS
+from tailer.config.settings import SECTIONS
 from tailer.errors import ConfigError
 from tailer.text import parse_duration, parse_size
 
