@@ -36,20 +36,20 @@ _OTHER_SUBJECTS = ("credentials", "token", "API", "watches", "sinks", "spool", "
 _EPILOG = """\
 \b
 Examples:
-  tailer check --config tailer.toml      before the first start, and after every change
-  tailer check                           without a configuration: credentials and API only
+  tailer check --config tailer.toml   before each start and reload
+  tailer check                        credentials and API, if no configuration
   tailer check -o json | jq -r 'select(.verdict == "fail") | .what'
 
 \b
-Each check makes the real attempt: connect, log in, write and delete a file. No log line is
-sent. The check may run beside the service. The exit code is 0, or the code of the first FAIL
-line: 2 configuration, 3 credentials or unreachable API, 4 targets or permissions, 5 sinks
-and disks.
+Each check makes the real attempt: connect, log in, write and delete a file.
+No log line is sent. The check may run beside the service. The exit code is 0,
+or the code of the first FAIL line: 2 configuration, 3 credentials or
+unreachable API, 4 targets or permissions, 5 sinks and disks.
 """
 
 
 @click.command("check", epilog=_EPILOG)
-@file_option("--config", help="As for `tailer run`.")
+@file_option("--config", help="Configuration file, found as for `tailer run`.")
 @service_key_option
 @output_option("check", "text")
 @color_option

@@ -22,9 +22,10 @@ from tailer.model import Workload
 
 _EPILOG = """\
 \b
-bash:  tailer completion bash > ~/.local/share/bash-completion/completions/tailer
-zsh:   tailer completion zsh > "${fpath[1]}/_tailer"
-fish:  tailer completion fish > ~/.config/fish/completions/tailer.fish
+Examples:
+  tailer completion bash > ~/.local/share/bash-completion/completions/tailer
+  tailer completion zsh > "${fpath[1]}/_tailer"
+  tailer completion fish > ~/.config/fish/completions/tailer.fish
 """
 
 
@@ -32,7 +33,7 @@ fish:  tailer completion fish > ~/.config/fish/completions/tailer.fish
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion_command(ctx: click.Context, shell: str) -> None:
-    """Print the completion script for SHELL."""
+    """Print the completion script of bash, zsh or fish."""
     completion = get_completion_class(shell)
     assert completion is not None
     root = ctx.find_root()

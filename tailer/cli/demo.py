@@ -54,7 +54,7 @@ _EPILOG = """\
 Examples:
   tailer demo                            runs for twenty seconds
   tailer demo --seconds 60 --seed 7      longer, with other lines and faults
-  tailer demo | grep -c POST             the balance is on stderr
+  tailer demo | grep -c POST             the comparison is on stderr
 """
 
 

@@ -39,10 +39,10 @@ _GROUP_VARIABLE = "TAILER_RESOURCE_GROUP"  # the default of -g
 _EPILOG = """\
 \b
 Examples:
-  tailer list                          all targets in the default resource group
-  tailer list -A --status RUNNING      what is running, in all resource groups
-  tailer list executions --status DEAD what failed
-  tailer list -o json | jq -r .follow  for programs: one JSON object a line
+  tailer list                           targets of the default resource group
+  tailer list -A --status RUNNING       running targets of all resource groups
+  tailer list executions --status DEAD  failed executions
+  tailer list -o json | jq -r .follow   for programs: one JSON object a line
 """
 
 

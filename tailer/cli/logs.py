@@ -27,18 +27,18 @@ _MOST_CONTEXT = 1000  # lines of each target that are kept in memory
 _EPILOG = """\
 \b
 Examples:
-  tailer logs -f deployment/d1a2b3c4                follow; Ctrl-C ends it
-  tailer logs --tail 50 -f d1a2b3c4 e5f6a7b8        two targets, their last 50 lines first
-  tailer logs --since 2h -i ERROR execution/e5f6    what went wrong in the last two hours
-  tailer logs -f --executions --scenario churn      also executions started later
-  tailer logs -o json --since 1d d1a2 | jq .msg     for programs
-  tailer logs -f execution/e5f6 && deploy           ends with the execution, and its verdict
-  tailer logs -f --wait 10m --tee job.log --summary job.json execution/e5f6      in CI
+  tailer logs -f deployment/d1a2b3c4              follow; Ctrl-C ends it
+  tailer logs --tail 50 -f d1a2b3c4 e5f6a7b8      two targets, last 50 lines
+  tailer logs --since 2h -i ERROR execution/e5f6  errors of the last two hours
+  tailer logs -f --executions --scenario churn    executions, also later ones
+  tailer logs -o json --since 1d d1a2 | jq .msg   for programs
+  tailer logs -f execution/e5f6 && deploy         deploy if it ends COMPLETED
+  tailer logs -f --wait 10m --tee job.log --summary job.json execution/e5f6
 
 \b
-Exit codes: 0 done (a followed execution COMPLETED), 2 usage, 3 credentials, 4 no such
-target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEAD,
-11 STOPPED, 124 --timeout, 130 and 143 interrupted.
+Exit codes: 0 done (a followed execution COMPLETED), 2 usage, 3 credentials,
+4 no such target or no permission, 5 output cannot be written, 6 lines are
+missing, 10 DEAD, 11 STOPPED, 124 --timeout, 130 and 143 interrupted.
 """
 
 
@@ -52,7 +52,8 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     "-s",
     "--since",
     type=WHEN,
-    help="Start at this time: 10m, 1h30m, 2d ago, or a date. [default: 1h; --tail: creation]",
+    help="Start at this time: a date, or a duration ago (10m, 1h30m, 2d). "
+    "[default: 1h; with --tail: the creation of the target]",
 )
 @option("--until", type=WHEN, help="End at this time; not with --follow.")
 @option(
@@ -68,7 +69,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
     type=DURATION,
     default="60s",
     show_default=True,
-    help="How late the service may show a line without it being missed.",
+    help="How long after its timestamp a line may appear and still be printed.",
 )
 @option(
     "--drain",
@@ -111,7 +112,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 @option(
     "--timezone",
     metavar="ZONE",
-    help="Time zone of these times: UTC, Europe/Berlin. [default: this machine's]",
+    help="Time zone of -t: UTC, Europe/Berlin. [default: this machine's]",
 )
 @file_option(
     "--tee",
@@ -120,7 +121,7 @@ target or no permission, 5 output cannot be written, 6 lines are missing, 10 DEA
 @option(
     "--tee-format",
     type=click.Choice(get_args(Format)),
-    help="Format of a line in that file. [default: as --output]",
+    help="Format of a line in the --tee file. [default: as --output]",
 )
 @file_option("--summary", help="Write a JSON summary of the run to FILE at the end.")
 @option(

@@ -90,7 +90,7 @@ def _refuse_contradictions(flags: dict[str, Any]) -> None:
     if not flags["targets"] and not is_selecting(flags):
         raise ConfigError(
             "no TARGET given",
-            hint="name deployment/ID or execution/ID (`tailer list` shows them), "
+            hint="name deployment/ID or execution/ID as `tailer list` prints them, "
             "or select with --executions, --scenario, …",
         )
     if flags["wait"] is not None and not flags["targets"]:

@@ -38,7 +38,7 @@ _EPILOG = """\
 Examples:
   tailer list                            list deployments and executions
   tailer logs -f deployment/d1a2b3c4     follow a deployment
-  tailer logs --since 2h execution/e5f6  print the last two hours of an execution
+  tailer logs --since 2h execution/e5f6  the last two hours of an execution
   tailer demo                            see it work, without an account
 """
 

@@ -89,7 +89,7 @@ SENTENCES: dict[str, Callable[[_Fields], str]] = {
     "target_reappeared": lambda _: "exists again; following from where reading stopped",
     "tee_failed": lambda f: f"{f['error']}; continuing on stdout only",
     "tee_reader_closed": lambda f: (
-        f"--tee: the reader of {f['file']} has closed it; continuing on stdout only"
+        f"the reader of {f['file']} has closed it; continuing on stdout only"
     ),
     "tls_verification_disabled": lambda f: (
         f"sink {f['sink']}: the certificate of the server is not verified"

@@ -142,13 +142,13 @@ resource_group_option = option(
     multiple=True,
     metavar="GROUP",
     shell_complete=suggest_groups,
-    help="Resource group; may be repeated. [default: AICORE_RESOURCE_GROUP, else default]",
+    help="Resource group; repeatable. [default: $AICORE_RESOURCE_GROUP, else 'default']",
 )
 all_groups_option = option(
     "-A",
     "--all-resource-groups",
     is_flag=True,
-    help="In all resource groups that the service key may read, instead of -g.",
+    help="All resource groups that the service key may read, instead of -g.",
 )
 service_key_option = file_option(
     "--service-key-file",
@@ -190,7 +190,7 @@ _FILTERS = (
         "statuses",
         type=click.Choice([str(one) for one in Status], case_sensitive=False),
         multiple=True,
-        help="Targets in this status; with -f also targets that have just left it; repeatable.",
+        help="Targets in this status; `logs -f` includes those that just left it; repeatable.",
     ),
 )
 color_option = option(

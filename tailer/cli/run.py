@@ -26,14 +26,15 @@ from tailer.status.systemd import status_line, supervisor_from
 _EPILOG = """\
 \b
 Examples:
-  tailer run --config tailer.toml        runs until SIGTERM; pollers stop, sinks drain
+  tailer run --config tailer.toml        runs until SIGTERM
   TAILER_POLL__INTERVAL_S=2 tailer run   a variable sets a key of the file
 
 \b
 The configuration is the first of --config, $TAILER_CONFIG, ./tailer.toml and
-/etc/tailer/config.toml; `tailer config` prints an example that explains every key.
-SIGINT or SIGTERM drains the sinks and exits with code 0; a second signal exits at once.
-SIGHUP reloads the configuration without interrupting unchanged targets and sinks.
+/etc/tailer/config.toml; `tailer config` prints an example that explains every
+key. SIGINT or SIGTERM stops polling, drains the sinks and exits with code 0;
+a second signal exits at once. SIGHUP reloads the configuration without
+interrupting unchanged targets and sinks.
 """
 
 

@@ -23,7 +23,7 @@ _KEEP_S = 6 * 3600.0  # retention of lines, unless a settings file sets it
 _EPILOG = """\
 \b
 Examples:
-  tailer simulate                        on 127.0.0.1:8075; prints the variables to export
+  tailer simulate > sim.env              on 127.0.0.1:8075; then: . ./sim.env
   tailer simulate --fault-share 0.15     with faults of every kind
   tailer simulate --config world.toml    with your own targets
 """

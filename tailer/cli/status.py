@@ -40,12 +40,13 @@ _OTHER_ROWS = 12  # headline, headings, spool, requests and gaps
 _EPILOG = """\
 \b
 Examples:
-  tailer status                               the service of ./tailer.toml, $TAILER_CONFIG or /etc
-  tailer status --watch                       again every two seconds, until Ctrl-C
-  tailer status -a unix:/run/tailer/s.sock    another address, as in its [status] listen
-  tailer status -o json | jq .is_healthy      true while no task is stalled
+  tailer status                             address of [status] listen
+  tailer status --watch                     refresh until Ctrl-C
+  tailer status -a unix:/run/tailer/s.sock  another address
+  tailer status -o json | jq .is_healthy    true while no task is stalled
 
 \b
+The configuration is found as by `tailer run`.
 Exit code 0: the service responded, healthy or not; 4: no response.
 """
 

@@ -111,8 +111,8 @@ async def serving(listen: str, routes: Mapping[str, Route]) -> AsyncIterator[lis
                 reason = _REASONS.get(number) or error.strerror or str(error)
                 raise ConfigError(
                     f"[status] listen: cannot listen on {address}: {reason}",
-                    hint="stop the process that uses it, or set another address "
-                    '("" for no status page)',
+                    hint="stop the process that uses it, or set another address; "
+                    '"" turns the status page off',
                 ) from error
             resources.enter_context(server.accept_failures_logged(runner.addresses))
             yield runner.addresses

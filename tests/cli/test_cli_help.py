@@ -5,8 +5,11 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
 from support.command_line import TAILER, World, run, shell
+
+from tailer.cli.main import tailer
 
 QUICK_CPU_S = 0.25
 COMMANDS = ["logs", "list", "demo", "simulate", "completion"]
@@ -53,6 +56,13 @@ def test_every_command_has_help_with_examples(tmp_path: Path, command: str) -> N
 
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count(f"tailer {command}") > 1
+
+
+@pytest.mark.parametrize("command", ["", *tailer.list_commands(click.Context(tailer))])
+def test_help_fits_a_terminal_of_80_columns(tmp_path: Path, command: str) -> None:
+    ended = run(*filter(None, [command]), "--help", environ=nowhere(tmp_path) | {"COLUMNS": "80"})
+
+    assert [line for line in ended.out.splitlines() if len(line) > 80] == []
 
 
 def test_the_help_of_logs_lists_the_exit_codes(tmp_path: Path) -> None:

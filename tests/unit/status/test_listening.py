@@ -88,7 +88,7 @@ async def test_a_port_in_use_is_named_with_what_to_do(clock: VirtualClock) -> No
 
     assert str(refused.value) == (
         f"[status] listen: cannot listen on 127.0.0.1:{port}: address already in use (stop the "
-        'process that uses it, or set another address ("" for no status page))'
+        'process that uses it, or set another address; "" turns the status page off)'
     )
 
 
