@@ -190,7 +190,7 @@ _FILTERS = (
         "statuses",
         type=click.Choice([str(one) for one in Status], case_sensitive=False),
         multiple=True,
-        help="Targets in this status; `logs -f` includes those that just left it; repeatable.",
+        help="Targets in this status; `logs -f` adds targets that just left it; repeatable.",
     ),
 )
 color_option = option(
