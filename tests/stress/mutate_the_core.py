@@ -130,6 +130,8 @@ def killers(mutant: Mutant, folder: Path) -> list[str]:
             text=True,
             check=False,
         )
+        if run.returncode not in (0, 1):  # neither passed nor failed: the tests did not run
+            sys.exit(f"{mutant.name}: pytest could not run\n{run.stdout}{run.stderr}")
     finally:
         path.write_text(original, encoding="utf-8")
     return re.findall(r"^(?:FAILED|ERROR) \S*?([\w.]+\.py::\S+)", run.stdout, re.MULTILINE)
