@@ -72,9 +72,11 @@ def test_deeply_nested_details_are_bounded() -> None:
     assert reasons(details, reported="x") == ()
 
 
-def test_deep_nesting_without_a_reason_is_bounded() -> None:
+@pytest.mark.parametrize("depth", [5_000, 200_000])
+def test_deep_nesting_without_a_reason_is_bounded(depth: int) -> None:
+    """How deep `json` can go differs between versions of Python."""
     details: object = "bottom"
-    for _ in range(5_000):
+    for _ in range(depth):
         details = [details]
 
-    assert reasons(details) == ()
+    assert all(len(line) <= 301 for line in reasons(details))
