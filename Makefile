@@ -15,7 +15,7 @@ STRESS = PYTHONPATH=tests $(BIN)/python tests/stress
 demo: $(SETUP)
 	$(BIN)/tailer demo
 
-# At most four minutes on two cores. Tests with the mark `long` are left to `make test-all`, which
+# About four minutes on two cores. Tests with the mark `long` are left to `make test-all`, which
 # CI runs; a quick test stands for each of their promises. Long are:
 # - ten thousand hostile lines through real syslog receivers (quick: one thousand),
 # - outages of minutes under load (quick: 15 seconds),
